@@ -1,0 +1,54 @@
+# Every command sets up what it needs; the first run takes minutes, later ones start at once.
+PYTHON := .venv/bin/python
+SPARK_LOCAL_IP ?= 127.0.0.1
+export SPARK_LOCAL_IP
+
+.PHONY: help demo test check format fast test-py39 dist bench lock clean java python38
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+demo: .venv/.stamp java python38  ## score 336,776 flights with spark-submit, ten rows at the end
+	@$(PYTHON) examples/demo.py
+
+test: check java python38  ## checks and the whole suite
+	$(PYTHON) -m pytest
+
+check: .venv/.stamp  ## ruff, formatting, mypy
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+format: .venv/.stamp  ## mend what ruff can mend
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+fast: .venv/.stamp  ## the tests that start no process
+	$(PYTHON) -m pytest tests/fast
+
+test-py39: java python38  ## part of the suite on Python 3.9 and Spark 3.5
+	@[ .venv-py39/.stamp -nt requirements-py39.lock ] || scripts/bootstrap py39
+	.venv-py39/bin/python -m pytest tests/fast tests/spark/test_udf.py
+
+dist: .venv/.stamp  ## wheel, and dai_spark.zip for --py-files
+	@$(PYTHON) scripts/dist.py
+
+bench: .venv/.stamp java python38  ## the table job against direct scoring
+	$(PYTHON) benchmarks/job_against_direct.py
+
+lock: .venv/.stamp  ## pin the developers' environments anew
+	.tools/bin/uv pip compile requirements-dev.in setup.py --extra env --extra testing \
+		--universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
+		--quiet --upgrade --output-file requirements-dev.lock
+	.tools/bin/uv pip compile requirements-py39.in setup.py --extra env --extra testing \
+		--python-version 3.9 --generate-hashes --no-header --no-emit-index-url \
+		--quiet --upgrade --output-file requirements-py39.lock
+
+clean:  ## remove what was built; .venv and .tools stay
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis spark-warehouse
+
+java python38:
+	@scripts/bootstrap $@
+
+.venv/.stamp: requirements-dev.lock setup.py scripts/bootstrap
+	@scripts/bootstrap venv

@@ -1,0 +1,56 @@
+"""The folder of this host where unpacked environments, pipelines and remembered answers live."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from dai_spark.errors import EnvironmentUnpackError
+
+__all__ = ["cache_folder", "private_folder"]
+
+
+def private_folder(path: Path) -> Path:
+    """Make `path` a folder that this user alone can read and write, and return it.
+
+    Runs on the driver, in Python workers and in local processes.  What lies in these folders is
+    executed, so a folder that somebody else owns or may write is refused and never mended.
+
+    Raises
+    ------
+    EnvironmentUnpackError
+        The folder cannot be made, belongs to another user, or is a link.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise EnvironmentUnpackError(
+            f"The folder {path} cannot be made ({error.strerror or error}); "
+            "set DAI_SPARK_CACHE to a folder that this user may write."
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise EnvironmentUnpackError(
+            f"{path} is not a folder of user {os.getuid()} (it belongs to user {found.st_uid}), "
+            "so nothing can safely be run from it; set DAI_SPARK_CACHE to a folder of this user."
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def cache_folder() -> Path:
+    """Return this user's cache folder on this host, made if need be, owner-only.
+
+    `DAI_SPARK_CACHE` names it; else it is ``~/.cache/dai_spark``; else, where the home folder
+    cannot be written (usual for a cluster's service users), ``dai_spark-cache-<uid>`` in the
+    system's temporary folder.
+    """
+    chosen = os.environ.get("DAI_SPARK_CACHE")
+    if chosen:
+        return private_folder(Path(chosen).expanduser().absolute())
+    home = Path("~").expanduser()
+    if home.is_dir() and os.access(home, os.W_OK | os.X_OK):
+        (home / ".cache").mkdir(mode=0o700, exist_ok=True)
+        return private_folder(home / ".cache" / "dai_spark")
+    return private_folder(Path(tempfile.gettempdir()) / f"dai_spark-cache-{os.getuid()}")

@@ -1,0 +1,130 @@
+"""dai-spark: every face from a shell.  Parses, calls one function, prints, gives an exit code."""
+
+import argparse
+import sys
+from typing import Callable, List, Optional
+
+from dai_spark import __version__
+from dai_spark.errors import DaiSparkError
+
+__all__ = ["main"]
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run a command line and return its exit status: 0 done, 1 refused or failed, 2 usage."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], None] = arguments.command
+    try:
+        command(arguments)
+    except DaiSparkError as error:
+        print(f"dai-spark: {error.message}", file=sys.stderr)
+        if error.details and arguments.verbose:
+            print(error.details.rstrip(), file=sys.stderr)
+        elif error.details:
+            print("dai-spark: --verbose shows what this rests on.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dai-spark: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dai-spark",
+        description="Score big Spark tables with H2O Driverless AI Python scoring pipelines.",
+    )
+    parser.add_argument("--version", action="version", version=f"dai-spark {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    table = _command(commands, "score-table", _score_table, "score a table into a table")
+    from dai_spark.table_job.arguments import add_arguments
+
+    add_arguments(table)
+
+    pipeline = commands.add_parser("pipeline", help="look into an exported pipeline")
+    of_pipeline = pipeline.add_subparsers(metavar="COMMAND", required=True)
+    show = _command(
+        of_pipeline, "show", _pipeline_show, "say which columns, target, version and size it has"
+    )
+    show.add_argument(
+        "pipeline", metavar="ZIP", help="scorer.zip, or the folder it was unpacked to"
+    )
+
+    env = commands.add_parser("env", help="build, look into and check packed environments")
+    of_env = env.add_subparsers(metavar="COMMAND", required=True)
+    build = _command(of_env, "build", _env_build, "build a packed environment")
+    which = build.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--reference", metavar="EXPORT", help="an export of the DAI version: its shared wheels"
+    )
+    which.add_argument(
+        "--dai", metavar="LINE", help="a DAI line (1.10), from the public index: without h2oaicore"
+    )
+    build.add_argument("-o", "--output", required=True, help="archive, .tar.gz or .tar.zst")
+    build.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")
+    shown = _command(of_env, "show", _env_show, "say what a packed environment holds")
+    shown.add_argument("env", metavar="ARCHIVE")
+    check = _command(of_env, "check", _env_check, "unpack it aside and prove that it runs")
+    check.add_argument("env", metavar="ARCHIVE")
+    check.add_argument("--pipeline", metavar="ZIP", help="an export that is to run in it")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    function: Callable[[argparse.Namespace], None],
+    summary: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+    parser.add_argument("--verbose", action="store_true", help="show what an error rests on")
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _score_table(arguments: argparse.Namespace) -> None:
+    from dai_spark.table_job.arguments import run
+    from dai_spark.table_job.run import score_table
+
+    report = run(arguments, score_table)
+    print(report.to_json() if arguments.json else report.text())
+
+
+def _pipeline_show(arguments: argparse.Namespace) -> None:
+    from dai_spark.pipeline import ScoringPipeline
+
+    found = ScoringPipeline(arguments.pipeline)
+    print(found)
+    for column in found.columns:
+        samples = ", ".join(str(s) for s in column.samples[:3] if s is not None)
+        print(f"    {column.name:<30} {column.dtype:<8} {samples}")
+
+
+def _env_build(arguments: argparse.Namespace) -> None:
+    from dai_spark.envbuild import build_environment
+
+    built = build_environment(
+        arguments.output,
+        reference=arguments.reference,
+        dai=arguments.dai,
+        python=arguments.python,
+        say=_say,
+    )
+    print(built)
+
+
+def _env_show(arguments: argparse.Namespace) -> None:
+    from dai_spark.environment import PackedEnvironment
+
+    print(PackedEnvironment(arguments.env))
+
+
+def _env_check(arguments: argparse.Namespace) -> None:
+    from dai_spark.envbuild import check_environment
+
+    print(check_environment(arguments.env, pipeline=arguments.pipeline, say=_say).text())
+
+
+def _say(text: str) -> None:
+    print(f"dai-spark: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,228 @@
+"""One connection to the sidecar: behind it stands a scorer process of its own."""
+
+import os
+import socket
+import sys
+import time
+from types import TracebackType
+from typing import Any, Dict, Optional, Tuple, Type, Union
+
+import pyarrow as pa
+
+from dai_spark.client.handle import SidecarHandle
+from dai_spark.client.launch import find_or_start
+from dai_spark.client.place import Place
+from dai_spark.client.verdict import died, first_line, loading_error
+from dai_spark.errors import (
+    DaiSparkError,
+    ProtocolError,
+    ScoringError,
+    SidecarTimeoutError,
+)
+from dai_spark.plan import Description, ScoringPlan
+from dai_spark.sidecar import protocol
+
+__all__ = ["Connection"]
+
+# A sidecar may end for idleness between being found and being greeted.
+_TRIES = 3
+
+
+class Connection:
+    """A client's end of a connection, open from its construction until `close`.
+
+    Runs in a Python worker, one for each task, or in a local process.  Not for several threads.
+
+    Parameters
+    ----------
+    plan : ScoringPlan
+    place : Place
+
+    Raises
+    ------
+    LicenseError, SidecarStartError, SidecarTimeoutError
+        See `dai_spark.client.launch.find_or_start`.
+    """
+
+    def __init__(self, plan: ScoringPlan, place: Place) -> None:
+        self._plan = plan
+        self._place = place
+        self._pid: Optional[int] = None
+        for tries_left in reversed(range(_TRIES)):
+            self._sidecar = find_or_start(plan, place)
+            try:
+                self._socket = _connect(self._sidecar)
+                self._greet()
+                return
+            except (OSError, protocol.Closed):
+                self.close()
+                if tries_left == 0:
+                    raise died(plan, place, self._sidecar, None, "when it was called") from None
+            except BaseException:
+                self.close()
+                raise
+
+    def _greet(self) -> None:
+        hello = {
+            "protocol": protocol.VERSION,
+            "key": self._sidecar.key,
+            "options": self._plan.options.for_connection(),
+            "task": self._place.task,
+        }
+        protocol.send(self._socket, protocol.HELLO, hello, self._deadline())
+        # A spawned scorer loads before it answers.
+        ready = self._answer(
+            protocol.READY, self._plan.options.start_timeout_s, "start_timeout_s", "when it loaded"
+        )
+        self._pid = int(ready["pid"])
+
+    def describe(self) -> Description:
+        """Ask the scorer what it says of itself; it scores one row of the export's example."""
+        protocol.send(self._socket, protocol.DESCRIBE, {}, self._deadline())
+        during = "while it scored the first row of the pipeline's own example"
+        return Description.from_json(self._batch_answer(protocol.DESCRIPTION, during))
+
+    def send_batch(self, batch: pa.RecordBatch) -> None:
+        """Send a batch; at most two may be unanswered."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        self._guarded_send(protocol.BATCH, sink.getvalue())
+
+    def receive_batch(self, rows: str) -> Union[pa.RecordBatch, ScoringError]:
+        """Receive the answer to the oldest unanswered batch, or the error that stands for it.
+
+        Parameters
+        ----------
+        rows : str
+            What errors call the batch: ``rows 0-9999 of partition 3``.
+
+        Raises
+        ------
+        SidecarDiedError, SidecarTimeoutError, ProtocolError
+            After these the connection is of no more use.
+        """
+        kind, payload = self._receive(
+            self._plan.options.batch_timeout_s, "batch_timeout_s", f"while it scored {rows}"
+        )
+        if kind == protocol.RESULT:
+            return pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
+        if kind == protocol.FAILURE and isinstance(payload, dict):
+            return self._scoring_error(payload, rows)
+        raise self._unexpected(kind, payload, f"while it scored {rows}")
+
+    def finish(self) -> Dict[str, Any]:
+        """Say that no more batches come; return the scorer's own totals (see the protocol)."""
+        self._guarded_send(protocol.FINISH, b"")
+        return self._batch_answer(protocol.DONE, "when it finished")
+
+    def close(self) -> None:
+        """Close the connection, which ends its scorer; harmless when repeated."""
+        found = getattr(self, "_socket", None)
+        if found is not None:
+            found.close()
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    # -- frames --------------------------------------------------------------------------------
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._plan.options.batch_timeout_s
+
+    def _guarded_send(self, kind: bytes, payload: Any) -> None:
+        try:
+            protocol.send(self._socket, kind, payload, self._deadline())
+        except protocol.Closed:
+            # Its last words, if it had any, are still to be read.
+            return
+        except protocol.TimedOut:
+            limit_s = self._plan.options.batch_timeout_s
+            raise self._timed_out(limit_s, "batch_timeout_s", "when a batch was sent") from None
+
+    def _batch_answer(self, wanted: bytes, during: str) -> Dict[str, Any]:
+        return self._answer(wanted, self._plan.options.batch_timeout_s, "batch_timeout_s", during)
+
+    def _answer(self, wanted: bytes, limit_s: float, limit: str, during: str) -> Dict[str, Any]:
+        kind, payload = self._receive(limit_s, limit, during)
+        if kind != wanted or not isinstance(payload, dict):
+            raise self._unexpected(kind, payload, during)
+        return payload
+
+    def _receive(self, limit_s: float, limit: str, during: str) -> Tuple[bytes, Any]:
+        try:
+            kind, payload = protocol.receive(self._socket, time.monotonic() + limit_s)
+        except protocol.Closed:
+            if self._pid is None:
+                raise
+            raise died(self._plan, self._place, self._sidecar, self._pid, during) from None
+        except protocol.TimedOut:
+            raise self._timed_out(limit_s, limit, during) from None
+        except protocol.BrokenProtocol as error:
+            raise ProtocolError(
+                f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} "
+                f"answered what is not of this protocol ({error}); restart the application."
+            ) from None
+        return kind, payload
+
+    # -- errors --------------------------------------------------------------------------------
+
+    def _timed_out(self, limit_s: float, limit: str, during: str) -> DaiSparkError:
+        return SidecarTimeoutError(
+            f"The scorer of pipeline {self._plan.pipeline.label} gave no answer for {limit_s:.0f} "
+            f"s on {self._place.host} {during}; raise {limit} if it is slow and not stuck.",
+            self._sidecar.log_tail(),
+        )
+
+    def _scoring_error(self, failure: Dict[str, Any], rows: str) -> ScoringError:
+        text = self._sidecar.clean(f"{failure['type']}: {failure['message']}")
+        return ScoringError(
+            f"Pipeline {self._plan.pipeline.label} failed on {rows} on {self._place.host}: "
+            f"{first_line(text)}",
+            self._sidecar.clean(failure["traceback"]),
+        )
+
+    def _unexpected(self, kind: bytes, payload: Any, during: str) -> DaiSparkError:
+        if kind == protocol.ERROR and isinstance(payload, dict):
+            if payload["kind"] in ("license", "load"):
+                return loading_error(payload, self._plan, self._place, self._sidecar)
+            if payload["kind"] == "scoring":
+                return self._scoring_error(payload, "a row of its own example")
+            return ProtocolError(
+                f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} "
+                f"refused this client {during}: {payload['message']}"
+            )
+        return ProtocolError(
+            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} answered "
+            f"{kind!r} out of turn {during}; restart the application."
+        )
+
+
+def _connect(sidecar: SidecarHandle) -> socket.socket:
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path = sidecar.run_folder / protocol.SOCKET_NAME
+        if sys.platform.startswith("linux"):
+            # A Unix socket's address has 107 bytes; executors' folders are often deeper.  Through
+            # a descriptor of the folder every path is short.
+            folder = os.open(sidecar.run_folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                found.connect(f"/proc/self/fd/{folder}/{protocol.SOCKET_NAME}")
+            finally:
+                os.close(folder)
+        else:
+            found.connect(str(path))
+        # With a deadline on every send, a send may not block by itself.
+        found.setblocking(False)
+    except BaseException:
+        found.close()
+        raise
+    return found

@@ -1,0 +1,80 @@
+"""SidecarHandle: a running (or failed) sidecar as its clients see it: its folder, log and words."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from dai_spark.license import License
+from dai_spark.sidecar import protocol
+
+__all__ = ["SidecarHandle", "signal_name"]
+
+_LOG_TAIL_BYTES = 4096
+
+
+class SidecarHandle:
+    """A sidecar of this executor, whether it runs, loads or has failed.
+
+    Attributes
+    ----------
+    run_folder : Path
+    log : Path
+    key : str
+    license : License or None
+        The one it was started with; taken out of every text that leaves through this class.
+    """
+
+    def __init__(self, run_folder: Path, log: Path, key: str, license: Optional[License]) -> None:
+        self.run_folder = run_folder
+        self.log = log
+        self.key = key
+        self.license = license
+
+    def clean(self, text: str) -> str:
+        """`text` without the licence, should the pipeline have printed it."""
+        if self.license is None:
+            return text
+        return text.replace(self.license.reveal(), "***")
+
+    def log_tail(self) -> str:
+        """The last lines that sidecar and pipeline printed."""
+        try:
+            with self.log.open("rb") as stream:
+                stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, stream.tell() - _LOG_TAIL_BYTES))
+                return self.clean(stream.read().decode("utf-8", "replace").strip())
+        except OSError:
+            return ""
+
+    def fate(self, pid: int) -> Optional[str]:
+        """How a scorer process ended, in words; None where the sidecar has not told it."""
+        path = self.run_folder / protocol.FATES_NAME / f"{pid}.json"
+        try:
+            fate = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if fate["signal"] is not None:
+            return f"was killed by signal {signal_name(fate['signal'])}"
+        return f"left with exit code {fate['exit_code']}"
+
+    def verdict(self) -> Optional[Dict[str, Any]]:
+        """Why the sidecar did not come up, where that is known."""
+        try:
+            text = (self.run_folder / protocol.VERDICT_NAME).read_text(encoding="utf-8")
+            return dict(json.loads(text))
+        except (OSError, ValueError):
+            return None
+
+    def is_ready(self) -> bool:
+        """Whether it has said that it listens."""
+        return (self.run_folder / protocol.READY_NAME).exists()
+
+
+def signal_name(number: int) -> str:
+    """A signal's number and name: ``11 (SIGSEGV)``."""
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)

@@ -1,0 +1,182 @@
+"""Find the executor's sidecar for a plan, or start it: the first task takes the lock and starts."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Dict, Mapping, Optional
+
+from dai_spark.cache import private_folder
+from dai_spark.client.handle import SidecarHandle
+from dai_spark.client.lock import try_lock
+from dai_spark.client.place import Place
+from dai_spark.client.unpack import (
+    environment_folder,
+    interpreter,
+    pipeline_folder,
+    sidecar_source,
+)
+from dai_spark.client.verdict import ended_while_loading, remembered
+from dai_spark.errors import EnvironmentMismatchError, SidecarTimeoutError
+from dai_spark.license import find_license
+from dai_spark.plan import ScoringPlan
+
+__all__ = ["find_or_start", "sidecar_environment"]
+
+_POLL_S = 0.01
+# Of start_timeout_s, what a forked scorer may take for one row before it is taken for hung.
+_TRIAL_SHARE = 0.2
+
+# What a process beside the executor may know of its environment.  Nothing else is inherited: not
+# PYTHONPATH, PYTHONHOME, VIRTUAL_ENV, CONDA_*, SPARK_*, PYSPARK_*, LD_PRELOAD, nor the secret that
+# pyspark's workers are given.
+_INHERITED = ("HOME", "USER", "LOGNAME", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+# One thread each, set before the process starts: an OpenMP pool that exists at the fork hangs its
+# children, and Spark counts one core a task.
+_THREAD_CAPS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "ARROW_NUM_THREADS",
+    "ARROW_IO_THREADS",
+)
+
+
+def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
+    """Return the sidecar of this executor for this plan, started if it does not run.
+
+    Runs in a Python worker, once a task.  Many tasks may call it at the same moment: who gets the
+    run folder's lock starts the sidecar and hands it the lock, so that the lock is held exactly as
+    long as the sidecar lives; the others wait until it is ready, or has said why it is not.
+
+    Raises
+    ------
+    LicenseError
+        The pipeline refused its licence, or there is none.
+    SidecarStartError
+        `Scorer()` raised, or the process ended while loading.
+    SidecarTimeoutError
+        It was not ready within `start_timeout_s`.
+    """
+    license = plan.license or find_license(os.environ)
+    key = plan.key(license)
+    run_folder = private_folder(place.folder / key[:20])
+    log = (place.log_folder or place.folder) / f"dai_spark-sidecar-{key[:20]}.log"
+    sidecar = SidecarHandle(run_folder, log, key, license)
+    deadline = time.monotonic() + plan.options.start_timeout_s
+    process: Optional[subprocess.Popen[bytes]] = None
+    while True:
+        lock = try_lock(place.folder / f"{key[:20]}.lock")
+        if lock is None:
+            if sidecar.is_ready():
+                if process is not None:
+                    # Takes the exit status whenever it comes, so that no zombie is left.
+                    threading.Thread(target=process.wait, daemon=True).start()
+                return sidecar
+        else:
+            try:
+                failed = remembered(plan, place, sidecar)
+                if failed is None and process is not None:
+                    failed = ended_while_loading(plan, place, sidecar, process)
+                if failed is not None:
+                    raise failed
+                process = _start(plan, place, sidecar, lock)
+            finally:
+                os.close(lock)
+        if time.monotonic() > deadline:
+            if process is not None:
+                process.kill()
+            raise SidecarTimeoutError(
+                f"The scorer of pipeline {plan.pipeline.label} was not loaded within "
+                f"{plan.options.start_timeout_s:.0f} s on {place.host}; raise start_timeout_s, or "
+                "see below where it hangs.",
+                sidecar.log_tail(),
+            )
+        time.sleep(_POLL_S)
+
+
+def _start(
+    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, lock: int
+) -> "subprocess.Popen[bytes]":
+    pipeline = pipeline_folder(plan.pipeline, plan.options.start_timeout_s)
+    environment = environment_folder(plan.environment, plan.options.start_timeout_s)
+    # The lock is free, so what lies here is of a sidecar that was killed.
+    shutil.rmtree(sidecar.run_folder)
+    private_folder(sidecar.run_folder)
+    spec = {
+        "run_folder": str(sidecar.run_folder),
+        "lock_fd": lock,
+        "key": sidecar.key,
+        "pipeline_folder": str(pipeline),
+        "license": sidecar.license.reveal() if sidecar.license is not None else None,
+        "start_method": plan.options.start_method,
+        "trial_timeout_s": plan.options.start_timeout_s * _TRIAL_SHARE,
+        "idle_timeout_s": plan.options.idle_timeout_s,
+        "owner": asdict(place.owner),
+    }
+    python = interpreter(plan, environment)
+    try:
+        log = os.open(sidecar.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            process = subprocess.Popen(
+                [str(python), "-s", "-X", "utf8", str(sidecar_source())],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=sidecar.run_folder,
+                env=sidecar_environment(environment, plan.options.env_vars),
+                pass_fds=[lock],
+                # A pyspark daemon hangs its process group up when it ends, and an executor has
+                # several daemons: the sidecar watches the executor itself.
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+    except OSError as error:
+        raise EnvironmentMismatchError(
+            f"The Python of environment {plan.environment.label} cannot be run on {place.host} "
+            f"({error.strerror or error}; {os.uname().sysname} {os.uname().machine}); build an "
+            "environment for the executors' system with `dai-spark env build` there."
+        ) from error
+    assert process.stdin is not None
+    try:
+        process.stdin.write(json.dumps(spec).encode("utf-8"))
+        process.stdin.close()
+    except BrokenPipeError:
+        # It is dead already; the loop in `find_or_start` sees the free lock and says why.
+        pass
+    return process
+
+
+def sidecar_environment(folder: Path, added: Mapping[str, str]) -> Dict[str, str]:
+    """The whole environment of a sidecar, made from an allow-list and never inherited.
+
+    Recipe servers are off: they want Java and a port, and dai_spark does not score pipelines that
+    need them (variables as in H2O's own container images).
+    """
+    found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    found.setdefault("LANG", "C.UTF-8")
+    found.update(
+        {
+            "PATH": f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            "LD_LIBRARY_PATH": str(folder / "lib"),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MALLOC_ARENA_MAX": "1",
+            "DRIVERLESS_AI_ENABLE_H2O_RECIPES": "0",
+            "dai_enable_h2o_recipes": "0",
+            "dai_enable_custom_recipes": "0",
+        }
+    )
+    found.update(dict.fromkeys(_THREAD_CAPS, "1"))
+    found.update(added)
+    return found

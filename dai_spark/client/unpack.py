@@ -1,0 +1,173 @@
+"""Shipped files to folders, once per host: content-addressed, locked, unpacked aside, renamed."""
+
+import os
+import shutil
+import time
+import zipfile
+from pathlib import Path
+from typing import Callable
+
+from dai_spark.cache import cache_folder, private_folder
+from dai_spark.client.lock import held
+from dai_spark.digest import file_digest
+from dai_spark.errors import EnvironmentNotFoundError, EnvironmentUnpackError, ShippingError
+from dai_spark.extract import extract_archive
+from dai_spark.plan import ScoringPlan, ShippedFile
+
+__all__ = ["environment_folder", "interpreter", "pipeline_folder", "sidecar_source"]
+
+
+def pipeline_folder(pipeline: ShippedFile, timeout_s: float) -> Path:
+    """Return this host's unpacked copy of a pipeline's slim copy, unpacking it if need be.
+
+    The folder holds ``pipeline.json``, ``site/`` (the scoring wheel's content) and ``tmp/``.
+    """
+    return _unpacked(pipeline, "pipelines", _unpack_pipeline, timeout_s)
+
+
+def environment_folder(environment: ShippedFile, timeout_s: float) -> Path:
+    """Return this host's folder of an environment, unpacking it if need be.
+
+    Waits at most `timeout_s` seconds for another process that unpacks the same.
+
+    Raises
+    ------
+    EnvironmentNotFoundError, EnvironmentUnpackError, ShippingError
+    """
+    if environment.kind == "folder":
+        folder = Path(environment.name)
+    elif environment.kind == "archive":
+        folder = _spark_file(environment.name)
+    else:
+        return _unpacked(environment, "environments", extract_archive, timeout_s)
+    if not folder.is_dir():
+        how = "env= names a folder" if environment.kind == "folder" else "--archives shipped none"
+        raise EnvironmentNotFoundError(
+            f"No environment lies in {folder} on this host ({how}); it must be there on every "
+            "executor, or give a packed archive and it will be shipped."
+        )
+    return folder
+
+
+def interpreter(plan: ScoringPlan, folder: Path) -> Path:
+    """Return the Python of an environment's folder: what the plan names, else ``bin/python``."""
+    found = folder / (plan.interpreter or "bin/python")
+    if not found.exists():
+        raise EnvironmentNotFoundError(
+            f"The environment {plan.environment.label} has no {found.relative_to(folder)} in "
+            f"{folder}; build it with `dai-spark env build`."
+        )
+    return found
+
+
+def sidecar_source() -> Path:
+    """Return a folder of this host from which Python runs the sidecar, written if need be.
+
+    It holds `__main__.py` and the package `dai_spark_sidecar` and nothing else, since the folder is
+    on the pipeline's `sys.path` and must not shadow a module of the pipeline's.  Read through the
+    package's loader: on executors dai_spark lies in a zip.
+    """
+    import hashlib
+    from importlib import resources
+
+    files = {
+        f"dai_spark_sidecar/{entry.name}": entry.read_bytes()
+        for entry in resources.files("dai_spark.sidecar").iterdir()
+        if entry.name.endswith(".py")
+    }
+    files["__main__.py"] = (
+        b"import sys\n\nfrom dai_spark_sidecar.server import main\n\nmain(sys.argv)\n"
+    )
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + files[name])
+    final = private_folder(cache_folder() / "sidecar") / digest.hexdigest()[:16]
+    if not final.is_dir():
+        aside = final.with_name(f".{final.name}.{os.getpid()}")
+        shutil.rmtree(aside, ignore_errors=True)
+        (aside / "dai_spark_sidecar").mkdir(parents=True, mode=0o700)
+        for name, content in files.items():
+            (aside / name).write_bytes(content)
+        _rename(aside, final)
+    return final
+
+
+def _unpacked(
+    file: ShippedFile, kind: str, unpack: Callable[[Path, Path], None], timeout_s: float
+) -> Path:
+    root = private_folder(cache_folder() / kind)
+    final = root / file.digest
+    if final.is_dir():
+        return final
+    archive = Path(file.name) if file.kind == "path" else _spark_file(file.name)
+    try:
+        with held(root / f"{file.digest}.lock", timeout_s):
+            if not final.is_dir():
+                _unpack_aside(archive, file, final, unpack)
+    except TimeoutError as error:
+        raise EnvironmentUnpackError(
+            f"Another process of this host unpacks {file.label} for more than {timeout_s:.0f} s; "
+            "raise start_timeout_s, or look why the disk is so slow."
+        ) from error
+    return final
+
+
+def _unpack_aside(
+    archive: Path, file: ShippedFile, final: Path, unpack: Callable[[Path, Path], None]
+) -> None:
+    # We hold the lock, so a folder beside ours is of a process that was killed.
+    for left in final.parent.glob(f".{file.digest}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    if not archive.is_file():
+        raise ShippingError(
+            f"{file.label} has not arrived on this executor (looked for {archive}); it is shipped "
+            "by score_udf, score_dataframe and score_table of the session that scores."
+        )
+    found = file_digest(archive)
+    if found != file.digest:
+        raise EnvironmentUnpackError(
+            f"{file.label} arrived damaged on this host ({archive} has digest {found[:12]}, "
+            f"wanted {file.digest[:12]}); start the application again."
+        )
+    aside = final.with_name(f".{file.digest}.{os.getpid()}")
+    begun = time.monotonic()
+    try:
+        aside.mkdir(mode=0o700)
+        unpack(archive, aside)
+        (aside / "unpacked_s").write_text(f"{time.monotonic() - begun:.3f}", encoding="utf-8")
+        _rename(aside, final)
+    except OSError as error:
+        raise EnvironmentUnpackError(
+            f"{file.label} could not be unpacked to {final.parent} "
+            f"({error.strerror or error}); make room there, or set DAI_SPARK_CACHE on the "
+            "executors to a folder with more."
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _rename(aside: Path, final: Path) -> None:
+    try:
+        aside.rename(final)
+    except OSError:
+        # Another process of this host was faster; its folder has the same content.
+        if not final.is_dir():
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unpack_pipeline(archive: Path, to: Path) -> None:
+    # `ZipFile.extract` keeps every member below `to`, whatever its name says.
+    with zipfile.ZipFile(archive) as slim:
+        slim.extractall(to)
+    wheel = next(to.glob("*.whl"))
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(to / "site")
+    wheel.unlink()
+
+
+def _spark_file(name: str) -> Path:
+    from pyspark import SparkFiles
+
+    # The root is relative on executors ("."), and a sidecar has another working directory.
+    return Path(SparkFiles.get(name)).absolute()

@@ -1,0 +1,94 @@
+"""Why a sidecar did not come up or a scorer did not answer, as errors that stand alone as text."""
+
+import subprocess
+import time
+from typing import Any, Dict, Optional
+
+from dai_spark.client.handle import SidecarHandle, signal_name
+from dai_spark.client.place import Place
+from dai_spark.errors import DaiSparkError, LicenseError, SidecarDiedError, SidecarStartError
+from dai_spark.plan import ScoringPlan
+
+__all__ = ["died", "ended_while_loading", "loading_error", "remembered"]
+
+# A start that failed is not tried again on this executor for so long.  Spark retries a task at
+# once and several times; a user who has mended something comes later than that.
+_LASTS_S = 60.0
+
+
+def remembered(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> Optional[DaiSparkError]:
+    """The error of a start that failed on this executor a short while ago, if one did."""
+    verdict = sidecar.verdict()
+    if verdict is None or time.time() - verdict["time"] > _LASTS_S:
+        return None
+    return loading_error(verdict, plan, place, sidecar)
+
+
+def loading_error(
+    verdict: Dict[str, Any], plan: ScoringPlan, place: Place, sidecar: SidecarHandle
+) -> DaiSparkError:
+    """The typed error for an error object of the protocol, of kind ``license`` or ``load``."""
+    pipeline = plan.pipeline.label
+    if verdict["kind"] == "license":
+        found = "the one given was refused" if sidecar.license is not None else "none was found"
+        return LicenseError(
+            f"Pipeline {pipeline} wants a valid Driverless AI licence on {place.host}: {found}; "
+            "give one by license_file= (--license-file), or set DRIVERLESS_AI_LICENSE_FILE or "
+            "DRIVERLESS_AI_LICENSE_KEY.",
+            sidecar.log_tail(),
+        )
+    text = sidecar.clean(f"{verdict['type']}: {verdict['message']}")
+    trace = sidecar.clean(verdict["traceback"])
+    if "recipe" in text.lower() and "server" in text.lower():
+        return SidecarStartError(
+            f"Pipeline {pipeline} needs the H2O-3 recipe server, which dai_spark does not run (it "
+            "wants Java and ports on every executor); train the experiment again without H2O-3 "
+            "recipes.",
+            trace,
+        )
+    return SidecarStartError(
+        f"Scorer() of pipeline {pipeline} failed on {place.host} in environment "
+        f"{plan.environment.label}: {first_line(text)}",
+        trace,
+    )
+
+
+def ended_while_loading(
+    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, process: "subprocess.Popen[bytes]"
+) -> DaiSparkError:
+    """The error for a sidecar that ended and left no verdict."""
+    try:
+        status: Optional[int] = process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        status = None
+    if status is None:
+        how = "ended"
+    elif status < 0:
+        how = f"was killed by signal {signal_name(-status)}"
+    else:
+        how = f"left with exit code {status}"
+    return SidecarStartError(
+        f"The sidecar of pipeline {plan.pipeline.label} {how} on {place.host} before its scorer "
+        f"was loaded (environment {plan.environment.label}); the end of its log says why.",
+        sidecar.log_tail(),
+    )
+
+
+def died(
+    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, pid: Optional[int], during: str
+) -> DaiSparkError:
+    """The error for a scorer whose connection closed without an answer."""
+    how = sidecar.fate(pid) if pid is not None else None
+    if how is None:
+        how = "ended, together with its sidecar (killed from outside, or out of memory)"
+    return SidecarDiedError(
+        f"The scorer of pipeline {plan.pipeline.label} {how} on {place.host} {during}; the end of "
+        "its log is below.",
+        sidecar.log_tail(),
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line of a text, cut where it is too long for a sentence."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) < 300 else line[:300] + "..."

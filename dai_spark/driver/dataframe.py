@@ -1,0 +1,126 @@
+"""score_dataframe: a DataFrame in, its kept columns and the prediction out."""
+
+import os
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
+
+from dai_spark.client.task import map_body
+from dai_spark.columns import check_columns, lossy_columns
+from dai_spark.driver import progress
+from dai_spark.driver.prepare import prepare, read_with_spark
+from dai_spark.driver.schema import arrow_types, prediction_type, quoted
+from dai_spark.environment import PackedEnvironment
+from dai_spark.errors import ColumnError
+from dai_spark.options import ScoringOptions
+from dai_spark.pipeline import ScoringPipeline
+from dai_spark.plan import ScoringPlan
+from dai_spark.request import ScoringRequest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["check_table", "score_dataframe", "scored_frame"]
+
+
+def score_dataframe(
+    df: "DataFrame",
+    pipeline: Union[str, "os.PathLike[str]", ScoringPipeline],
+    env: Union[str, "os.PathLike[str]", PackedEnvironment, None] = None,
+    *,
+    keep: Optional[Sequence[str]] = None,
+    prediction: str = "prediction",
+    license: Optional[str] = None,
+    license_file: Optional[str] = None,
+    options: Optional[ScoringOptions] = None,
+    say: Optional[Callable[[str], None]] = None,
+    **words: Any,
+) -> "DataFrame":
+    """Score a DataFrame with a Driverless AI scoring pipeline.
+
+    Runs on the driver: checks everything that can be checked before a task starts (files, licence,
+    every column's presence and type), and returns a DataFrame that scores when an action runs.
+    Each row is then scored once, whatever is filtered or sorted behind it.
+
+    Parameters
+    ----------
+    df : DataFrame
+        Its columns are matched by name; only the pipeline's and the kept ones are read.
+    pipeline, env, license, license_file, options, say, **words
+        See `score_udf`.
+    keep : sequence of str, optional
+        Columns to carry through, in this order.  By default all of `df`.
+    prediction : str, default "prediction"
+        Name of the struct column.
+
+    Returns
+    -------
+    DataFrame
+        The kept columns, then the struct column, row for row and in order within partitions.
+
+    Raises
+    ------
+    ColumnError
+        Names every missing and every uncastable column at once.
+    OptionError, PipelineError, EnvironmentFault, LicenseError, SidecarError, ScoringError
+    """
+    say = say or progress.tell
+    request = ScoringRequest.of(
+        pipeline, env, license, license_file, options, words, read_with_spark(df.sparkSession)
+    )
+    plan = prepare(df.sparkSession, request, say)
+    return scored_frame(df, plan, keep, prediction, say)
+
+
+def check_table(df: "DataFrame", plan: ScoringPlan, where: str, say: Callable[[str], None]) -> None:
+    """Check a table's columns against the pipeline's, on the driver.
+
+    Raises
+    ------
+    ColumnError
+        Names every offender at once.
+    """
+    types = arrow_types(df.schema)
+    check_columns(types, plan.wanted(), where)
+    lossy = lossy_columns(types, plan.wanted())
+    if lossy:
+        say(
+            f"decimal columns reach the pipeline as double, which holds 15 digits: "
+            f"{', '.join(lossy)}"
+        )
+
+
+def scored_frame(
+    df: "DataFrame",
+    plan: ScoringPlan,
+    keep: Optional[Sequence[str]],
+    prediction: str,
+    say: Callable[[str], None],
+    where: str = "The DataFrame",
+) -> "DataFrame":
+    """Score a DataFrame by a plan that is described already; see `score_dataframe`."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StructField, StructType
+
+    check_table(df, plan, where, say)
+    fields = {field.name: field for field in df.schema.fields}
+    kept = list(df.columns if keep is None else keep)
+    unknown = [name for name in kept if name not in fields]
+    if unknown:
+        raise ColumnError(
+            f"{where} lacks columns that are to be kept: {', '.join(unknown)}; it has "
+            f"{', '.join(list(fields)[:50])}."
+        )
+    if prediction in kept:
+        raise ColumnError(
+            f"{where} has a column {prediction!r} itself; leave it out of keep=, or name the "
+            "prediction otherwise (prediction=)."
+        )
+    assert plan.described is not None
+    read = list(dict.fromkeys([*kept, *plan.wanted()]))
+    schema = StructType(
+        [
+            *[fields[name] for name in kept],
+            StructField(prediction, prediction_type(plan.described.output)),
+        ]
+    )
+    selected = df.select(*[F.col(quoted(name)) for name in read])
+    return selected.mapInArrow(map_body(plan, kept, prediction), schema)

@@ -1,0 +1,123 @@
+"""Arguments to a plan whose description is known: shipped, and proved by one probe task."""
+
+import dataclasses
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+from dai_spark.cache import cache_folder, private_folder
+from dai_spark.client.task import probe_body
+from dai_spark.digest import replace_file
+from dai_spark.driver.progress import waiting
+from dai_spark.driver.ship import package_zip, ship_file, ship_package
+from dai_spark.environment import PackedEnvironment
+from dai_spark.errors import LicenseError, ShippingError, from_spark, named
+from dai_spark.plan import Description, ScoringPlan, ShippedFile
+from dai_spark.request import ScoringRequest
+
+__all__ = ["prepare", "read_with_spark"]
+
+
+def prepare(
+    spark: Any, request: ScoringRequest, say: Callable[[str], None], *, probe: bool = False
+) -> ScoringPlan:
+    """Ship what a request needs and return its plan, with the pipeline's own description.
+
+    Runs on the driver.  The first time for a content, one task on an executor loads the scorer
+    and scores one row of the export's example, which proves environment, licence and pipeline at
+    once; the answer is remembered in the cache folder by content, for this and later sessions.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    request : ScoringRequest
+    say : callable
+        Is told what is being done.
+    probe : bool, default False
+        Ask again, whatever is remembered.
+
+    Raises
+    ------
+    ShippingError, EnvironmentFault, LicenseError, SidecarError, ScoringError
+    """
+    ship_package(spark)
+
+    def ship(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
+        return ship_file(spark, path, digest, ending, label, say)
+
+    plan = request.plan(ship)
+    memory = _memory(plan)
+    if not probe:
+        known = _remembered(memory)
+        if known is not None:
+            return plan.with_description(known)
+    described = _probe(spark, plan, _what(request), say)
+    replace_file(memory, json.dumps(dataclasses.asdict(described)).encode("utf-8"))
+    return plan.with_description(described)
+
+
+def _what(request: ScoringRequest) -> str:
+    environment = request.environment
+    if isinstance(environment, PackedEnvironment) and not environment.is_folder:
+        unpacked_mb = environment.manifest.unpacked_bytes / 1e6
+        return f"unpacking the environment ({unpacked_mb:,.0f} MB) and loading the scorer"
+    return "loading the scorer"
+
+
+def _probe(spark: Any, plan: ScoringPlan, what: str, say: Callable[[str], None]) -> Description:
+    begun = time.monotonic()
+    try:
+        with waiting(say, f"{what} on an executor"):
+            rows = spark.range(0, 1, 1, 1).mapInArrow(probe_body(plan), "answer string").collect()
+    except Exception as error:
+        found = from_spark(error)
+        if found is None:
+            raise
+        raise found from None
+    answer: Dict[str, Any] = json.loads(rows[0]["answer"])
+    if "error" in answer:
+        raise named(answer["error"])(answer["message"], answer["details"])
+    described = Description.from_json(answer["described"])
+    say(
+        f"scorer ready on {answer['host']} after {time.monotonic() - begun:.1f} s (Scorer() took "
+        f"{described.load_s:.1f} s, {described.memory_bytes / 1e6:,.0f} MB, Python "
+        f"{described.versions['python']})"
+    )
+    if described.start_method == "spawn" and plan.options.start_method == "auto":
+        say("this pipeline does not bear a fork, so every task loads a scorer of its own")
+    return described
+
+
+def _memory(plan: ScoringPlan) -> Path:
+    # The package's own digest: another version may describe otherwise.
+    text = json.dumps(
+        [plan.key(plan.license), plan.options.for_connection(), package_zip().name], sort_keys=True
+    )
+    name = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return private_folder(cache_folder() / "described") / f"{name}.json"
+
+
+def _remembered(memory: Path) -> Optional[Description]:
+    try:
+        return Description.from_json(json.loads(memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_with_spark(spark: Any) -> Callable[[str], bytes]:
+    """A reader of small files by any URI that Spark reads, on classic Spark and Connect alike."""
+
+    def read(uri: str) -> bytes:
+        try:
+            rows = spark.read.format("binaryFile").load(uri).select("content").take(1)
+        except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
+            raise LicenseError(
+                f"Spark cannot read the licence file {uri}: {str(error).partition(chr(10))[0]}"
+            ) from None
+        if not rows:
+            raise ShippingError(f"Spark finds no file at {uri}.")
+        return bytes(rows[0]["content"])
+
+    return read

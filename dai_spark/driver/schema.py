@@ -1,0 +1,46 @@
+"""Spark's side of the column table: schemas to what `dai_spark.columns` checks, and back."""
+
+from typing import TYPE_CHECKING, Dict, Mapping, Sequence, Tuple, Union
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import DataType, StructType
+
+__all__ = ["arrow_types", "prediction_type", "quoted"]
+
+
+def arrow_types(schema: "StructType") -> Dict[str, Union[pa.DataType, str]]:
+    """The Arrow type of each column as Spark will send it; its Spark name where Arrow has none."""
+    from pyspark.sql.pandas.types import to_arrow_type
+
+    found: Dict[str, Union[pa.DataType, str]] = {}
+    for column in schema.fields:
+        try:
+            found[column.name] = to_arrow_type(column.dataType)
+        except Exception:  # noqa: BLE001 - which class differs between Spark versions
+            found[column.name] = column.dataType.simpleString()
+    return found
+
+
+def prediction_type(output: Sequence[Tuple[str, str]]) -> "StructType":
+    """The struct of a prediction: the pipeline's own names, in its order, of its types.
+
+    Built field by field: the names hold dots, spaces and commas, which no parser may see.
+    """
+    from pyspark.sql import types as t
+
+    spark_types: Mapping[str, DataType] = {
+        "float": t.FloatType(),
+        "double": t.DoubleType(),
+        "int32": t.IntegerType(),
+        "int64": t.LongType(),
+        "bool": t.BooleanType(),
+        "string": t.StringType(),
+    }
+    return t.StructType([t.StructField(name, spark_types[kind]) for name, kind in output])
+
+
+def quoted(name: str) -> str:
+    """A column's name as an expression names it, whatever it holds."""
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,54 @@
+"""Which Spark session scores, and what kind it is."""
+
+from typing import Any, Optional, Tuple
+
+from dai_spark.errors import OptionError
+
+__all__ = ["active", "identity", "is_connect", "is_local", "spark_version"]
+
+
+def active(spark: Optional[Any]) -> Any:
+    """Return `spark`, or the active session where it is None.
+
+    Raises
+    ------
+    OptionError
+        There is no active session.
+    """
+    if spark is not None:
+        return spark
+    from pyspark.sql import SparkSession
+
+    found = SparkSession.getActiveSession()
+    if found is None:
+        raise OptionError(
+            "There is no active SparkSession; start one with "
+            "SparkSession.builder.getOrCreate(), or give spark=."
+        )
+    return found
+
+
+def is_connect(spark: Any) -> bool:
+    """Whether the session talks to a Spark Connect server: no JVM gateway, no SparkContext."""
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+def is_local(spark: Any) -> bool:
+    """Whether driver and executor are one process on this host, so that paths are shared."""
+    if is_connect(spark):
+        return False
+    master = str(spark.sparkContext.master)
+    return master == "local" or master.startswith("local[")
+
+
+def identity(spark: Any) -> str:
+    """What tells this session's shipped files from another's."""
+    if is_connect(spark):
+        return f"connect {spark.session_id}"
+    return f"classic {spark.sparkContext.applicationId}"
+
+
+def spark_version(spark: Any) -> Tuple[int, int]:
+    """Major and minor version of the Spark that runs the tasks."""
+    major, minor = spark.version.split(".")[:2]
+    return int(major), int(minor)

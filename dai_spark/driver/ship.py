@@ -1,0 +1,120 @@
+"""Files to the executors: whole, once a session, found there through SparkFiles.
+
+Spark unpacks any file that ends in .tar, .tgz or .tar.gz into the executor's working directory,
+which is on `sys.path`, and unpacks an archive once for each executor.  So a file travels under its
+digest, with an ending that Spark leaves alone, and is unpacked by `dai_spark.client.unpack`.
+"""
+
+import hashlib
+import io
+import os
+import zipfile
+from importlib import resources
+from pathlib import Path
+from typing import Any, Callable, Iterator, Set, Tuple
+
+from dai_spark.cache import cache_folder, private_folder
+from dai_spark.driver.session import identity, is_connect, is_local
+from dai_spark.errors import ShippingError
+from dai_spark.plan import ShippedFile
+
+__all__ = ["package_zip", "ship_file", "ship_package"]
+
+# What each session has been given.  Spark itself would take the file again (classic) or refuse it
+# (Connect: ARTIFACT_ALREADY_EXISTS where the bytes differ).
+_shipped: Set[Tuple[str, str]] = set()
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def ship_file(
+    spark: Any, path: Path, digest: str, ending: str, what: str, say: Callable[[str], None]
+) -> ShippedFile:
+    """Bring one file to all executors, present and future, of a session.
+
+    Runs on the driver.  In local mode nothing travels: the executor is this process's JVM.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect; it may have been started long ago.
+    path : Path
+        A file of this host.
+    digest : str
+        SHA-256 of its bytes; executors check it.
+    ending : str
+        Of the name it travels under; none that Spark unpacks.
+    what : str
+        What the user calls it, for progress and errors.
+    say : callable
+        Is told what is being done.
+    """
+    if is_local(spark):
+        return ShippedFile("path", str(path), digest, what)
+    name = f"{digest[:32]}.{ending}"
+    if (identity(spark), name) not in _shipped:
+        size_mb = path.stat().st_size / 1e6
+        say(f"shipping {what} ({size_mb:,.1f} MB) to the executors")
+        _add(spark, _linked(path, name), is_package=False, what=what)
+        _shipped.add((identity(spark), name))
+    return ShippedFile("spark", name, digest, what)
+
+
+def ship_package(spark: Any) -> None:
+    """Bring dai_spark itself to the executors, as a py-file; it need not be installed there."""
+    path = package_zip()
+    if (identity(spark), path.name) not in _shipped:
+        _add(spark, path, is_package=True, what="the package dai_spark")
+        _shipped.add((identity(spark), path.name))
+
+
+def package_zip() -> Path:
+    """An importable zip of this very package, made once per content in the cache folder."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted(_sources(resources.files("dai_spark"), "dai_spark")):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content)
+    content = sink.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    path = private_folder(cache_folder() / "ship") / f"dai_spark-{digest[:16]}.zip"
+    if not path.exists():
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.write_bytes(content)
+        aside.replace(path)
+    return path
+
+
+def _sources(folder: Any, name: str) -> Iterator[Tuple[str, bytes]]:
+    # Through the loader's own view: dai_spark may have come to the driver as a zip as well.
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            if entry.name not in ("__pycache__", "testing", "envbuild"):
+                yield from _sources(entry, f"{name}/{entry.name}")
+        elif entry.name.endswith(".py"):
+            yield f"{name}/{entry.name}", entry.read_bytes()
+
+
+def _linked(path: Path, name: str) -> Path:
+    """The file under the name that it is to travel by."""
+    link = private_folder(cache_folder() / "ship") / name
+    aside = link.with_name(f".{name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(path)
+    aside.replace(link)
+    return link
+
+
+def _add(spark: Any, path: Path, *, is_package: bool, what: str) -> None:
+    try:
+        if is_connect(spark):
+            spark.addArtifacts(str(path), pyfile=is_package, file=not is_package)
+        elif is_package:
+            spark.sparkContext.addPyFile(str(path))
+        else:
+            spark.sparkContext.addFile(str(path))
+    except Exception as error:
+        raise ShippingError(
+            f"Spark did not take {what} ({path}): {str(error).partition(chr(10))[0]}"
+        ) from error

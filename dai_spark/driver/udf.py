@@ -1,0 +1,207 @@
+"""score_udf: the scorer as a function of columns, in Python and in SQL."""
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from dai_spark.client.task import arrow_udf_body, pandas_udf_body
+from dai_spark.driver import progress
+from dai_spark.driver.prepare import prepare, read_with_spark
+from dai_spark.driver.schema import prediction_type, quoted
+from dai_spark.driver.session import active, spark_version
+from dai_spark.environment import PackedEnvironment
+from dai_spark.errors import ColumnError, OptionError
+from dai_spark.options import ScoringOptions
+from dai_spark.pipeline import ScoringPipeline
+from dai_spark.plan import ScoringPlan
+from dai_spark.request import ScoringRequest
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, SparkSession
+    from pyspark.sql.types import StructType
+
+__all__ = ["ScoreUdf", "score_udf"]
+
+
+def score_udf(
+    pipeline: Union[str, "os.PathLike[str]", ScoringPipeline],
+    env: Union[str, "os.PathLike[str]", PackedEnvironment, None] = None,
+    *,
+    spark: "Optional[SparkSession]" = None,
+    license: Optional[str] = None,
+    license_file: Optional[str] = None,
+    options: Optional[ScoringOptions] = None,
+    say: Optional[Callable[[str], None]] = None,
+    **words: Any,
+) -> "ScoreUdf":
+    """Make a function of columns that scores them with a Driverless AI scoring pipeline.
+
+    Runs on the driver and starts nothing; it looks at the files and refuses what cannot work.
+    The first call of what it returns (or its registration in SQL) ships pipeline and environment
+    and runs one probe task, unless the answer is remembered.
+
+    Parameters
+    ----------
+    pipeline : str, Path or ScoringPipeline
+        The exported ``scorer.zip``, or the folder it was unpacked to.
+    env : str, Path or PackedEnvironment
+        A packed archive (it is shipped), an absolute folder that is on every executor, or the
+        name of an archive that ``--archives x.tar.gz#name`` shipped.
+    spark : SparkSession, optional
+        By default the active one; classic or Connect.
+    license : str, optional
+        The licence's text.
+    license_file : str, optional
+        Its path, or any URI that Spark reads.  Without either, Driverless AI's own variables and
+        file are looked at, on the driver and then on the executors.
+    options : ScoringOptions, optional
+    say : callable, optional
+        Is told what is being done; by default standard error is.
+    **words
+        Fields of `ScoringOptions` by keyword, laid over `options`.
+
+    Returns
+    -------
+    ScoreUdf
+
+    Raises
+    ------
+    OptionError, PipelineError, EnvironmentFault, LicenseError
+
+    Examples
+    --------
+    >>> score = score_udf("scorer.zip", env="dai-1.10.tar.gz")          # doctest: +SKIP
+    >>> df.withColumn("prediction", score())                            # doctest: +SKIP
+    >>> spark.udf.register("score", score)                              # doctest: +SKIP
+    >>> spark.sql("SELECT score(struct(*)) AS prediction FROM t")       # doctest: +SKIP
+    """
+    session = active(spark)
+    request = ScoringRequest.of(
+        pipeline, env, license, license_file, options, words, read_with_spark(session)
+    )
+    return ScoreUdf(session, request, say or progress.tell)
+
+
+class ScoreUdf:
+    """The scorer as a function of columns; made by `score_udf`.
+
+    Call it with nothing (the pipeline's own columns, found by name, and no others are sent), with
+    one struct (by field name), or with columns in the order of `column_names`.  The result is a
+    struct whose fields carry the pipeline's own output names.
+
+    `spark.udf.register` takes it as it takes Spark's own UDFs.
+    """
+
+    def __init__(self, spark: Any, request: ScoringRequest, say: Callable[[str], None]) -> None:
+        self._spark = spark
+        self._request = request
+        self._say = say
+        self.__name__ = "score"
+
+    @cached_property
+    def plan(self) -> ScoringPlan:
+        """What tasks are given; the first use ships, and probes unless the answer is known."""
+        return prepare(self._spark, self._request, self._say)
+
+    @property
+    def column_names(self) -> "tuple[str, ...]":
+        """The columns that the pipeline uses, in its own order."""
+        return tuple(self.plan.wanted())
+
+    def __call__(self, *columns: "Union[str, Column]") -> "Column":
+        """Return the prediction as a column.
+
+        Raises
+        ------
+        ColumnError
+            Neither none, nor one struct, nor as many columns as the pipeline uses.
+        """
+        result: Column = self._udf(self._struct(columns))
+        return result
+
+    def _struct(self, columns: "tuple[Union[str, Column], ...]") -> "Column":
+        from pyspark.sql import functions as F
+
+        names = self.column_names
+        if not columns:
+            return F.struct(*[F.col(quoted(name)).alias(name) for name in names])
+        if len(columns) == 1 and not isinstance(columns[0], str):
+            # Field by field, so that Spark reads and sends only what the pipeline uses, and
+            # names the first one that the struct lacks.
+            whole = columns[0]
+            return F.struct(*[whole.getField(name).alias(name) for name in names])
+        if len(columns) != len(names):
+            raise ColumnError(
+                f"The pipeline uses {len(names)} columns ({', '.join(names[:20])}), and "
+                f"{len(columns)} are given; give none, one struct, or these in this order."
+            )
+        given = [F.col(quoted(c)) if isinstance(c, str) else c for c in columns]
+        return F.struct(*[column.alias(name) for column, name in zip(given, names)])
+
+    # -- what spark.udf.register asks for ------------------------------------------------------
+
+    @cached_property
+    def _udf(self) -> Any:
+        from pyspark.sql.pandas import functions
+
+        # Its stubs know no Arrow UDFs before Spark 4.1, and no struct results of iterator UDFs.
+        vectorized: Any = functions
+        if self.udf_type == "arrow":
+            made = vectorized.arrow_udf(arrow_udf_body(self.plan), self.returnType)
+        else:
+            made = vectorized.pandas_udf(pandas_udf_body(self.plan), self.returnType)
+        # Spark evaluates a deterministic UDF once more for each filter or sort on its result.
+        return made if self.deterministic else made.asNondeterministic()
+
+    @property
+    def udf_type(self) -> str:
+        """``"arrow"`` from Spark 4.1 on, else ``"pandas"``, where the options do not say.
+
+        Raises
+        ------
+        OptionError
+            Arrow is asked of a Spark that has no Arrow UDFs.
+        """
+        has_arrow = spark_version(self._spark) >= (4, 1)
+        chosen = self._request.options.udf_type
+        if chosen == "arrow" and not has_arrow:
+            raise OptionError(
+                f"udf_type='arrow' needs Spark 4.1 or later, this is {self._spark.version}; "
+                "leave it out."
+            )
+        return chosen or ("arrow" if has_arrow else "pandas")
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The function that Spark calls in its Python workers."""
+        body: Callable[..., Any] = self._udf.func
+        return body
+
+    @cached_property
+    def returnType(self) -> "StructType":  # noqa: N802 - the name that Spark asks for
+        """The struct of a prediction."""
+        assert self.plan.described is not None
+        return prediction_type(self.plan.described.output)
+
+    @property
+    def evalType(self) -> int:  # noqa: N802 - the name that Spark asks for
+        """Spark's number for the kind of UDF."""
+        return int(self._udf.evalType)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether Spark may evaluate it as often as it likes."""
+        return self._request.options.deterministic
+
+    def asNondeterministic(self) -> "ScoreUdf":  # noqa: N802 - the name that Spark asks for
+        """Return this function; it is non-deterministic unless ``deterministic=True`` was given."""
+        if not self.deterministic:
+            return self
+        options = ScoringOptions.resolve(self._request.options, {"deterministic": False})
+        request = ScoringRequest(
+            self._request.pipeline, self._request.environment, self._request.license, options
+        )
+        return ScoreUdf(self._spark, request, self._say)
+
+    def __repr__(self) -> str:
+        return f"<score_udf of {self._request.pipeline.path.name}>"

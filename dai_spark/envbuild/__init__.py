@@ -1,0 +1,6 @@
+"""Builds and checks packed environments; runs on the machine that builds, never on executors."""
+
+from dai_spark.envbuild.build import build_environment
+from dai_spark.envbuild.check import CheckReport, check_environment
+
+__all__ = ["CheckReport", "build_environment", "check_environment"]

@@ -1,0 +1,181 @@
+"""Builds a packed environment: chooses, copies, installs, bundles, packs."""
+
+import hashlib
+import json
+import platform
+import tempfile
+from pathlib import Path
+from typing import Callable, Optional, Union
+
+from dai_spark.envbuild import requirements
+from dai_spark.envbuild.install import install_packages
+from dai_spark.envbuild.interpreter import Interpreter, describe, find_interpreter
+from dai_spark.envbuild.libraries import newest_glibc
+from dai_spark.envbuild.native import bundle_libraries, copy_interpreter
+from dai_spark.envbuild.pack import compression_of, list_files, write_archive
+from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.tidy import compile_sources, installed_packages, tidy_packages
+from dai_spark.environment import EnvironmentManifest, PackedEnvironment
+from dai_spark.errors import EnvironmentBuildError, EnvironmentFault, OptionError
+from dai_spark.pipeline import ScoringPipeline
+
+__all__ = ["build_environment", "build_wanted"]
+
+# Counted up whenever the same inputs give another archive.
+_BUILDER = 1
+
+
+def build_environment(
+    output: Union[str, Path],
+    *,
+    reference: Optional[Union[str, Path]] = None,
+    dai: Optional[str] = None,
+    python: Optional[str] = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> PackedEnvironment:
+    """Build the packed environment of a Driverless AI version.
+
+    Runs on the machine that builds, which must be of the executors' kind (linux-x86_64) and of
+    no newer C library than theirs.  A second call with the same inputs returns at once.
+
+    Parameters
+    ----------
+    output : str or Path
+        Archive to write, ``.tar.gz`` or ``.tar.zst`` (unpacked faster).
+    reference : str or Path, optional
+        An export (zip or folder) of that version: its requirements are installed, with the
+        wheels that it brings; any other export of the same version can then be scored.
+    dai : str, optional
+        A line such as ``"1.10"``, instead of `reference`: what the public index has of it,
+        without h2oaicore.
+    python : str, optional
+        Path of the Python to pack; by default one is looked for.
+    say : callable, optional
+        Gets a sentence at each step.
+
+    Returns
+    -------
+    PackedEnvironment
+
+    Raises
+    ------
+    OptionError
+        Both or neither of `reference` and `dai` are given.
+    EnvironmentBuildError
+        No Python, packages that cannot be installed, a machine of another kind.
+    """
+    if (reference is None) == (dai is None):
+        raise OptionError("Give either reference= (an export) or dai= (a line such as '1.10').")
+    if reference is not None:
+        pipeline = ScoringPipeline(reference)
+        return build_wanted(
+            output, requirements.from_export(pipeline), export=pipeline, python=python, say=say
+        )
+    assert dai is not None
+    return build_wanted(output, requirements.from_line(dai), python=python, say=say)
+
+
+def build_wanted(
+    output: Union[str, Path],
+    wanted: Wanted,
+    *,
+    export: Optional[ScoringPipeline] = None,
+    python: Optional[str] = None,
+    say: Callable[[str], None],
+) -> PackedEnvironment:
+    """Build an environment of given requirements; see `build_environment`."""
+    output = Path(output).expanduser().absolute()
+    compression_of(output)
+    if platform.system() != "Linux":
+        raise EnvironmentBuildError(
+            f"Environments are built on Linux, and this machine is {platform.system()}; "
+            "Driverless AI's wheels exist for linux-x86_64 only."
+        )
+    if not output.parent.is_dir():
+        raise EnvironmentBuildError(f"The folder {output.parent} does not exist; make it first.")
+    source = find_interpreter(wanted.python, given=python, say=say)
+    inputs = _inputs(wanted, source)
+    for note in wanted.notes:
+        say(note)
+    ready = _ready(output, inputs)
+    if ready is not None:
+        say(f"{output.name} was built from the same inputs before and is taken as it is")
+        return ready
+    # Beside the output: the same disk that has to hold the archive.
+    with tempfile.TemporaryDirectory(prefix=".dai_spark-env-", dir=str(output.parent)) as folder:
+        root = Path(folder) / "environment"
+        root.mkdir()
+        executable = _fill(root, wanted, source, export, say)
+        paths = list_files(root)
+        manifest = EnvironmentManifest(
+            python=source.version,
+            platform=f"linux-{platform.machine()}",
+            interpreter=f"bin/{executable.name}",
+            dai_line=wanted.dai_line,
+            core_version=wanted.core_version,
+            glibc=newest_glibc(root),
+            built_from="interpreter",
+            how=(
+                f"Python {source.version} of the building machine was copied and made "
+                f"relocatable; packages of {wanted.source} were installed with uv."
+            ),
+            packages=installed_packages(root),
+            unpacked_bytes=sum(p.stat().st_size for p in paths if not p.is_symlink()),
+            n_files=len(paths),
+            inputs=inputs,
+        )
+        write_archive(root, manifest, output, say)
+    built = PackedEnvironment(output)
+    say(f"{output} is ready ({built.size_bytes / 1e6:,.0f} MB)")
+    return built
+
+
+def _inputs(wanted: Wanted, source: Interpreter) -> str:
+    # Wheels by name: all exports of one Driverless AI version bring the same, and hashing a
+    # gigabyte would take longer than recognising that nothing is to be done.
+    listed = [_BUILDER, source.version, platform.machine(), wanted._replace(notes=())]
+    return hashlib.sha256(json.dumps(listed).encode("utf-8")).hexdigest()
+
+
+def _ready(output: Path, inputs: str) -> Optional[PackedEnvironment]:
+    if not output.exists():
+        return None
+    try:
+        found = PackedEnvironment(output)
+    except EnvironmentFault:
+        return None
+    return found if found.manifest.inputs == inputs else None
+
+
+def _fill(
+    root: Path,
+    wanted: Wanted,
+    source: Interpreter,
+    export: Optional[ScoringPipeline],
+    say: Callable[[str], None],
+) -> Path:
+    executable = copy_interpreter(source, root, say)
+    bundle_libraries(root, origin=source.prefix, say=say)
+    if describe(executable) is None:
+        raise EnvironmentBuildError(
+            f"The copy of {source.executable} does not start; name another Python with --python, "
+            f"or install one with `uv python install {source.minor}`."
+        )
+    with tempfile.TemporaryDirectory(prefix="wheels-", dir=str(root.parent)) as wheels:
+        local = []
+        for member in wanted.wheels:
+            assert export is not None
+            wheel = export.extract_member(member, Path(wheels))
+            local.append(f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}")
+        install_packages(
+            executable,
+            requirements=[*wanted.lines, *local],
+            overrides=[*wanted.overrides, *local],
+            say=say,
+        )
+    tidy_packages(root, executable.name)
+    for sentence in bundle_libraries(root, origin=source.prefix, say=say):
+        say(sentence)
+    say("compiling sources")
+    compile_sources(root, executable)
+    return executable

@@ -1,0 +1,100 @@
+"""Installs packages into the copied Python with uv."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Callable, Dict, Sequence
+
+from dai_spark.errors import EnvironmentBuildError
+
+__all__ = ["find_uv", "install_packages"]
+
+_INSTALL_LIMIT_S = 3600
+
+
+def find_uv() -> str:
+    """Return the path of uv: that of the Python package, else the one on PATH.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        There is none.
+    """
+    try:
+        from uv import find_uv_bin
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv")
+        if found is None:
+            raise EnvironmentBuildError(
+                "uv, which installs the packages of an environment, is not here; "
+                "install it with `pip install 'dai_spark[env]'`."
+            ) from None
+        return found
+
+
+def install_packages(
+    python: Path,
+    *,
+    requirements: Sequence[str],
+    overrides: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Install requirements into the Python that lies at `python`.
+
+    Indexes, proxies and credentials are uv's own matter: its environment variables and
+    configuration files apply (``UV_INDEX_URL``, ``UV_FIND_LINKS``, ...).
+
+    Parameters
+    ----------
+    requirements : sequence of str
+        Requirement lines, wheels as ``name @ file:///...``.
+    overrides : sequence of str
+        Pins that overrule what packages declare of each other.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        uv could not resolve, download, build or install them; details hold its own words.
+    """
+    with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
+        wanted = Path(folder) / "requirements.txt"
+        wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+        command = [find_uv(), "pip", "install", "--python", str(python)]
+        # uv links files from its cache by default; ours are changed afterwards, in place.
+        command += ["--link-mode", "copy", "--no-progress", "--break-system-packages"]
+        command += ["--requirements", str(wanted)]
+        if overrides:
+            overruling = Path(folder) / "overrides.txt"
+            overruling.write_text("\n".join(overrides) + "\n", encoding="utf-8")
+            command += ["--overrides", str(overruling)]
+        say(f"installing {len(requirements)} requirements with uv")
+        try:
+            done = subprocess.run(
+                command,
+                env=_environment(),
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=_INSTALL_LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EnvironmentBuildError(
+                f"uv did not finish installing within {_INSTALL_LIMIT_S} s; "
+                "see whether the package index answers."
+            ) from error
+        if done.returncode != 0:
+            raise EnvironmentBuildError(
+                "uv could not install the packages of the environment; its own words follow.",
+                details=done.stderr,
+            )
+
+
+def _environment() -> Dict[str, str]:
+    # Variables of the caller's own Python would reach the builds that uv starts.
+    dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "CONDA_PREFIX"}
+    return {name: value for name, value in os.environ.items() if name not in dropped}

@@ -1,0 +1,245 @@
+"""Which packages an environment gets: those of an export, or those of a DAI line's lock.
+
+An export's requirements.txt is written for pip's legacy resolver: pins stand in it twice,
+wheel files of the export are named bare, and what its packages declare of each other may
+contradict the pins.  So pins are merged here, and handed to uv as overrides too: a pin always
+wins over what another package declares, as it did with the legacy resolver.
+"""
+
+import pkgutil
+import re
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from dai_spark.errors import EnvironmentBuildError
+from dai_spark.pipeline import ScoringPipeline
+
+__all__ = ["Wanted", "from_export", "from_line"]
+
+# https://docs.h2o.ai: 3.6 up to DAI 1.9, 3.8 in 1.10, 3.11 since 1.11.
+_PYTHON_OF_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
+_LINES = ("1.10",)
+# Exports list these in environment.yml, outside its pip section, and not in requirements.txt;
+# all else outside that section are conda's names for system libraries and tools.
+_CONDA_ALSO = {"psutil", "tabulate", "cgroupspy"}
+# The first release of which the index has a build without CUDA, under a name of its own.
+_CPU_XGBOOST = Version("2.1.0")
+
+
+class Wanted(NamedTuple):
+    """What is to be installed.
+
+    Attributes
+    ----------
+    python : str
+        ``"3.8"``.
+    dai_line, core_version : str or None
+    lines : tuple of str
+        Requirements from the package index, each package once.
+    wheels : tuple of str
+        Members of the export that are installed from it.
+    overrides : tuple of str
+        Pins that overrule what packages declare of each other.
+    source : str
+        What this was taken from, for the manifest.
+    notes : tuple of str
+        Sentences on what was resolved, replaced or left out.
+    """
+
+    python: str
+    dai_line: Optional[str]
+    core_version: Optional[str]
+    lines: Tuple[str, ...]
+    wheels: Tuple[str, ...]
+    overrides: Tuple[str, ...]
+    source: str
+    notes: Tuple[str, ...]
+
+
+def from_line(line: str) -> Wanted:
+    """Take the lock of a Driverless AI line.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        There is no lock for that line.
+    """
+    content = pkgutil.get_data(__package__, f"specs/dai-{line}.lock") if line in _LINES else None
+    if content is None:
+        raise EnvironmentBuildError(
+            f"dai_spark has no lock for Driverless AI {line!r}, only for {', '.join(_LINES)}; "
+            "build from an export: `dai-spark env build --reference scorer.zip -o env.tar.gz`."
+        )
+    return Wanted(
+        python=_PYTHON_OF_LINE[line],
+        dai_line=line,
+        core_version=None,
+        lines=tuple(_requirement_lines(content.decode("utf-8"))),
+        wheels=(),
+        overrides=(),
+        source=f"the lock of Driverless AI {line}",
+        notes=(
+            "h2oaicore exists only inside an export and is not in this environment: it serves "
+            "stand-in pipelines and pipelines without h2oaicore; for a real one build with "
+            "`dai-spark env build --reference scorer.zip`",
+        ),
+    )
+
+
+def from_export(pipeline: ScoringPipeline) -> Wanted:
+    """Take what an export lists, and the wheels that it brings.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        It lists nothing, names a wheel that it does not hold, or does not tell its Python.
+    """
+    if "requirements.txt" not in pipeline.members:
+        raise EnvironmentBuildError(
+            f"{pipeline.path} holds no requirements.txt, so what it needs is not known; "
+            "export the pipeline again, or build with --dai."
+        )
+    python = pipeline.python or _PYTHON_OF_LINE.get(pipeline.dai_line or "")
+    if python is None:
+        raise EnvironmentBuildError(
+            f"{pipeline.path} brings no h2oaicore wheel, so neither its Python nor its Driverless "
+            "AI version is known; use an export that holds its wheels, or build with --dai."
+        )
+    notes: List[str] = []
+    constraints = _pins(_text(pipeline, "full_constraints.txt"))
+    constraints.update(_pins(_text(pipeline, "req_constraints_deps.txt")))
+    wheels, plain = _split(pipeline, _text(pipeline, "requirements.txt"))
+    merged = _merge(plain, constraints, notes)
+    for name, line in _conda_lines(_text(pipeline, "environment.yml")).items():
+        merged.setdefault(name, line)
+    brought = {canonicalize_name(wheel.rpartition("/")[2].split("-")[0]) for wheel in wheels}
+    for name in sorted(brought & set(merged)):
+        notes.append(f"{name}: the export's own wheel is taken, not {merged[name]} of the index")
+    lines = {name: line for name, line in merged.items() if name not in brought}
+    overrides = {name: line for name, line in constraints.items() if name not in brought}
+    overrides.update((name, line) for name, line in lines.items() if "==" in line)
+    _without_cuda(lines, overrides, notes)
+    has_core = "h2oaicore" in brought
+    if not has_core:
+        notes.append(f"{pipeline.path.name} brings no h2oaicore wheel, so none is in it")
+    return Wanted(
+        python=python,
+        dai_line=pipeline.dai_line,
+        core_version=pipeline.dai_version if has_core else None,
+        lines=tuple(lines[name] for name in sorted(lines)),
+        wheels=tuple(sorted(wheels)),
+        overrides=tuple(overrides[name] for name in sorted(overrides)),
+        source=f"an export of Driverless AI {pipeline.dai_version or pipeline.dai_line}",
+        notes=tuple(notes),
+    )
+
+
+def _text(pipeline: ScoringPipeline, member: str) -> str:
+    if member not in pipeline.members:
+        return ""
+    return pipeline.read(member).decode("utf-8", "replace")
+
+
+def _requirement_lines(text: str) -> List[str]:
+    """Lines of a requirements file without comments, options and empty ones."""
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+def _pins(text: str) -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    for line in _requirement_lines(text):
+        try:
+            found[canonicalize_name(Requirement(line).name)] = line
+        except InvalidRequirement:
+            continue
+    return found
+
+
+def _split(pipeline: ScoringPipeline, text: str) -> Tuple[List[str], List[Requirement]]:
+    """Part bare wheel names, resolved to members of the export, from requirements."""
+    members = {name.rpartition("/")[2]: name for name in pipeline.members}
+    wheels: List[str] = []
+    plain: List[Requirement] = []
+    for line in _requirement_lines(text):
+        base = line.rpartition("/")[2]
+        if base.endswith(".whl") and " @ " not in line:
+            if base == pipeline.wheel_name:
+                continue  # belongs to one model; the environment serves all of the version
+            if base not in members:
+                raise EnvironmentBuildError(
+                    f"requirements.txt of {pipeline.path} names the wheel {base}, which the "
+                    "export does not hold; export the pipeline again, with all its files."
+                )
+            if members[base] not in wheels:
+                wheels.append(members[base])
+            continue
+        try:
+            plain.append(Requirement(line))
+        except InvalidRequirement as error:
+            raise EnvironmentBuildError(
+                f"requirements.txt of {pipeline.path} holds the line {line!r}, which is no "
+                f"requirement ({error}); correct it in a copy of the export."
+            ) from error
+    return wheels, plain
+
+
+def _merge(
+    plain: List[Requirement], constraints: Dict[str, str], notes: List[str]
+) -> Dict[str, str]:
+    """Keep each package once: what the constraints say, else the line that was written last."""
+    listed: Dict[str, List[str]] = {}
+    for requirement in plain:
+        texts = listed.setdefault(canonicalize_name(requirement.name), [])
+        if str(requirement) not in texts:
+            texts.append(str(requirement))
+    merged: Dict[str, str] = {}
+    for name, texts in listed.items():
+        fixed = constraints.get(name)
+        merged[name] = fixed if fixed and len(texts) > 1 else texts[-1]
+        if len(texts) > 1:
+            why = "as its constraints say" if fixed else "which stands last"
+            notes.append(f"{name}: the export lists {' and '.join(texts)}; taken is "
+                         f"{merged[name]}, {why}")  # fmt: skip
+    return merged
+
+
+def _conda_lines(text: str) -> Dict[str, str]:
+    """Read the packages of environment.yml that pip can install; a line each, as exported."""
+    found: Dict[str, str] = {}
+    pip_indent: Optional[int] = None
+    for line in text.splitlines():
+        match = re.match(r"^(\s*)-\s+([A-Za-z0-9][\w.-]*)\s*(:?)\s*((?:[=<>!~]=?[^\s#]*)?)", line)
+        if match is None:
+            continue
+        indent, package, colon, version = len(match[1]), match[2], match[3], match[4]
+        if package == "pip" and colon:
+            pip_indent = indent
+            continue
+        in_pip = pip_indent is not None and indent > pip_indent
+        name = canonicalize_name(package)
+        if package.endswith(".whl") or not (in_pip or name in _CONDA_ALSO):
+            continue
+        conda = re.match(r"^=([^=]+)", version)
+        found[name] = f"{name}=={conda[1]}" if conda else f"{name}{version}"
+    return found
+
+
+def _without_cuda(lines: Dict[str, str], overrides: Dict[str, str], notes: List[str]) -> None:
+    """Take the build of XGBoost that does not bring half a gigabyte of CUDA with it."""
+    match = re.match(r"^xgboost==([^\s;]+)", lines.get("xgboost", ""))
+    if match is None:
+        return
+    try:
+        has_cpu_build = Version(match[1]) >= _CPU_XGBOOST
+    except InvalidVersion:
+        return
+    if has_cpu_build:
+        lines["xgboost-cpu"] = f"xgboost-cpu=={match[1]}"
+        del lines["xgboost"]
+        overrides.pop("xgboost", None)
+        overrides["xgboost-cpu"] = lines["xgboost-cpu"]
+        notes.append(f"xgboost=={match[1]}: its build without CUDA, xgboost-cpu, is taken")

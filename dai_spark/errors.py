@@ -1,0 +1,215 @@
+"""Every error that dai_spark raises on purpose, in one tree.
+
+::
+
+    DaiSparkError
+    ├── OptionError (also ValueError)      an argument that cannot be meant
+    ├── PipelineError                      the exported zip or folder
+    │   ├── PipelineNotFoundError (also FileNotFoundError)
+    │   └── NotAPipelineError              a MOJO, no or several scoring wheels, a damaged zip
+    ├── EnvironmentFault                   the packed environment
+    │   ├── EnvironmentNotFoundError (also FileNotFoundError)
+    │   ├── EnvironmentMismatchError       wrong Python, DAI line, processor or C library
+    │   ├── EnvironmentUnpackError         damaged archive, full disk, unsafe member
+    │   └── EnvironmentBuildError          `dai-spark env build` could not finish
+    ├── ColumnError                        the table's columns against the pipeline's
+    ├── LicenseError                       no licence, or one that the pipeline refuses
+    ├── SidecarError                       the process that holds the scorer
+    │   ├── SidecarStartError              it did not come up, or Scorer() raised
+    │   ├── SidecarDiedError               it, or one of its scorers, ended while needed
+    │   ├── SidecarTimeoutError            no answer within the limit
+    │   └── ProtocolError                  bytes that are not of this protocol or its version
+    ├── ScoringError                       the pipeline raised while scoring a batch
+    ├── ShippingError                      the files could not be brought to the executors
+    └── TableJobError                      score_table
+        └── TableExistsError
+
+Catch `DaiSparkError` to catch them all.  A message stands alone: Spark carries nothing but text
+from an executor to the driver, so what was found, where, why and what to do are all in it.
+`from_spark` turns that text back into the typed error.
+"""
+
+import re
+from typing import Dict, Optional, Tuple, Type
+
+__all__ = [
+    "ColumnError",
+    "DaiSparkError",
+    "EnvironmentBuildError",
+    "EnvironmentFault",
+    "EnvironmentMismatchError",
+    "EnvironmentNotFoundError",
+    "EnvironmentUnpackError",
+    "LicenseError",
+    "NotAPipelineError",
+    "OptionError",
+    "PipelineError",
+    "PipelineNotFoundError",
+    "ProtocolError",
+    "ScoringError",
+    "ShippingError",
+    "SidecarDiedError",
+    "SidecarError",
+    "SidecarStartError",
+    "SidecarTimeoutError",
+    "TableExistsError",
+    "TableJobError",
+    "from_spark",
+    "named",
+]
+
+# Closes every message that crosses from an executor, so that `from_spark` can tell where our text
+# ends and where the JVM's stack begins.  U+200B is not printed.
+_END = "\u200b"
+
+
+class DaiSparkError(Exception):
+    """Base of every error that dai_spark raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        One sentence or two: what was found, where, the usual cause, what to do.
+    details : str, optional
+        What the sentence rests on, many lines: the pipeline's own traceback, the end of a log.
+        Part of `str(error)`, below the sentence; a command line prints the sentence first.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message, details)
+        self.message = message
+        self.details = details
+
+    def __str__(self) -> str:
+        text = self.message if not self.details else f"{self.message}\n{self.details.rstrip()}"
+        return text + _END
+
+    @property
+    def text(self) -> str:
+        """`str(error)` without the unprinted end mark."""
+        return str(self)[:-1]
+
+
+class OptionError(DaiSparkError, ValueError):
+    """An argument or option has a value that cannot be meant, or two exclude each other."""
+
+
+class PipelineError(DaiSparkError):
+    """Something is wrong with the exported scoring pipeline."""
+
+
+class PipelineNotFoundError(PipelineError, FileNotFoundError):
+    """No file or folder lies at the path given for the pipeline."""
+
+
+class NotAPipelineError(PipelineError):
+    """The file is there but is not a Python scoring pipeline, or is damaged."""
+
+
+class EnvironmentFault(DaiSparkError):
+    """Something is wrong with the packed environment.
+
+    Not called `EnvironmentError`, which is Python's old name of `OSError`.
+    """
+
+
+class EnvironmentNotFoundError(EnvironmentFault, FileNotFoundError):
+    """No archive, folder or shipped archive is found under the name given as `env`."""
+
+
+class EnvironmentMismatchError(EnvironmentFault):
+    """The environment is sound but not one that this pipeline or this machine can use."""
+
+
+class EnvironmentUnpackError(EnvironmentFault):
+    """The archive could not be unpacked: damaged, unsafe, or no room on the disk."""
+
+
+class EnvironmentBuildError(EnvironmentFault):
+    """`dai-spark env build` could not finish."""
+
+
+class ColumnError(DaiSparkError):
+    """Columns that the pipeline needs are missing or of a type that it cannot be given.
+
+    Names every offender at once.
+    """
+
+
+class LicenseError(DaiSparkError):
+    """No Driverless AI licence was found, or the pipeline refused the one it got.
+
+    Never holds any part of the licence.
+    """
+
+
+class SidecarError(DaiSparkError):
+    """The process that holds the loaded scorer failed."""
+
+
+class SidecarStartError(SidecarError):
+    """The sidecar did not come up, or `Scorer()` raised in it."""
+
+
+class SidecarDiedError(SidecarError):
+    """The sidecar or one of its scorers ended while an answer was awaited."""
+
+
+class SidecarTimeoutError(SidecarError):
+    """The sidecar did not answer within the limit that the message names."""
+
+
+class ProtocolError(SidecarError):
+    """The other end of the connection does not speak this version of the protocol."""
+
+
+class ScoringError(DaiSparkError):
+    """The pipeline raised while it scored a batch; details hold its own traceback."""
+
+
+class ShippingError(DaiSparkError):
+    """Pipeline, environment or package could not be brought to the executors."""
+
+
+class TableJobError(DaiSparkError):
+    """The table job was refused or could not finish."""
+
+
+class TableExistsError(TableJobError):
+    """The target exists and the mode is `fail`."""
+
+
+def _tree(base: Type[DaiSparkError]) -> Dict[str, Type[DaiSparkError]]:
+    found = {base.__name__: base}
+    for child in base.__subclasses__():
+        found.update(_tree(child))
+    return found
+
+
+def named(name: str) -> Type[DaiSparkError]:
+    """Return the class of this tree with that name; `SidecarError` for a name it does not have."""
+    return _tree(DaiSparkError).get(name, SidecarError)
+
+
+def from_spark(error: BaseException) -> Optional[DaiSparkError]:
+    """Find the error of ours in the text that Spark brought back from an executor.
+
+    Runs on the driver.  Spark's `PythonException` holds the worker's traceback as text, in which
+    our error stands as ``dai_spark.errors.<Name>: <message>`` up to our end mark.
+
+    Returns
+    -------
+    DaiSparkError or None
+        None where the text holds no error of ours.
+    """
+    if isinstance(error, DaiSparkError):
+        return error
+    found: Optional[Tuple[str, str]] = None
+    for match in re.finditer(
+        r"dai_spark\.errors\.(\w+): (.*?)" + _END, str(error), flags=re.DOTALL
+    ):
+        found = (match.group(1), match.group(2))
+    if found is None:
+        return None
+    message, _, details = found[1].partition("\n")
+    return named(found[0])(message, details)

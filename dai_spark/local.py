@@ -1,0 +1,122 @@
+"""score_pandas: the same scoring through the same sidecar, with no Spark and no JVM."""
+
+import atexit
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Set, Union
+
+import pyarrow as pa
+
+from dai_spark.client.connection import Connection
+from dai_spark.client.place import Place, here
+from dai_spark.client.score import score_batches
+from dai_spark.client.unpack import environment_folder
+from dai_spark.columns import check_columns
+from dai_spark.environment import PackedEnvironment
+from dai_spark.errors import OptionError
+from dai_spark.options import ScoringOptions
+from dai_spark.pipeline import ScoringPipeline
+from dai_spark.plan import ScoringPlan, ShippedFile
+from dai_spark.request import ScoringRequest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["local_plan", "score_pandas", "unpacked_python"]
+
+_to_remove: Set[Path] = set()
+
+
+def score_pandas(
+    frame: "pd.DataFrame",
+    pipeline: Union[str, "os.PathLike[str]", ScoringPipeline],
+    env: Union[str, "os.PathLike[str]", PackedEnvironment, None] = None,
+    *,
+    license: Optional[str] = None,
+    license_file: Optional[str] = None,
+    options: Optional[ScoringOptions] = None,
+    **words: Any,
+) -> "pd.DataFrame":
+    """Score a pandas DataFrame on this machine.
+
+    Runs in the calling process; the scorer runs in a sidecar that stays warm for further calls of
+    this process, and ends with it.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns are matched by name, further ones are ignored.
+    pipeline, env, license, license_file, options, **words
+        See `score_udf`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The pipeline's answer with its own column names, in the rows' order, with `frame`'s index.
+
+    Raises
+    ------
+    ColumnError, OptionError, PipelineError, EnvironmentFault, LicenseError, SidecarError,
+    ScoringError
+    """
+    import pandas as pd
+
+    request = ScoringRequest.of(pipeline, env, license, license_file, options, words, _no_uri)
+    place = _place()
+    plan = local_plan(request, place)
+    wanted = [name for name in plan.wanted() if name in frame.columns]
+    table = pa.Table.from_pandas(frame[wanted], preserve_index=False).combine_chunks()
+    check_columns(dict(zip(table.schema.names, table.schema.types)), plan.wanted(), "The frame")
+    answers = []
+    # A table of no rows has no batches, and its answer is one batch of none.
+    batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    for scored in score_batches(plan, batches, place):
+        if scored.error is not None:
+            raise scored.error
+        assert scored.answer is not None
+        answers.append(scored.answer.to_pandas())
+    answer: pd.DataFrame = pd.concat(answers, ignore_index=True).set_axis(frame.index, axis=0)
+    return answer
+
+
+def local_plan(request: ScoringRequest, place: Place) -> ScoringPlan:
+    """The plan of a request for this host, described by the sidecar itself."""
+
+    def stay(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
+        return ShippedFile("path", str(path), digest, label)
+
+    plan = request.plan(stay)
+    with Connection(plan, place) as connection:
+        return plan.with_description(connection.describe())
+
+
+def unpacked_python(env: Union[str, "os.PathLike[str]"]) -> Path:
+    """Unpack an environment on this machine, unless it is already, and return its Python's path.
+
+    What needs the pipeline's packages and no scorer runs there: training a stand-in, comparing
+    with the pipeline's own scores.
+
+    Raises
+    ------
+    EnvironmentFault
+    """
+    environment = PackedEnvironment(env)
+    if environment.is_folder:
+        return environment.path / environment.interpreter
+    file = ShippedFile("path", str(environment.path), environment.digest, str(environment.path))
+    folder = environment_folder(file, ScoringOptions().start_timeout_s)
+    return folder / environment.interpreter
+
+
+def _place() -> Place:
+    place = here()
+    if place.folder not in _to_remove:
+        # What a sidecar that ended before us leaves: locks and logs.
+        _to_remove.add(place.folder)
+        atexit.register(shutil.rmtree, place.folder, ignore_errors=True)
+    return place
+
+
+def _no_uri(uri: str) -> bytes:
+    raise OptionError(f"{uri} can only be read with Spark; give a path of this machine.")

@@ -1,0 +1,15 @@
+"""The sidecar: the process beside an executor's Python workers that holds the loaded scorer.
+
+Everything in this folder runs in the pipeline's own Python (3.6 to 3.13, with the pandas and
+pyarrow of its time) and travels there as source.  It imports the standard library, pandas, pyarrow,
+its siblings and the pipeline, and nothing else of dai_spark.
+
+::
+
+    server     one process an executor and key: loads the scorer once, then for each connection
+               forks (or spawns) a scorer process, tells its fate, and ends with its executor
+    connection what a scorer process does on its connection: reads ahead, scores, answers
+    scorer     Driverless AI's `Scorer`, tamed: its exits, noise, folders, signatures
+    frames     Arrow to pandas and back
+    protocol   what is said on the socket; the one file that both sides have
+"""

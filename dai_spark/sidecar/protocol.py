@@ -1,0 +1,217 @@
+"""What is said on the Unix socket between a client (Spark's Python worker) and the sidecar.
+
+This file is the contract: both sides import it, and another client can be written from this text.
+
+The place
+    The sidecar listens on the stream socket ``scorer.sock`` in its run folder, which only its user
+    can enter.  One connection serves one task (or one local call).  Behind every connection
+    stands a scorer process of its own, named by `pid` in READY.
+
+The frame
+    ``kind`` (1 byte), ``length`` (8 bytes, unsigned, little endian), then `length` bytes of
+    payload.  A payload is empty, one JSON object in UTF-8, or one complete Arrow IPC stream
+    that holds one record batch (schema and batch in one frame, so that a frame needs no other
+    to be read).  There is no pickle.
+
+The order, client to sidecar::
+
+    HELLO DESCRIBE* BATCH* FINISH        or CANCEL, or simply closing, at any point
+
+    HELLO     JSON  {"protocol": 1, "key": TEXT, "options": {"margin": BOOL}, "task": TEXT}
+    DESCRIBE  JSON  {}
+    BATCH     Arrow the pipeline's columns, in any order, of the types in `columns.py`
+    FINISH    empty no more batches will come
+    CANCEL    empty nothing that is still under way is wanted; no answer follows
+
+The order, sidecar to client: one answer to each message, in the order of the messages::
+
+    READY        JSON  to HELLO     {"protocol": 1, "pid": INT, "sidecar_pid": INT,
+                                     "start_method": "fork"|"spawn"}
+    DESCRIPTION  JSON  to DESCRIBE  see `DESCRIPTION` below
+    RESULT       Arrow to BATCH     as many rows, in the same order
+    FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
+    DONE         JSON  to FINISH    {"n_rows": INT, "n_batches": INT, "scoring_s": FLOAT,
+                                     "peak_memory_bytes": INT}; then the sidecar closes
+    ERROR        JSON  to anything  an error object; then the sidecar closes
+
+A client may send a second batch before the first is answered, and no third: the sidecar reads one
+batch ahead of the one it scores, so neither side ever waits for the other to read.
+
+Error object: ``{"kind": KIND, "type": TEXT, "message": TEXT, "traceback": TEXT}``, where KIND is
+``license`` (the pipeline refused its licence), ``load`` (`Scorer()` raised), ``scoring`` (the
+pipeline raised on a batch, or answered it wrongly), ``protocol`` (the other side broke these
+rules).  Classes never cross, only text.
+
+A scorer that dies without an answer closes the connection.  The sidecar, its parent, first
+writes ``fates/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_code": INT|null}``)
+and closes after that, so a client that sees the end of the stream finds the fate there.
+``verdict.json`` in the run folder, an error object with ``"time"`` (seconds since 1970), says why
+the sidecar did not come up; ``ready.json`` says that it did.
+"""
+
+import json
+import select
+import socket
+import struct
+import time
+from typing import Any, Dict, Optional, Tuple, Union
+
+VERSION = 1
+
+SOCKET_NAME = "scorer.sock"
+LOCK_NAME = "lock"
+VERDICT_NAME = "verdict.json"
+READY_NAME = "ready.json"
+FATES_NAME = "fates"
+
+HELLO = b"H"
+DESCRIBE = b"D"
+BATCH = b"B"
+FINISH = b"F"
+CANCEL = b"C"
+
+READY = b"r"
+# {"columns": [TEXT], "output": [[NAME, ARROW TYPE]], "labels": [TEXT]|null,
+#  "signatures": {"score": [TEXT], "score_batch": [TEXT]}, "load_s": FLOAT, "memory_bytes": INT,
+#  "versions": {"python": TEXT, "pandas": TEXT, "pyarrow": TEXT}, "start_method": TEXT}
+DESCRIPTION = b"d"
+RESULT = b"b"
+FAILURE = b"f"
+DONE = b"e"
+ERROR = b"x"
+
+_JSON_KINDS = frozenset([HELLO, DESCRIBE, READY, DESCRIPTION, FAILURE, DONE, ERROR])
+_EMPTY_KINDS = frozenset([FINISH, CANCEL])
+_ARROW_KINDS = frozenset([BATCH, RESULT])
+
+# A longer JSON text or batch is taken for a broken stream and not waited for.
+_JSON_LIMIT_BYTES = 64 << 20
+_ARROW_LIMIT_BYTES = 1 << 40
+
+_HEADER = struct.Struct("<cQ")
+
+
+class BrokenProtocol(Exception):
+    """The other side broke the rules at the top of this file."""
+
+
+class Closed(Exception):
+    """The other side closed the connection."""
+
+
+class TimedOut(Exception):
+    """The deadline passed before the whole frame had come or gone."""
+
+
+def send(
+    sock: socket.socket, kind: bytes, payload: Any = b"", deadline: Optional[float] = None
+) -> None:
+    """Send one frame.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        Non-blocking where there is a deadline, else blocking.
+    kind : bytes
+        One of the constants of this file.
+    payload : dict or bytes-like
+        A dict goes as JSON.
+    deadline : float, optional
+        Value of `time.monotonic` at which `TimedOut` is raised; None waits for ever, which only
+        the sidecar's side does (its parent ends it when the client is gone).
+    """
+    if isinstance(payload, dict):
+        payload = json.dumps(payload).encode("utf-8")
+    view = memoryview(payload).cast("B")
+    try:
+        _send_all(sock, memoryview(_HEADER.pack(kind, len(view))), deadline)
+        _send_all(sock, view, deadline)
+    except (BrokenPipeError, ConnectionResetError):
+        raise Closed() from None
+
+
+def _send_all(sock: socket.socket, view: memoryview, deadline: Optional[float]) -> None:
+    while len(view):
+        _wait(sock, select.POLLOUT, deadline)
+        try:
+            view = view[sock.send(view) :]
+        except BlockingIOError:
+            continue
+
+
+def receive(
+    sock: socket.socket, deadline: Optional[float] = None
+) -> Tuple[bytes, Union[Dict[str, Any], bytearray]]:
+    """Receive one frame: its kind, and its payload as a dict (JSON) or a bytearray (Arrow, empty).
+
+    Raises
+    ------
+    Closed
+        The stream ended, between frames or within one.
+    BrokenProtocol
+        The kind is unknown, the length is out of its bounds, or the JSON is none.
+    TimedOut
+        See `send`.
+    """
+    kind, length = _HEADER.unpack(bytes(_receive_exactly(sock, _HEADER.size, deadline)))
+    if kind in _EMPTY_KINDS:
+        limit = 0
+    elif kind in _JSON_KINDS:
+        limit = _JSON_LIMIT_BYTES
+    elif kind in _ARROW_KINDS:
+        limit = _ARROW_LIMIT_BYTES
+    else:
+        raise BrokenProtocol("unknown kind of message {!r}".format(kind))
+    if length > limit:
+        raise BrokenProtocol(
+            "a message of kind {!r} claims {} bytes, at most {} are allowed".format(
+                kind, length, limit
+            )
+        )
+    content = _receive_exactly(sock, length, deadline)
+    if kind in _JSON_KINDS:
+        try:
+            payload = json.loads(bytes(content).decode("utf-8"))
+        except ValueError as error:
+            raise BrokenProtocol(
+                "a message of kind {!r} is not JSON: {}".format(kind, error)
+            ) from None
+        if not isinstance(payload, dict):
+            raise BrokenProtocol("a message of kind {!r} is not a JSON object".format(kind))
+        return kind, payload
+    return kind, content
+
+
+# Memory grows with what has really come, so a false length costs nothing.
+_STEP_BYTES = 64 << 20
+
+
+def _receive_exactly(sock: socket.socket, length: int, deadline: Optional[float]) -> bytearray:
+    buffer = bytearray(min(length, _STEP_BYTES))
+    filled = 0
+    while filled < length:
+        if filled == len(buffer):
+            buffer.extend(bytes(min(length - filled, max(_STEP_BYTES, filled))))
+        _wait(sock, select.POLLIN, deadline)
+        # The view must be gone before the buffer may grow.
+        with memoryview(buffer) as view:
+            try:
+                n_bytes = sock.recv_into(view[filled:])
+            except BlockingIOError:
+                continue
+            except ConnectionResetError:
+                raise Closed() from None
+        if n_bytes == 0:
+            raise Closed()
+        filled += n_bytes
+    return buffer
+
+
+def _wait(sock: socket.socket, event: int, deadline: Optional[float]) -> None:
+    if deadline is None:
+        return
+    poller = select.poll()
+    poller.register(sock, event)
+    remaining_s = deadline - time.monotonic()
+    if remaining_s <= 0 or not poller.poll(remaining_s * 1000):
+        raise TimedOut()

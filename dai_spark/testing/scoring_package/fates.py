@@ -1,0 +1,119 @@
+"""What may befall a pipeline: one name a fate, so that a test can ask for it.
+
+Fates in scoring wait for a marked row: one with `MARK_TEXT` in a text column or `MARK_NUMBER` in a
+numeric one.  The others happen always.  Limits: a hang lasts for ever, `grow_in_score` keeps
+`GROWTH_BYTES` a batch.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any, List
+
+MARK_TEXT = "stand-in: now"
+MARK_NUMBER = -987654.0
+GROWTH_BYTES = 10000000
+
+IN_LOAD = (
+    "raise_in_load",
+    "exit_in_load",
+    "segfault_in_load",
+    "hang_in_load",
+    "needs_recipe_server",
+)
+IN_SCORE = (
+    "raise_in_score",
+    "leave_in_score",
+    "exit_in_score",
+    "segfault_in_score",
+    "hang_in_score",
+    "nan_in_score",
+    "short_in_score",
+)
+OF_FORK = ("refuses_fork", "refuses_fork_by_raising")
+ALL = IN_LOAD + IN_SCORE + OF_FORK + ("grow_in_score",)
+
+EXIT_CODE = 70
+RECIPE_SERVER_PORT = 50361
+
+_kept: List[bytes] = []
+
+
+class H2OConnectionError(Exception):
+    """Named as the H2O-3 client names it, so that callers can look for the name."""
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(60)
+
+
+def _die(signal_number: int) -> None:
+    os.kill(os.getpid(), signal_number)
+    time.sleep(60)
+
+
+def _call_recipe_server() -> None:
+    try:
+        socket.create_connection(("127.0.0.1", RECIPE_SERVER_PORT), timeout=2).close()
+    except OSError as error:
+        raise H2OConnectionError(
+            "stand-in: the model of this pipeline needs the H2O-3 recipe server, and nothing "
+            "answers at localhost:%d (%s)" % (RECIPE_SERVER_PORT, error)
+        ) from error
+
+
+def in_load(fate: str) -> None:
+    """Let the fate happen at the end of the constructor's work, if it is one of loading."""
+    if fate == "raise_in_load":
+        raise RuntimeError("stand-in: raise_in_load")
+    if fate == "exit_in_load":
+        os._exit(EXIT_CODE)
+    if fate == "segfault_in_load":
+        _die(signal.SIGSEGV)
+    if fate == "hang_in_load":
+        _hang()
+    if fate == "needs_recipe_server":
+        _call_recipe_server()
+
+
+def marked(frame: Any) -> Any:
+    """Return a boolean array with True for each row of a pandas DataFrame that bears a mark."""
+    found = [
+        (frame[name] == (MARK_TEXT if frame[name].dtype == object else MARK_NUMBER)).values
+        for name in frame.columns
+    ]
+    return sum(found[1:], found[0])
+
+
+def before_score(fate: str, frame: Any, loaded_in: int) -> None:
+    """Let the fate happen before a batch is scored; `loaded_in` is the process id of loading."""
+    if fate in OF_FORK and os.getpid() != loaded_in:
+        if fate == "refuses_fork_by_raising":
+            raise RuntimeError("stand-in: loaded in another process than this one")
+        _hang()
+    if fate == "grow_in_score":
+        _kept.append(os.urandom(GROWTH_BYTES))
+    if fate not in IN_SCORE or not marked(frame).any():
+        return
+    if fate == "raise_in_score":
+        raise ValueError("stand-in: raise_in_score")
+    if fate == "leave_in_score":
+        sys.exit(-1)
+    if fate == "exit_in_score":
+        os._exit(EXIT_CODE)
+    if fate == "segfault_in_score":
+        _die(signal.SIGSEGV)
+    if fate == "hang_in_score":
+        _hang()
+
+
+def after_score(fate: str, frame: Any, answer: Any) -> Any:
+    """Return the answer for a batch as the fate leaves it."""
+    if fate == "nan_in_score":
+        answer[marked(frame)] = float("nan")
+    elif fate == "short_in_score" and marked(frame).any():
+        return answer.iloc[:-1]
+    return answer

@@ -1,0 +1,48 @@
+"""`Scorer` with the signatures of DAI 1.10; for 1.11, whose are not public, the same."""
+
+from typing import Any, List
+
+from .scorer import BaseScorer
+
+
+class Scorer(BaseScorer):
+    """A stand-in for the `Scorer` of a DAI 1.10 export.  It has no data recipe to apply."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._open()
+
+    def score(
+        self,
+        row: Any,
+        output_margin: bool = False,
+        pred_contribs: bool = False,
+        fast_approx: bool = False,
+        apply_data_recipes: bool = False,
+        pred_contribs_original: bool = False,
+    ) -> List[float]:
+        """Score one row, its values in the order of `get_column_names()`."""
+        return self._score(
+            row,
+            output_margin=output_margin,
+            pred_contribs=pred_contribs,
+            fast_approx=fast_approx,
+            pred_contribs_original=pred_contribs_original,
+        )
+
+    def score_batch(
+        self,
+        input_frame: Any,
+        output_margin: bool = False,
+        pred_contribs: bool = False,
+        fast_approx: bool = False,
+        apply_data_recipes: bool = False,
+        pred_contribs_original: bool = False,
+    ) -> Any:
+        """Score a pandas or datatable frame; returns float32 columns of pandas, a row for a row."""
+        return self._score_batch(
+            input_frame,
+            output_margin=output_margin,
+            pred_contribs=pred_contribs,
+            fast_approx=fast_approx,
+            pred_contribs_original=pred_contribs_original,
+        )

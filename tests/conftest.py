@@ -1,0 +1,178 @@
+"""What the tests stand on: one packed environment, stand-ins of real models, one Spark session.
+
+All of it is built once and kept in `build/` between runs; nothing here is a mock.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+TESTS_BUILD = BUILD / "tests"
+
+# Of the suite alone, and inherited by every JVM and sidecar that a test starts.
+os.environ["DAI_SPARK_CACHE"] = str(TESTS_BUILD / "cache")
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+os.environ["SPARK_LOCAL_HOSTNAME"] = "localhost"
+os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+for name in ("DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICENSE_KEY"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def packed_environment():
+    """The DAI 1.10 environment for stand-ins, as `make demo` builds it: build/dai-1.10.tar.zst."""
+    from dai_spark.envbuild import build_environment
+
+    BUILD.mkdir(exist_ok=True)
+    return build_environment(BUILD / "dai-1.10.tar.zst", dai="1.10")
+
+
+@pytest.fixture(scope="session")
+def pipeline_python(packed_environment):
+    """Path of the Python 3.8 in the unpacked environment."""
+    from dai_spark.local import unpacked_python
+
+    return unpacked_python(packed_environment.path)
+
+
+@pytest.fixture(scope="session")
+def license_text():
+    """A licence that the stand-ins accept."""
+    from dai_spark.testing import license_text
+
+    return license_text()
+
+
+@pytest.fixture(scope="session")
+def license_file(license_text, tmp_path_factory):
+    """A file with that licence, readable by its owner alone."""
+    path = tmp_path_factory.mktemp("license") / "license.sig"
+    path.touch(mode=0o600)
+    path.write_text(license_text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def flights():
+    """Twelve thousand flights spread over the year, with the target columns taken away."""
+    from dai_spark.testing import flights_table
+
+    table = flights_table().drop(columns=["late", "delay", "arrival"])
+    return table.iloc[:: len(table) // 12_000].reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def export(pipeline_python):
+    """A function that builds a small flights export once for its arguments."""
+    from dai_spark import testing
+
+    sources = hashlib.sha256()
+    for path in sorted((ROOT / "dai_spark" / "testing").rglob("*.py")):
+        sources.update(path.read_bytes())
+    folder = TESTS_BUILD / "exports" / sources.hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def build(**words):
+        words = {"n_trees": 20, "n_train_rows": 4000, **words}
+        name = hashlib.sha256(repr(sorted(words.items())).encode()).hexdigest()[:16]
+        path = folder / (name if words.get("layout") == "unpacked" else f"{name}.zip")
+        if not path.exists():
+            return testing.flights_export(path, python=pipeline_python, **words)
+        return path
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def own_scores(pipeline_python, license_text, tmp_path_factory):
+    """The pipeline's own scores: `Scorer().score_batch` in one process of its own Python.
+
+    ``own_scores(export, frame)`` knows nothing of dai_spark's sidecar: it installs the wheel's
+    content, reads a Parquet file with the pipeline's pandas, and scores it in one call.
+    """
+    script = ROOT / "tests" / "direct_scoring.py"
+
+    def score(path, frame, **arguments):
+        import json
+
+        import pandas as pd
+
+        from dai_spark import ScoringPipeline
+
+        folder = tmp_path_factory.mktemp("direct")
+        pipeline = ScoringPipeline(path)
+        for member in pipeline.members:
+            if member.startswith("tmp/"):
+                (folder / member).parent.mkdir(parents=True, exist_ok=True)
+                pipeline.extract_member(member, (folder / member).parent)
+        wheel = pipeline.extract_member(pipeline.wheel_name, folder)
+        frame.to_parquet(folder / "rows.parquet")
+        environment = {
+            "DRIVERLESS_AI_LICENSE_KEY": license_text,
+            "OMP_NUM_THREADS": "1",
+            "HOME": str(folder),
+            "PATH": "/usr/bin:/bin",
+            "LD_LIBRARY_PATH": str(Path(pipeline_python).parent.parent / "lib"),
+        }
+        command = [str(pipeline_python), str(script), str(wheel), pipeline.package]
+        subprocess.run(
+            [*command, json.dumps(arguments)],
+            cwd=folder,
+            env=environment,
+            check=True,
+            timeout=120,
+            stdout=subprocess.DEVNULL,
+        )
+        return pd.read_parquet(folder / "scores.parquet")
+
+    return score
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """The suite's one classic session: local[2], four partitions after a shuffle, no UI."""
+    from pyspark.sql import SparkSession
+
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("dai_spark tests")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "4")
+        .config("spark.sql.warehouse.dir", str(TESTS_BUILD / "warehouse"))
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.host", "127.0.0.1")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+def processes_of(text):
+    """Command lines of this machine's processes that hold `text`, by process id."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if text in line and int(folder.name) != os.getpid():
+            found[int(folder.name)] = line
+    return found
+
+
+def wait_until(condition, timeout_s=15.0):
+    """Wait for a condition, at most so long, and return whether it came true."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return bool(condition())
