@@ -5,7 +5,7 @@ import sys
 from typing import Callable, List, Optional
 
 from dai_spark import __version__
-from dai_spark.errors import DaiSparkError
+from dai_spark.errors import DaiSparkError, EnvironmentMismatchError
 
 __all__ = ["main"]
 
@@ -123,7 +123,12 @@ def _env_show(arguments: argparse.Namespace) -> None:
 def _env_check(arguments: argparse.Namespace) -> None:
     from dai_spark.envbuild import check_environment
 
-    print(check_environment(arguments.env, pipeline=arguments.pipeline, say=_say).text())
+    report = check_environment(arguments.env, pipeline=arguments.pipeline, say=_say)
+    print(report.text())
+    if not report.ok:
+        raise EnvironmentMismatchError(
+            f"{arguments.env} did not pass: {'; '.join(report.problems)}"
+        )
 
 
 def _say(text: str) -> None:

@@ -19,7 +19,8 @@ map, struct, and all others
 A number column is a float whatever its nulls, so what the pipeline sees of one row never depends on
 the other rows of its batch.  Spark's ``timestamp`` arrives in the session's time zone and is
 written as that local time; ``timestamp_ntz`` as it is.  Type alone decides what is refused, on
-the driver; only a value can tell that an integer has no float64 of its own or a timestamp has a fraction.
+the driver; only a value can tell that an integer has no float64 of its own, or that a timestamp
+has a fraction.
 """
 
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union

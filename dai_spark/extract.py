@@ -119,7 +119,7 @@ class _Extraction:
             leads_to = _destination(self.to / name)
             if leads_to is None or (leads_to != root and root not in leads_to.parents):
                 raise EnvironmentUnpackError(
-                    f"{self.archive} was refused: its link {name} leads out of the archive."
+                    f"{self.archive} was refused: its link {name} leads out of it, or nowhere."
                 )
         # A tar that ends between two members reads as a shorter tar, with no error.
         n_files = len(self.files) + len(self.links)
@@ -198,8 +198,8 @@ class _Extraction:
 
 
 def _destination(link: Path) -> Optional[Path]:
-    """Where a link leads, through other links; None where they lead in a circle."""
+    """Where a link leads, through other links; None where that is nothing, or a circle."""
     try:
-        return link.resolve()
+        return link.resolve(strict=True)
     except (OSError, RuntimeError):
         return None

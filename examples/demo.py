@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import dai_spark
+from dai_spark.envbuild import build_environment
 from dai_spark.errors import DaiSparkError
-from dai_spark.extract import extract_archive
+from dai_spark.local import unpacked_python
 from dai_spark.testing import flights_export, flights_table, license_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,22 +57,12 @@ def prepare() -> None:
     BUILD.mkdir(exist_ok=True)
     package = Path(dai_spark.__file__).parent
     step(1, "packed environment (Python 3.8 with the packages of Driverless AI 1.10)")
-    if is_stale(ENVIRONMENT, package / "envbuild" / "specs"):
-        command = [str(Path(sys.executable).with_name("dai-spark")), "env", "build"]
-        subprocess.run(
-            [*command, "--dai", "1.10", "-o", str(ENVIRONMENT)], check=True, timeout=3600
-        )
+    build_environment(ENVIRONMENT, dai="1.10", say=say)
     there(ENVIRONMENT)
 
     step(2, "scoring pipeline (predicts at departure whether a flight arrives late)")
     if is_stale(PIPELINE, package / "testing"):
-        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
-            print(
-                "      unpacking the environment and training with it, about a minute", flush=True
-            )
-            environment = dai_spark.PackedEnvironment(ENVIRONMENT)
-            extract_archive(ENVIRONMENT, Path(folder) / "env")
-            flights_export(PIPELINE, python=Path(folder) / "env" / environment.interpreter)
+        flights_export(PIPELINE, python=unpacked_python(ENVIRONMENT), say=say)
     there(PIPELINE)
     write_license()
 
@@ -89,7 +79,8 @@ def score() -> dict[str, Any]:
     command = [
         str(Path(sys.executable).with_name("spark-submit")),
         *["--master", "local[2]", "--driver-memory", "2g"],
-        *["--conf", "spark.ui.enabled=false"],
+        # A task for each file, so that the progress bar has something to tell.
+        *["--conf", "spark.ui.enabled=false", "--conf", "spark.sql.files.minPartitionNum=8"],
         *["--driver-java-options", f"-Dlog4j2.configurationFile=file:{LOG_SETTINGS}"],
         str(ROOT / "jobs" / "score_table.py"),
         *["--pipeline", str(PIPELINE), "--env", str(ENVIRONMENT), "--license-file", str(LICENSE)],
@@ -209,6 +200,11 @@ def step(number: int, what: str) -> None:
 def there(file: Path) -> None:
     """Say where a built file lies."""
     print(f"      {shown(file)}, {file.stat().st_size / 1e6:,.1f} MB", flush=True)
+
+
+def say(text: str) -> None:
+    """Show the progress of a long step."""
+    print(f"      {text}", flush=True)
 
 
 def shown(path: Path) -> str:

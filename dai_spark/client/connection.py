@@ -78,7 +78,7 @@ class Connection:
 
     def describe(self) -> Description:
         """Ask the scorer what it says of itself; it scores one row of the export's example."""
-        protocol.send(self._socket, protocol.DESCRIBE, {}, self._deadline())
+        self._guarded_send(protocol.DESCRIBE, {})
         during = "while it scored the first row of the pipeline's own example"
         return Description.from_json(self._batch_answer(protocol.DESCRIPTION, during))
 

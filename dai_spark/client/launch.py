@@ -67,7 +67,7 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
     """
     license = plan.license or find_license(os.environ)
     key = plan.key(license)
-    run_folder = private_folder(place.folder / key[:20])
+    run_folder = place.folder / key[:20]
     log = (place.log_folder or place.folder) / f"dai_spark-sidecar-{key[:20]}.log"
     sidecar = SidecarHandle(run_folder, log, key, license)
     deadline = time.monotonic() + plan.options.start_timeout_s
@@ -76,14 +76,11 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
         lock = try_lock(place.folder / f"{key[:20]}.lock")
         if lock is None:
             if sidecar.is_ready():
-                if process is not None:
-                    # Takes the exit status whenever it comes, so that no zombie is left.
-                    threading.Thread(target=process.wait, daemon=True).start()
                 return sidecar
         else:
             try:
                 failed = remembered(plan, place, sidecar)
-                if failed is None and process is not None:
+                if failed is None and process is not None and process.poll() != 0:
                     failed = ended_while_loading(plan, place, sidecar, process)
                 if failed is not None:
                     raise failed
@@ -108,7 +105,7 @@ def _start(
     pipeline = pipeline_folder(plan.pipeline, plan.options.start_timeout_s)
     environment = environment_folder(plan.environment, plan.options.start_timeout_s)
     # The lock is free, so what lies here is of a sidecar that was killed.
-    shutil.rmtree(sidecar.run_folder)
+    shutil.rmtree(sidecar.run_folder, ignore_errors=True)
     private_folder(sidecar.run_folder)
     spec = {
         "run_folder": str(sidecar.run_folder),
@@ -145,6 +142,8 @@ def _start(
             f"({error.strerror or error}; {os.uname().sysname} {os.uname().machine}); build an "
             "environment for the executors' system with `dai-spark env build` there."
         ) from error
+    # Takes the exit status whenever it comes, so that no zombie is left.
+    threading.Thread(target=process.wait, daemon=True).start()
     assert process.stdin is not None
     try:
         process.stdin.write(json.dumps(spec).encode("utf-8"))

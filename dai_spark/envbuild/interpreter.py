@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Callable, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from dai_spark.envbuild.install import find_uv
 from dai_spark.errors import EnvironmentBuildError
@@ -63,28 +63,23 @@ class Interpreter(NamedTuple):
 
 
 def describe(executable: Path) -> Optional[Interpreter]:
-    """Ask a Python what it is; None where it cannot be started or is not a 64-bit CPython."""
-    try:
-        answer = subprocess.run(
-            [str(executable), "-I", "-B", "-c", _QUESTION],
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        said = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+    """Ask a Python what it is; None where it cannot be started or is not a 64-bit CPython.
+
+    Of a virtual environment, the Python that it was made of is described.
+    """
+    said = _ask(executable)
+    if said is None:
         return None
-    if said["bits"] != 64 or said["implementation"] != "CPython":
+    minor = ".".join(said["version"].split(".")[:2])
+    real = Path(said["prefix"]) / "bin" / f"python{minor}"
+    if real != executable:
+        # A virtual environment gives folders of its own for parts of the standard library.
+        said = _ask(real)
+    if said is None or said["bits"] != 64 or said["implementation"] != "CPython":
         return None
     prefix = Path(said["prefix"])
-    minor = ".".join(said["version"].split(".")[:2])
-    real = prefix / "bin" / f"python{minor}"
     library = Path(said["library_folder"]) / said["library"]
     include = Path(said["include"])
-    if not real.exists():
-        return None
     if ".so" not in said["library"] or not library.exists():
         library = prefix / "lib" / f"libpython{minor}.so.1.0"
     return Interpreter(
@@ -95,6 +90,21 @@ def describe(executable: Path) -> Optional[Interpreter]:
         library=library if library.exists() else None,
         include=include if include.is_dir() else None,
     )
+
+
+def _ask(executable: Path) -> Optional[Dict[str, Any]]:
+    try:
+        answer = subprocess.run(
+            [str(executable), "-I", "-B", "-c", _QUESTION],
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return dict(json.loads(answer.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
 
 
 def find_interpreter(

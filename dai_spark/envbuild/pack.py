@@ -39,12 +39,16 @@ def compression_of(output: Path) -> str:
 
 
 def list_files(root: Path) -> List[Path]:
-    """Return files and links below `root`, sorted by their names in the archive."""
+    """Return files and links below `root`, sorted by their names in the archive.
+
+    Links that lead nowhere are left out: unpacking refuses them.
+    """
     found = [
         Path(parent) / name
         for parent, folders, names in os.walk(root)
         for name in [*names, *(f for f in folders if (Path(parent) / f).is_symlink())]
     ]
+    found = [path for path in found if path.exists()]
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 

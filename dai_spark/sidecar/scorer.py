@@ -54,6 +54,7 @@ def enter_folder(folder: str, tmp_from: Optional[str]) -> None:
     os.makedirs(folder, mode=0o700)
     if tmp_from is not None and os.path.isdir(tmp_from):
         shutil.copytree(tmp_from, os.path.join(folder, "tmp"), symlinks=True)
+        os.chmod(os.path.join(folder, "tmp"), 0o700)
     else:
         os.mkdir(os.path.join(folder, "tmp"), 0o700)
     private = os.path.join(folder, "private-tmp")

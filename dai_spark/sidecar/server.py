@@ -130,6 +130,7 @@ class Sidecar:
         self._listener.listen(128)
         self._listener.setblocking(False)
         os.chdir(self._path("load"))
+        self._idle_since = time.time()
         ready = {"pid": os.getpid(), "start_method": self._start_method}
         write_json(self._path(protocol.READY_NAME), ready)
 

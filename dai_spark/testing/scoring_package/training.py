@@ -77,7 +77,8 @@ def _train_lightgbm(matrix: Any, target: Any, kind: str, n_classes: int, n_trees
     }
     data = lightgbm.Dataset(matrix, target, params={"verbosity": -1})
     booster = lightgbm.train(settings, data, num_boost_round=n_trees)
-    return booster.model_to_string().encode("utf-8")
+    text: str = booster.model_to_string()
+    return text.encode("utf-8")
 
 
 def _train_xgboost(matrix: Any, target: Any, kind: str, n_classes: int, n_trees: int) -> bytes:

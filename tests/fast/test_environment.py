@@ -1,0 +1,331 @@
+"""What a packed environment says of itself, and what is refused when one is unpacked."""
+
+import errno
+import gzip
+import io
+import json
+import platform
+import shutil
+import stat
+import tarfile
+from collections import namedtuple
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from dai_spark.environment import MANIFEST_NAME, EnvironmentManifest, PackedEnvironment
+from dai_spark.errors import (
+    EnvironmentFault,
+    EnvironmentMismatchError,
+    EnvironmentNotFoundError,
+    EnvironmentUnpackError,
+)
+from dai_spark.extract import extract_archive
+
+MANIFEST = EnvironmentManifest(
+    python="3.8.18",
+    platform=f"{platform.system().lower()}-{platform.machine()}",
+    interpreter="bin/python3.8",
+    dai_line="1.10",
+    core_version="1.10.7.3",
+    glibc="2.17",
+    packages={"pandas": "1.2.5"},
+    unpacked_bytes=5,
+    n_files=1,
+)
+
+
+def member(name, content=b"", **fields):
+    """One member of an archive: a file unless `type` says otherwise."""
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info, content
+
+
+def archive(path, *members, manifest=MANIFEST):
+    """Write members behind a manifest, compressed as the name says."""
+    if manifest is not None:
+        members = (member(MANIFEST_NAME, manifest.to_json().encode()), *members)
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for info, content in members:
+            tar.addfile(info, io.BytesIO(content))
+    if path.name.endswith(".gz"):
+        path.write_bytes(gzip.compress(raw.getvalue()))
+    else:
+        with pa.CompressedOutputStream(str(path), "zstd") as sink:
+            sink.write(raw.getvalue())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAI_SPARK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(params=["tar.gz", "tar.zst"])
+def sound(request, tmp_path):
+    """A sound archive of one file, in either compression."""
+    python = member("bin/python3.8", b"12345", mode=0o4755)
+    return archive(tmp_path / f"env.{request.param}", python)
+
+
+class Pipeline(SimpleNamespace):
+    """What `check_fits` reads of a ScoringPipeline."""
+
+    def __init__(self, **fields):
+        known = {"python": None, "dai_line": None, "dai_version": None, "path": "scorer.zip"}
+        super().__init__(**{**known, **fields})
+
+
+def test_manifest_is_read_from_either_compression(sound):
+    """An archive says what it holds, whichever way it is compressed."""
+    found = PackedEnvironment(sound)
+    assert found.manifest == MANIFEST
+    assert (found.python, found.dai_line, found.core_version) == ("3.8", "1.10", "1.10.7.3")
+    assert found.interpreter == "bin/python3.8"
+    assert found.size_bytes == sound.stat().st_size
+    assert len(found.digest) == 64
+
+
+def test_repr_answers_what_a_user_asks(sound):
+    """The repr names path, size, DAI line, core version, Python and C library."""
+    shown = repr(PackedEnvironment(sound))
+    for word in (str(sound), "MB", "1.10", "h2oaicore 1.10.7.3", "3.8.18", "glibc 2.17"):
+        assert word in shown
+
+
+def test_manifest_of_a_later_builder_is_read():
+    """Keys that this version does not know are passed over; a later format is not."""
+    known = json.loads(MANIFEST.to_json())
+    assert EnvironmentManifest.from_json(json.dumps({**known, "colour": "blue"})) == MANIFEST
+    with pytest.raises(ValueError, match="newer dai_spark"):
+        EnvironmentManifest.from_json(json.dumps({**known, "format_version": 99}))
+
+
+def test_reading_the_manifest_reads_no_more_than_the_start(tmp_path):
+    """A damaged end does not matter to who only asks: the rest of the archive is not read."""
+    noise = bytes(i * i % 251 for i in range(1 << 20))
+    path = archive(tmp_path / "env.tar.gz", member("big", noise))
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert PackedEnvironment(path).python == "3.8"
+
+
+def test_folder_is_an_environment(sound, tmp_path):
+    """A folder that an archive was unpacked to is one too, and its digest depends on its place."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    extract_archive(sound, first)
+    shutil.copytree(first, second)
+    found = PackedEnvironment(first)
+    assert found.is_folder
+    assert found.manifest == MANIFEST
+    assert found.digest == PackedEnvironment(first).digest
+    assert found.digest != PackedEnvironment(second).digest
+
+
+def test_what_is_no_environment_is_told_in_a_sentence(tmp_path):
+    """Absent, no archive, cut off, without manifest, folder without manifest: what to do."""
+    with pytest.raises(EnvironmentNotFoundError, match="dai-spark env build"):
+        PackedEnvironment(tmp_path / "absent.tar.gz")
+    text = tmp_path / "text.tar.gz"
+    text.write_text("no archive")
+    with pytest.raises(EnvironmentUnpackError, match="neither gzip nor zstd"):
+        PackedEnvironment(text)
+    cut = archive(tmp_path / "cut.tar.gz", member("a"))
+    cut.write_bytes(cut.read_bytes()[:60])
+    with pytest.raises(EnvironmentUnpackError, match="damaged or was cut off"):
+        PackedEnvironment(cut)
+    plain = archive(tmp_path / "plain.tar.gz", member("bin/python"), manifest=None)
+    with pytest.raises(EnvironmentFault, match=r"conda-pack.*dai-spark env build"):
+        PackedEnvironment(plain)
+    with pytest.raises(EnvironmentFault, match=r"holds no dai_spark_environment\.json"):
+        PackedEnvironment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "sides"),
+    [
+        (Pipeline(python="3.11"), ("Python 3.8", "Python 3.11")),
+        (Pipeline(python="3.8", dai_line="1.11"), ("Driverless AI 1.10", "Driverless AI 1.11")),
+        (Pipeline(dai_version="1.10.6"), ("h2oaicore 1.10.7.3", "h2oaicore 1.10.6")),
+    ],
+)
+def test_a_mismatch_names_both_sides(sound, pipeline, sides):
+    """An environment of another Python, line or core is refused, with the command to type."""
+    with pytest.raises(EnvironmentMismatchError) as caught:
+        PackedEnvironment(sound).check_fits(pipeline)
+    for side in sides:
+        assert side in caught.value.message
+    assert "dai-spark env build --reference scorer.zip" in caught.value.message
+
+
+def test_what_is_not_stated_is_not_compared(sound, tmp_path):
+    """A pipeline that tells nothing fits, and so does an environment built without an export."""
+    PackedEnvironment(sound).check_fits(Pipeline())
+    bare = archive(tmp_path / "bare.tar.gz", manifest=replace(MANIFEST, core_version=None))
+    PackedEnvironment(bare).check_fits(
+        Pipeline(python="3.8", dai_line="1.10", dai_version="1.10.6")
+    )
+
+
+def test_the_wrong_machine_is_named(tmp_path):
+    """Another processor, or an older C library than needed, is told before anything is started."""
+    for other, words in (
+        (replace(MANIFEST, platform="linux-sparc"), "linux-sparc"),
+        (replace(MANIFEST, glibc="2.99"), "GNU C library 2.99"),
+    ):
+        found = PackedEnvironment(archive(tmp_path / "env.tar.gz", manifest=other))
+        with pytest.raises(EnvironmentMismatchError, match=words):
+            found.check_machine()
+
+
+def test_unpacking_keeps_content_and_privacy(tmp_path):
+    """Files, links and executable bits arrive; set-uid and other users' rights do not."""
+    path = archive(
+        tmp_path / "env.tar.zst",
+        member("lib", type=tarfile.DIRTYPE, mode=0o777),
+        member("bin/python3.8", b"12345", mode=0o6777),
+        member("lib/data", b"x", mode=0o644),
+        member("bin/python", type=tarfile.SYMTYPE, linkname="python3.8"),
+        member("lib/again", type=tarfile.LNKTYPE, linkname="lib/data"),
+        manifest=replace(MANIFEST, n_files=4),
+    )
+    to = tmp_path / "out"
+    extract_archive(path, to)
+    assert (to / "bin/python").read_bytes() == b"12345"
+    assert (to / "lib/again").read_bytes() == b"x"
+    modes = {
+        name: stat.S_IMODE((to / name).stat().st_mode)
+        for name in ("", "lib", "bin", "bin/python3.8", "lib/data")
+    }
+    assert modes == {"": 0o700, "lib": 0o700, "bin": 0o700, "bin/python3.8": 0o700,
+                     "lib/data": 0o600}  # fmt: skip
+
+
+def test_the_name_of_the_archive_does_not_matter(sound, tmp_path):
+    """The shipped file has a digest for a name; the compression is told by its first bytes."""
+    shipped = sound.rename(tmp_path / "0123abcd")
+    extract_archive(shipped, tmp_path / "out")
+    assert (tmp_path / "out/bin/python3.8").exists()
+
+
+LINK, HARD = tarfile.SYMTYPE, tarfile.LNKTYPE
+
+
+@pytest.mark.parametrize(
+    ("reason", "members"),
+    [
+        ("absolute", [member("/evil", b"x")]),
+        ("leads out", [member("../evil", b"x")]),
+        ("leads out", [member("a/../../evil", b"x")]),
+        ("leads out", [member("..", type=tarfile.DIRTYPE)]),
+        ("a link to /", [member("out", type=LINK, linkname="/etc")]),
+        ("link out leads out", [member("out", type=LINK, linkname="..")]),
+        ("link a/out leads out", [member("a/out", type=LINK, linkname="../../evil")]),
+        (
+            "write through out",
+            [member("out", type=LINK, linkname="."), member("out/evil", b"x")],
+        ),
+        (
+            "write through out",
+            [member("out", type=LINK, linkname="../x"), member("out/evil", b"x")],
+        ),
+        (
+            "link out leads out",
+            [
+                member("a/b/c", type=LINK, linkname="../.."),
+                member("out", type=LINK, linkname="a/b/c/.."),
+            ],
+        ),
+        (
+            "leads out",
+            [
+                member("one", type=LINK, linkname="two"),
+                member("two", type=LINK, linkname="../x"),
+            ],
+        ),
+        (
+            "leads out",
+            [
+                member("one", type=LINK, linkname="two"),
+                member("two", type=LINK, linkname="one"),
+            ],
+        ),
+        ("a hard link to /", [member("hard", type=HARD, linkname="/etc/hostname")]),
+        ("a hard link to ..", [member("hard", type=HARD, linkname="../evil")]),
+        (
+            "a hard link to soft",
+            [
+                member("soft", type=LINK, linkname="x"),
+                member("hard", type=HARD, linkname="soft"),
+            ],
+        ),
+        ("in it twice", [member("same", b"1"), member("same", b"2")]),
+        ("in it twice", [member("soft", type=LINK, linkname="x"), member("soft", b"2")]),
+        ("in it twice", [member("a/below", b"1"), member("a", b"2")]),
+        ("write through file", [member("file", b"1"), member("file/below", b"2")]),
+        ("neither file", [member("device", type=tarfile.CHRTYPE, devmajor=1, devminor=3)]),
+        ("neither file", [member("block", type=tarfile.BLKTYPE)]),
+        ("neither file", [member("pipe", type=tarfile.FIFOTYPE)]),
+        ("in it twice", [member(MANIFEST_NAME, b"{}")]),
+    ],
+)
+def test_an_unsafe_archive_is_refused(tmp_path, reason, members):
+    """No member is written outside the folder, through a link, twice, or as a device."""
+    manifest = replace(MANIFEST, n_files=len(members))
+    path = archive(tmp_path / "env.tar.gz", *members, manifest=manifest)
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    with pytest.raises(EnvironmentUnpackError, match=reason):
+        extract_archive(path, inner / "to")
+    assert [found.name for found in inner.iterdir()] == ["to"]
+    assert not (tmp_path / "evil").exists()
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "tar.zst"])
+@pytest.mark.parametrize("kept", [0.3, 0.9, 0.999])
+def test_a_cut_off_archive_is_told(tmp_path, suffix, kept):
+    """An archive that lost its end is refused wherever the cut fell."""
+    noise = bytes(i * i * 7 % 251 for i in range(300_000))
+    path = archive(tmp_path / f"env.{suffix}", member("noise", noise))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(EnvironmentUnpackError, match=r"damaged or was cut off|holds 0 files"):
+        extract_archive(path, tmp_path / "to")
+
+
+def test_a_tar_that_ends_early_is_told(tmp_path):
+    """A tar cut between two members reads as a shorter tar, so the files are counted."""
+    path = archive(tmp_path / "env.tar.gz", member("one", b"1"),
+                   manifest=replace(MANIFEST, n_files=2))  # fmt: skip
+    with pytest.raises(EnvironmentUnpackError, match="holds 1 files where its manifest states 2"):
+        extract_archive(path, tmp_path / "to")
+
+
+def test_a_disk_without_room_is_told_with_both_figures(sound, tmp_path, monkeypatch):
+    """Needed and free bytes are named, whether seen before or while writing."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(0, 0, 3))
+    with pytest.raises(EnvironmentUnpackError, match=r"needs 5 bytes in .* 3 are free"):
+        extract_archive(sound, tmp_path / "before")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(0, 0, 5))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(EnvironmentUnpackError, match=r"bytes in .* 5 are free"):
+        extract_archive(sound, tmp_path / "during")
+
+
+def test_a_used_folder_is_refused(sound, tmp_path):
+    """An environment never mixes with what lay in the folder before."""
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "left").touch()
+    with pytest.raises(EnvironmentUnpackError, match="not empty"):
+        extract_archive(sound, tmp_path / "to")

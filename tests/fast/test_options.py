@@ -1,0 +1,129 @@
+"""Options, licence and table names: arguments that are refused before anything starts."""
+
+import os
+import pickle
+
+import pytest
+
+from dai_spark.errors import LicenseError, OptionError
+from dai_spark.license import License, find_license, read_license
+from dai_spark.options import ScoringOptions
+from dai_spark.plan import ScoringPlan, ShippedFile
+from dai_spark.table_job.table import TableName
+from dai_spark.table_job.target import Target
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"start_method": "thread"},
+        {"udf_type": "scalar"},
+        {"batch_rows": 0},
+        {"start_timeout_s": 0},
+        {"batch_timeout_s": -1},
+        {"idle_timeout_s": float("nan")},
+        {"env_vars": {"A": 1}},
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused(words):
+    """The message names the option."""
+    with pytest.raises(OptionError, match=next(iter(words))):
+        ScoringOptions.resolve(None, words)
+
+
+def test_an_unknown_option_is_refused_with_those_that_exist():
+    """A misspelt option is not passed over."""
+    with pytest.raises(OptionError, match="unknown option batchrows; the options are .*batch_rows"):
+        ScoringOptions.resolve(None, {"batchrows": 1})
+
+
+def test_keywords_lie_over_given_options():
+    """A call's own keyword beats the options object."""
+    options = ScoringOptions.resolve(ScoringOptions(batch_rows=5, margin=True), {"batch_rows": 7})
+    assert (options.batch_rows, options.margin) == (7, True)
+
+
+def test_a_licence_is_never_shown():
+    """Neither repr nor str nor an f-string of a licence, or of a plan with one, holds its text."""
+    text = "c2VjcmV0LWxpY2VuY2U="
+    license = License(text)
+    file = ShippedFile("path", "a", "d", "a")
+    plan = ScoringPlan(file, file, "bin/python", (), license, ScoringOptions())
+    assert text not in f"{license!r} {license} {plan!r} {plan.key(license)}"
+    assert pickle.loads(pickle.dumps(plan)).license.reveal() == text
+
+
+def test_the_key_of_a_sidecar_tells_licences_apart():
+    """Nobody scores with a sidecar that another licence has started; calls' options change none."""
+    file = ShippedFile("path", "a", "d", "a")
+    plan = ScoringPlan(file, file, "bin/python", (), None, ScoringOptions())
+    margin = ScoringPlan(file, file, "bin/python", (), None, ScoringOptions(margin=True))
+    spawn = ScoringPlan(file, file, "bin/python", (), None, ScoringOptions(start_method="spawn"))
+    one, other = License("one"), License("other")
+    assert len({plan.key(None), plan.key(one), plan.key(other), spawn.key(None)}) == 4
+    assert plan.key(one) == margin.key(License("one\n"))
+
+
+def refuse(uri):
+    raise AssertionError(uri)
+
+
+def test_a_licence_is_read_from_text_file_or_uri(tmp_path):
+    """All three ways give the same licence."""
+    file = tmp_path / "license.sig"
+    file.write_text("abc\n")
+    assert read_license("abc", None, refuse) == License("abc")
+    assert read_license(None, str(file), refuse) == License("abc")
+    assert read_license(None, "s3a://b/license.sig", lambda uri: b"abc") == License("abc")
+
+
+def test_a_licence_that_is_not_there_is_said():
+    """A wrong path, an empty text and two licences at once are refused in a sentence."""
+    with pytest.raises(LicenseError, match=r"/no/such/file cannot be read"):
+        read_license(None, "/no/such/file", refuse)
+    with pytest.raises(LicenseError, match="empty"):
+        read_license(" ", None, refuse)
+    with pytest.raises(OptionError, match="both"):
+        read_license("a", "b", refuse)
+
+
+def test_a_licence_is_looked_for_where_driverless_ai_looks(tmp_path, monkeypatch):
+    """File variable, then key variable, then the file in the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_license({}) is None
+    home = tmp_path / ".driverlessai" / "license.sig"
+    home.parent.mkdir()
+    home.write_text("home")
+    named = tmp_path / "named.sig"
+    named.write_text("named")
+    key = {"DRIVERLESS_AI_LICENSE_KEY": "key"}
+    assert find_license({}) == License("home")
+    assert find_license(key) == License("key")
+    assert find_license({**key, "DRIVERLESS_AI_LICENSE_FILE": str(named)}) == License("named")
+    assert os.environ["HOME"] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "name"),
+    [
+        ("lake.db.customers", None, "lake.db.customers"),
+        ("parquet:/data/x", "parquet", "/data/x"),
+        ("parquet:s3a://bucket/x", "parquet", "s3a://bucket/x"),
+    ],
+)
+def test_table_names_are_read(text, format, name):
+    """A catalog's table, or a format with a path."""
+    assert TableName.of(text) == TableName(text, format, name)
+
+
+@pytest.mark.parametrize("text", ["", "/data/x", "csv:/data/x"])
+def test_a_name_of_no_table_is_refused(text):
+    """What is neither is refused with the forms that exist."""
+    with pytest.raises(OptionError, match="parquet|formats"):
+        TableName.of(text)
+
+
+def test_an_unknown_mode_is_refused():
+    """The modes are named."""
+    with pytest.raises(OptionError, match="fail, append, overwrite"):
+        Target(TableName.of("t"), "upsert")

@@ -1,0 +1,229 @@
+"""The project's own rules: public names, who may import what, old syntax, changelog."""
+
+import ast
+import importlib
+import os
+import re
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import dai_spark
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGE = ROOT / "dai_spark"
+
+SIDECAR_LIBRARIES = {"numpy", "pandas", "pyarrow"}
+# Ways to use the library; what they share lies below them.
+FACES = {"cli", "local", "table_job", "testing", "envbuild", "mlflow", "serving"}
+
+
+def modules(*folders):
+    """Every module below the given folders of the package, as paths."""
+    return sorted(path for folder in folders for path in (PACKAGE / folder).rglob("*.py"))
+
+
+def imported(path):
+    """Yield (line, absolute dotted name) for everything that a module imports."""
+    package = ("dai_spark", *path.relative_to(PACKAGE).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield node.lineno, f"{module}.{alias.name}"
+
+
+def breaches(paths, is_allowed):
+    """List what the modules import and may not, as one would look it up."""
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in paths
+        for line, name in imported(path)
+        if not is_allowed(name)
+    ]
+
+
+def is_below(name, *packages):
+    """Whether a dotted name is one of the packages or lies in one."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_public_names_are_the_promised_ones():
+    """`from dai_spark import ...` offers the seven public names, and each is really there."""
+    assert sorted(dai_spark.__all__) == [
+        "PackedEnvironment",
+        "ScoringOptions",
+        "ScoringPipeline",
+        "score_dataframe",
+        "score_pandas",
+        "score_table",
+        "score_udf",
+    ]
+    for name in dai_spark.__all__:
+        found = getattr(dai_spark, name)
+        assert found.__name__ == name
+        assert not isinstance(found, types.ModuleType)
+    assert set(dai_spark.__all__) <= set(dir(dai_spark))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    """A misspelt name fails as it does in any module, although names are looked up lazily."""
+    with pytest.raises(AttributeError, match="score_udv"):
+        dai_spark.score_udv  # noqa: B018 - the access is what is tested
+
+
+def test_every_module_lists_what_it_offers():
+    """Each module has an `__all__`, and the things in it."""
+    wrong = []
+    for path in modules("."):
+        if {"scoring_package", "sidecar"} & set(path.parts) or path.name == "__init__.py":
+            continue
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        module = importlib.import_module(name)
+        offered = getattr(module, "__all__", ["__all__"])
+        wrong += [f"{name}.{thing}" for thing in offered if not hasattr(module, thing)]
+    assert wrong == []
+
+
+def test_the_sidecar_imports_nothing_of_the_rest():
+    """What runs in the pipeline's Python has the standard library, pandas, pyarrow and itself."""
+    standard = set(sys.stdlib_module_names)
+    allowed = standard | SIDECAR_LIBRARIES
+    assert (
+        breaches(
+            modules("sidecar"),
+            lambda name: is_below(name, "dai_spark.sidecar") or name.split(".")[0] in allowed,
+        )
+        == []
+    )
+
+
+def test_the_sidecar_imports_its_siblings_relatively():
+    """On executors the sidecar's folder has another name, so `dai_spark.` must not be spelt."""
+    spelt = [
+        str(path.relative_to(ROOT))
+        for path in modules("sidecar")
+        if re.search(r"^\s*(from|import) dai_spark", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert spelt == []
+
+
+def test_the_client_knows_no_session():
+    """What runs in Python workers imports neither Spark SQL nor what runs on the driver."""
+    forbidden = ["pyspark.sql", *(f"dai_spark.{face}" for face in ["driver", *sorted(FACES)])]
+    assert breaches(modules("client"), lambda name: not is_below(name, *forbidden)) == []
+
+
+def test_only_the_driver_and_the_table_job_know_spark_sql():
+    """Everything else works without a Spark session."""
+    elsewhere = [
+        path
+        for path in modules(".")
+        if path.relative_to(PACKAGE).parts[0] not in ("driver", "table_job")
+    ]
+    assert breaches(elsewhere, lambda name: not is_below(name, "pyspark.sql")) == []
+
+
+def test_faces_do_not_know_each_other():
+    """No face imports another; the command line, which calls them all, is imported by none."""
+    found = []
+    for face in sorted(FACES - {"cli"}):
+        paths = modules(face) or [PACKAGE / f"{face}.py"]
+        others = tuple(f"dai_spark.{other}" for other in FACES - {face})
+        found += [
+            f"{path.relative_to(ROOT)}:{line} imports {name}"
+            for path in paths
+            if path.exists()
+            for line, name in imported(path)
+            if is_below(name, *others)
+        ]
+    assert found == []
+
+
+def test_what_all_stand_on_imports_downwards():
+    """Plain modules import no folder that runs somewhere; only `local` reaches the client."""
+    folders = [f"dai_spark.{folder}" for folder in ("client", "driver", *sorted(FACES))]
+    plain = [path for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "cli", "local")]
+    assert len(plain) > 5
+    assert breaches(plain, lambda name: not is_below(name, *folders)) == []
+
+
+@pytest.mark.parametrize(
+    "path", modules("sidecar", "testing/scoring_package"), ids=lambda path: path.name
+)
+def test_what_runs_in_the_pipelines_python_is_python_36(path):
+    """Files that old Pythons run hold no newer syntax and no module that 3.6 lacks."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 6))
+    assert [line for line, name in imported(path) if is_below(name, "dataclasses")] == []
+    future = [name for _, name in imported(path) if is_below(name, "__future__")]
+    assert future == []
+    # The grammar check lets these pass: `feature_version` is a best effort.
+    later = {"removeprefix", "removesuffix", "capture_output", "missing_ok", "cached_property"}
+    words = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    words |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+    assert words & later == set()
+
+
+def test_changelog_tells_this_version():
+    """The top entry of CHANGELOG.md is that of `__version__`."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    top = re.search(r"^## \[(\d+\.\d+\.\d+)\]", changelog, flags=re.MULTILINE)
+    assert top is not None
+    assert top.group(1) == dai_spark.__version__
+
+
+def test_extras_are_those_that_the_readme_names():
+    """Every extra of setup.py is explained in README.md, and no other is."""
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    extras = setup.partition("extras_require")[2]
+    declared = set(re.findall(r'^        "(\w+)": \[', extras, flags=re.MULTILINE))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set()
+    for extras in re.findall(r"dai_spark\[([\w,]+)\]", readme):
+        named |= set(extras.split(","))
+    assert declared == named
+    assert declared
+
+
+def project_files():
+    """Every text file of the project, without what is built, fetched or cached."""
+    built = {"build", "dist", "artifacts", "spark-warehouse", "metastore_db", "__pycache__"}
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [
+            name
+            for name in folders
+            if name == ".ci" or not (name.startswith(".") or name.endswith(".egg-info"))
+            if name not in built
+        ]
+        for name in names:
+            path = Path(folder) / name
+            if path.suffix not in (".zip", ".parquet", ".png", ".log", ".pyc"):
+                yield path
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    """The project is the same wherever it was made: no folder of a machine, no registry's host."""
+    hosts = [r"python[h]osted", r"pypi[.]org", r"registry[.]npm", r"repo1?[.]maven"]
+    folders = [r"(?<![\w.>])/(?:root|work|farm)/"]
+    pattern = re.compile("|".join([*hosts, *folders]))
+    found = []
+    for path in project_files():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if pattern.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}")
+    assert found == []
+
+
+def test_files_are_short():
+    """A file of the library is about one thing: 400 lines at most."""
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in modules(".")
+    }
+    assert {name: n_lines for name, n_lines in lengths.items() if n_lines > 400} == {}

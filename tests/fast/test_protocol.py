@@ -1,0 +1,117 @@
+"""The frames on the socket, read and written by the one file that both sides have."""
+
+import json
+import socket
+import struct
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dai_spark.sidecar import protocol
+
+
+@pytest.fixture
+def pair():
+    left, right = socket.socketpair()
+    yield left, right
+    left.close()
+    right.close()
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none() | st.booleans()))
+def test_a_json_message_arrives_as_it_was_sent(message):
+    """Whatever object goes in comes out, under its kind."""
+    left, right = socket.socketpair()
+    with left, right:
+        protocol.send(left, protocol.HELLO, message)
+        assert protocol.receive(right) == (protocol.HELLO, message)
+
+
+@given(st.binary(max_size=2000))
+def test_a_batch_arrives_as_it_was_sent(payload):
+    """Bytes of a batch are not touched."""
+    left, right = socket.socketpair()
+    with left, right:
+        protocol.send(left, protocol.BATCH, payload)
+        kind, received = protocol.receive(right)
+    assert (kind, bytes(received)) == (protocol.BATCH, payload)
+
+
+def test_a_batch_larger_than_any_socket_buffer_arrives(pair):
+    """200 MB pass while both sides work, in steps of their own."""
+    left, right = pair
+    left.setblocking(False)
+    payload = bytes(range(256)) * (200 * 4096)
+    deadline = time.monotonic() + 60
+    sender = threading.Thread(target=protocol.send, args=(left, protocol.BATCH, payload, deadline))
+    sender.start()
+    kind, received = protocol.receive(right)
+    sender.join()
+    assert kind == protocol.BATCH
+    assert received == payload
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_random_bytes_never_hang_and_never_pass_for_an_unknown_message(data):
+    """Any bytes, then the end: a message of a known kind, BrokenProtocol, or Closed."""
+    left, right = socket.socketpair()
+    with left, right:
+        left.sendall(data)
+        left.close()
+        try:
+            kind, payload = protocol.receive(right, time.monotonic() + 5)
+        except (protocol.BrokenProtocol, protocol.Closed):
+            return
+        length = struct.unpack("<Q", data[1:9])[0]
+        assert kind == data[:1]
+        assert len(data) >= 9 + length
+        assert isinstance(payload, (dict, bytearray))
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (struct.pack("<cQ", b"?", 0), "unknown kind"),
+        (struct.pack("<cQ", protocol.HELLO, 1 << 40), "at most"),
+        (struct.pack("<cQ", protocol.FINISH, 1), "at most 0"),
+        (struct.pack("<cQ", protocol.HELLO, 2) + b"[]", "not a JSON object"),
+        (struct.pack("<cQ", protocol.HELLO, 2) + b"{]", "not JSON"),
+        (struct.pack("<cQ", protocol.HELLO, 1) + b"\xff", "not JSON"),
+    ],
+)
+def test_a_broken_frame_is_named(pair, header, words):
+    """What is wrong with a frame is said, before anything is waited for."""
+    left, right = pair
+    left.sendall(header)
+    with pytest.raises(protocol.BrokenProtocol, match=words):
+        protocol.receive(right, time.monotonic() + 5)
+
+
+def test_a_false_length_costs_no_memory(pair):
+    """A header that claims a terabyte and a closed stream end at once."""
+    left, right = pair
+    left.sendall(struct.pack("<cQ", protocol.BATCH, 1 << 39))
+    left.close()
+    begun = time.monotonic()
+    with pytest.raises(protocol.Closed):
+        protocol.receive(right, time.monotonic() + 5)
+    assert time.monotonic() - begun < 5
+
+
+def test_no_answer_within_the_deadline_is_timed_out(pair):
+    """A peer that stops in mid-message is not waited for beyond the deadline."""
+    left, right = pair
+    left.sendall(struct.pack("<cQ", protocol.HELLO, 100) + json.dumps({}).encode())
+    with pytest.raises(protocol.TimedOut):
+        protocol.receive(right, time.monotonic() + 0.2)
+
+
+def test_a_peer_that_does_not_read_is_timed_out(pair):
+    """Sending has a limit as well."""
+    left, _ = pair
+    left.setblocking(False)
+    with pytest.raises(protocol.TimedOut):
+        protocol.send(left, protocol.BATCH, b"x" * (50 << 20), time.monotonic() + 0.2)

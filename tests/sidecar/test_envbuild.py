@@ -1,0 +1,277 @@
+"""Environments built for real: a small one of this suite's own Python, and the one of DAI 1.10."""
+
+import os
+import platform
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from dai_spark import ScoringPipeline
+from dai_spark.envbuild import build_environment, check, check_environment, interpreter
+from dai_spark.envbuild.build import build_wanted
+from dai_spark.envbuild.pack import write_archive
+from dai_spark.envbuild.requirements import Wanted, from_export, from_line
+from dai_spark.environment import EnvironmentManifest, PackedEnvironment
+from dai_spark.errors import EnvironmentBuildError, OptionError
+from dai_spark.extract import extract_archive
+
+MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def wheel(folder, name, files):
+    """Write a pure wheel, good enough for an installer."""
+    about = f"{name}-1.0.dist-info"
+    files = {
+        **files,
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"])
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as target:
+        for member, text in {**files, f"{about}/RECORD": record}.items():
+            target.writestr(member, text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A packed environment of the Python that runs the suite and one package, and what was said."""
+    folder = tmp_path_factory.mktemp("small")
+    tiny = wheel(
+        folder,
+        "tiny",
+        {
+            "tiny.py": "def main():\n    import sys\n    print('tiny in', sys.prefix)\n",
+            "tiny-1.0.dist-info/entry_points.txt": "[console_scripts]\ntiny = tiny:main\n",
+        },
+    )
+    wanted = Wanted(MINOR, "1.10", None, (f"tiny @ {tiny.as_uri()}",), (), (), "a test", ())
+    output = folder / "small.tar.zst"
+    said = []
+
+    def build():
+        return build_wanted(output, wanted, python=sys.executable, say=said.append)
+
+    return SimpleNamespace(environment=build(), output=output, build=build, said=said)
+
+
+@pytest.fixture(scope="module")
+def unpacked(small, tmp_path_factory):
+    """The small environment, unpacked in a folder that was not known when it was built."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "unpacked"
+    extract_archive(small.output, folder)
+    return folder
+
+
+def test_manifest_states_what_was_built(small, unpacked):
+    """Python, platform, packages, sizes and the way taken stand in the archive itself."""
+    manifest = small.environment.manifest
+    assert manifest.python == platform.python_version()
+    assert manifest.platform == f"linux-{platform.machine()}"
+    assert manifest.packages == {"tiny": "1.0"}
+    assert manifest.glibc.startswith("2.")
+    assert "relocatable" in manifest.how
+    files = [path for path in unpacked.rglob("*") if path.is_symlink() or path.is_file()]
+    assert manifest.n_files == len(files) - 1
+
+
+def test_runs_with_the_building_python_out_of_sight(small):
+    """Its Python imports everything where nothing but the C library is to be seen."""
+    report = check_environment(small.output)
+    assert report.problems == ()
+    assert report.python == platform.python_version()
+    assert {"ssl", "ctypes", "sqlite3"} <= set(report.imported)
+    assert report.alone or os.geteuid() != 0
+    assert report.glibc == small.environment.manifest.glibc
+    assert "tiny" in report.package_bytes
+    for word in ("sound", "glibc", "Python and libraries", "h2oaicore is not in it"):
+        assert word in report.text()
+
+
+def test_scripts_find_the_python_beside_them(unpacked):
+    """A console script starts the Python of its own folder, wherever that folder lies."""
+    answer = subprocess.run(
+        [str(unpacked / "bin" / "tiny")],
+        env={"PATH": os.defpath}, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert answer.stdout == f"tiny in {unpacked}\n"
+
+
+def test_nothing_names_the_folder_of_the_build(small, unpacked):
+    """No file holds the path that the environment had while it was built."""
+    path = os.fsencode(str(small.output.parent))
+    files = [found for found in unpacked.rglob("*") if found.is_file()]
+    assert [str(found) for found in files if path in found.read_bytes()] == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_library_taken_from_outside_is_a_problem(unpacked, tmp_path, monkeypatch, alone):
+    """The check fails on an environment that a library was removed from, confined or not."""
+    if not alone:
+        monkeypatch.setattr(check, "_can_confine", lambda _: False)
+    broken = tmp_path / "broken"
+    subprocess.run(["cp", "-a", str(unpacked), str(broken)], timeout=60, check=True)
+    (removed,) = (broken / "lib").glob("libffi.so*")
+    removed.unlink()
+    report = check_environment(broken)
+    assert any("ctypes" in problem or "libffi" in problem for problem in report.problems)
+    assert any(removed.name in note for note in report.notes)
+    assert "PROBLEM" in report.text()
+
+
+def test_the_same_inputs_are_not_built_twice(small):
+    """A second build of the same inputs leaves the archive as it is."""
+    before = small.output.stat().st_mtime_ns
+    again = small.build()
+    assert small.output.stat().st_mtime_ns == before
+    assert again.manifest == small.environment.manifest
+    assert "same inputs" in small.said[-1]
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "tar.zst"])
+def test_the_same_files_give_the_same_bytes(tmp_path, suffix):
+    """Times, rights and order of the building machine do not reach the archive."""
+    archives = []
+    for i, names in enumerate((["b", "a/c"], ["a/c", "b"])):
+        root = tmp_path / str(i)
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(name)
+            (root / name).chmod(0o600 + i * 0o44)
+            os.utime(root / name, (i * 1000, i * 1000))
+        manifest = EnvironmentManifest("3.8.18", "linux-x86_64", "bin/python3.8", unpacked_bytes=4)
+        output = tmp_path / f"{i}.{suffix}"
+        write_archive(root, manifest, output, lambda _: None)
+        archives.append(output.read_bytes())
+    assert archives[0] == archives[1]
+    assert PackedEnvironment(output).manifest == manifest
+
+
+def folder_export(folder, **texts):
+    """An unpacked export with a core wheel, one wheel more, and the scoring wheel."""
+    folder.mkdir()
+    for name in (
+        "h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl",
+        "datatable-0.11.1-cp38-cp38-linux_x86_64.whl",
+        "scoring_h2oai_experiment_ab_cd-1.0.0-py3-none-any.whl",
+    ):
+        (folder / name).write_text("")
+    for name, text in texts.items():
+        (folder / name.replace("_txt", ".txt").replace("_yml", ".yml")).write_text(text)
+    return ScoringPipeline(folder)
+
+
+def test_requirements_of_an_export(tmp_path):
+    """Duplicates merged, disagreements settled and said, wheels taken from it but the model's."""
+    wanted = from_export(
+        folder_export(
+            tmp_path / "export",
+            requirements_txt=(
+                "# pins\nnumpy==1.22.0\npandas==1.2.5\nnumpy==1.22.0\nPandas==1.2.4\n"
+                "scipy==1.6.0\nscipy==1.7.0\nxgboost==2.1.4\ndatatable==1.1.0\n"
+                "h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl\n"
+                "datatable-0.11.1-cp38-cp38-linux_x86_64.whl\n"
+                "scoring_h2oai_experiment_ab_cd-1.0.0-py3-none-any.whl\n"
+            ),
+            req_constraints_deps_txt="pandas==1.2.5\npytz==2021.3\n",
+            environment_yml=(
+                "name: x\ndependencies:\n  - python=3.8\n  - openblas=0.3\n  - psutil=5.8.0\n"
+                "  - pip:\n    - tabulate==0.8.9\n    - numpy==9\n"
+            ),
+        )
+    )
+    assert wanted.lines == (
+        "numpy==1.22.0", "pandas==1.2.5", "psutil==5.8.0", "scipy==1.7.0", "tabulate==0.8.9",
+        "xgboost-cpu==2.1.4",
+    )  # fmt: skip
+    assert wanted.wheels == (
+        "datatable-0.11.1-cp38-cp38-linux_x86_64.whl",
+        "h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl",
+    )
+    assert (wanted.python, wanted.dai_line, wanted.core_version) == ("3.8", "1.10", "1.10.7.3")
+    assert "pytz==2021.3" in wanted.overrides
+    said = "\n".join(wanted.notes)
+    assert (
+        "pandas: the export lists pandas==1.2.5 and Pandas==1.2.4; taken is pandas==1.2.5" in said
+    )
+    assert "scipy==1.7.0, which stands last" in said
+    assert "datatable: the export's own wheel is taken" in said
+    assert "xgboost-cpu" in said
+
+
+def test_an_export_that_cannot_be_followed(tmp_path):
+    """A wheel that is named and absent, and a line that is no requirement, are told."""
+    absent = folder_export(tmp_path / "a", requirements_txt="torch-1-cp38-cp38-linux_x86_64.whl\n")
+    with pytest.raises(EnvironmentBuildError, match="names the wheel torch"):
+        from_export(absent)
+    broken = folder_export(tmp_path / "b", requirements_txt="numpy = 1\n")
+    with pytest.raises(EnvironmentBuildError, match="'numpy = 1'"):
+        from_export(broken)
+    with pytest.raises(EnvironmentBuildError, match=r"no requirements\.txt"):
+        from_export(folder_export(tmp_path / "c"))
+
+
+def test_a_line_is_locked():
+    """The lock of DAI 1.10 names every package at one version, and says what it lacks."""
+    wanted = from_line("1.10")
+    assert "pandas==1.2.5" in wanted.lines
+    assert all("==" in line for line in wanted.lines)
+    assert "h2oaicore exists only inside an export" in wanted.notes[0]
+    with pytest.raises(EnvironmentBuildError, match=r"only for 1\.10"):
+        from_line("1.7")
+
+
+def test_what_cannot_be_built_is_told_first(tmp_path):
+    """Wrong options, a wrong suffix, an absent folder and a wrong Python are sentences."""
+    with pytest.raises(OptionError, match="either reference= "):
+        build_environment(tmp_path / "x.tar.gz")
+    with pytest.raises(EnvironmentBuildError, match=r"\.tar\.gz or \.tar\.zst"):
+        build_environment(tmp_path / "x.zip", dai="1.10")
+    with pytest.raises(EnvironmentBuildError, match="make it first"):
+        build_environment(tmp_path / "absent" / "x.tar.gz", dai="1.10")
+    with pytest.raises(EnvironmentBuildError, match=r"Python 3\.8 is wanted"):
+        build_environment(tmp_path / "x.tar.gz", dai="1.10", python=sys.executable)
+
+
+def test_no_python_of_the_version(monkeypatch):
+    """Where none is found and none can be downloaded, the commands to type are named."""
+    monkeypatch.setattr(interpreter, "_candidates", lambda _: iter(()))
+    monkeypatch.setattr(interpreter, "_uv_pythons", lambda _: iter(()))
+    monkeypatch.setattr(interpreter, "_download", lambda _: "no network")
+    with pytest.raises(EnvironmentBuildError, match=r"uv python install 3\.8.*--python") as caught:
+        interpreter.find_interpreter("3.8", say=lambda _: None)
+    assert "no network" in caught.value.details
+
+
+def test_pyenv_is_looked_at_without_its_shims(tmp_path, monkeypatch):
+    """Versions lie in PYENV_ROOT, newest patch first, whatever PATH has in front."""
+    for version in ("3.8.9", "3.8.18", "3.9.1", "3.8-dev"):
+        (tmp_path / "versions" / version).mkdir(parents=True)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(interpreter, "_uv_pythons", lambda _: iter(()))
+    found = [path.relative_to(tmp_path) for path in interpreter._candidates("3.8")
+             if tmp_path in path.parents]  # fmt: skip
+    assert found == [
+        Path("versions/3.8.18/bin/python3.8"),
+        Path("versions/3.8.9/bin/python3.8"),
+    ]
+
+
+def test_the_environment_of_dai_1_10(packed_environment):
+    """The suite's own environment is sound: DAI 1.10's pins import, and nothing is amiss."""
+    report = check_environment(packed_environment.path)
+    assert report.problems == ()
+    assert packed_environment.dai_line == "1.10"
+    assert packed_environment.python == "3.8"
+    wanted = {
+        "pandas": "1.2.5", "pyarrow": "3.0.0", "numpy": "1.22.0", "sklearn.ensemble": "0.24.2",
+        "datatable": "1.1.0", "lightgbm": "3.3.5", "xgboost": "2.1.4",
+    }  # fmt: skip
+    assert {name: report.imported.get(name) for name in wanted} == wanted
+    assert not any(name.startswith("nvidia") for name in packed_environment.manifest.packages)

@@ -1,0 +1,468 @@
+"""The sidecar's life: loaded once, forked, told apart, ended; and every way a scorer can fail."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from processes import processes_of, wait_until
+
+from dai_spark.client.connection import Connection
+from dai_spark.client.place import Owner, Place
+from dai_spark.client.score import score_batches
+from dai_spark.errors import (
+    ProtocolError,
+    ScoringError,
+    SidecarDiedError,
+    SidecarStartError,
+    SidecarTimeoutError,
+)
+from dai_spark.local import _no_uri
+from dai_spark.plan import ShippedFile
+from dai_spark.request import ScoringRequest
+from dai_spark.sidecar import protocol
+from dai_spark.sidecar.server import process_start_time
+from dai_spark.testing import MARK_TEXT
+
+
+@pytest.fixture
+def place(tmp_path):
+    """An executor of its own: a folder and a process, as a Python worker would find them."""
+    folder = tmp_path / "executor"
+    folder.mkdir(mode=0o700)
+    owner = Owner(str(folder), os.getpid(), process_start_time(os.getpid()))
+    yield Place(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
+    # The folder's end is the executor's: whatever a test started must go with it.
+    for left in folder.glob("*"):
+        subprocess.run(["rm", "-rf", str(left)], check=True, timeout=20)
+    folder.rmdir()
+    assert wait_until(lambda: not processes_of(str(tmp_path)), 10), processes_of(str(tmp_path))
+
+
+@pytest.fixture
+def plan(packed_environment, license_text, export):
+    def make(path=None, license=license_text, **options):
+        request = ScoringRequest.of(
+            path or export(), packed_environment, license, None, None, options, _no_uri
+        )
+
+        def stay(path, digest, ending, label):
+            return ShippedFile("path", str(path), digest, label)
+
+        return request.plan(stay)
+
+    return make
+
+
+def describe(plan, place):
+    with Connection(plan, place) as connection:
+        return plan.with_description(connection.describe())
+
+
+def batches_of(frame, n_rows=1000):
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    return table.to_batches(max_chunksize=n_rows)
+
+
+def log_of(place):
+    (log,) = place.folder.glob("*.log")
+    return log.read_text()
+
+
+def test_the_scorer_is_constructed_once_for_many_connections(plan, place, flights):
+    """Twelve connections at the same moment, before any sidecar runs, load one scorer."""
+    made = plan()
+    errors = []
+
+    def score():
+        try:
+            with Connection(made, place) as connection:
+                connection.describe()
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion
+            errors.append(error)
+
+    threads = [threading.Thread(target=score) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert log_of(place).count("Scorer() constructed") == 1
+    assert log_of(place).count("serves partition 3 (stage 1, attempt 0)") == 12
+
+
+def test_a_second_client_finds_the_sidecar_warm(plan, place):
+    """A plan made again, with other options of the call, loads nothing."""
+    first = describe(plan(), place).described
+    second = describe(plan(margin=True), place).described
+    assert first.load_s == second.load_s
+    assert [name for name, _ in second.output] != []
+    assert log_of(place).count("Scorer() constructed") == 1
+
+
+def test_two_licences_never_share_a_sidecar(plan, place):
+    """Another holder's licence is another key, hence another process and another load."""
+    from dai_spark.testing import license_text
+
+    describe(plan(), place)
+    describe(plan(license=license_text("somebody else")), place)
+    assert len(list(place.folder.glob("*.log"))) == 2
+    assert len(list(place.folder.glob("*/scorer.sock"))) == 2
+
+
+def test_a_client_with_a_wrong_key_is_refused(plan, place, monkeypatch):
+    """Who reaches the socket and does not know the key scores nothing."""
+    made = plan()
+    describe(made, place)
+    (run_folder,) = (path.parent for path in place.folder.glob("*/scorer.sock"))
+    with _raw(run_folder) as sock:
+        hello = {"protocol": 1, "key": "0" * 64, "options": {}, "task": "a test"}
+        protocol.send(sock, protocol.HELLO, hello)
+        kind, answer = protocol.receive(sock)
+    assert kind == protocol.ERROR
+    assert answer["kind"] == "protocol"
+    assert "key" in answer["message"]
+
+
+def test_another_version_of_the_protocol_is_refused_with_both_numbers(plan, place):
+    """A client of another version reads which it met."""
+    describe(plan(), place)
+    (run_folder,) = (path.parent for path in place.folder.glob("*/scorer.sock"))
+    with _raw(run_folder) as sock:
+        protocol.send(sock, protocol.HELLO, {"protocol": 99, "key": ""})
+        kind, answer = protocol.receive(sock)
+    assert kind == protocol.ERROR
+    assert "version 99 of the protocol, this sidecar 1" in answer["message"]
+
+
+def _raw(run_folder):
+    import socket
+
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(20)
+    here = Path.cwd()
+    os.chdir(run_folder)
+    try:
+        sock.connect(protocol.SOCKET_NAME)
+    finally:
+        os.chdir(here)
+    return sock
+
+
+def test_folders_and_socket_are_the_owners_alone(plan, place):
+    """Nobody else can enter the run folder."""
+    describe(plan(), place)
+    (run_folder,) = (path.parent for path in place.folder.glob("*/scorer.sock"))
+    for path in (run_folder, run_folder / "load", run_folder / "load" / "tmp"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_environment_is_made_and_not_inherited(plan, place, monkeypatch, license_text):
+    """Nothing of Spark, conda or Python's paths reaches the pipeline; caps and additions do."""
+    inherited = {
+        "PYTHONPATH": "/nowhere",
+        "PYTHONHOME": "/nowhere",
+        "VIRTUAL_ENV": "/nowhere",
+        "CONDA_PREFIX": "/nowhere",
+        "SPARK_HOME": "/nowhere",
+        "PYSPARK_PYTHON": "/nowhere",
+        "LD_PRELOAD": "",
+        "PYTHON_WORKER_FACTORY_SECRET": "secret",
+    }
+    for name, value in inherited.items():
+        monkeypatch.setenv(name, value)
+    made = plan(env_vars={"MY_RECIPE": "on"})
+    with Connection(made, place) as connection:
+        connection.describe()
+        pid = connection._pid
+        block = Path(f"/proc/{pid}/environ").read_bytes().decode()
+    found = dict(entry.split("=", 1) for entry in block.split("\0") if entry)
+    assert not set(inherited) & set(found)
+    assert not [name for name in found if name.startswith(("SPARK", "PYSPARK", "CONDA"))]
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        assert found[name] == "1"
+    assert found["DRIVERLESS_AI_ENABLE_H2O_RECIPES"] == "0"
+    assert found["dai_enable_custom_recipes"] == "0"
+    assert found["MY_RECIPE"] == "on"
+    assert license_text not in block
+
+
+def test_the_licence_stands_in_no_file_and_no_command_line(plan, place, license_text):
+    """While it scores, the licence is in memory and nowhere else."""
+    made = plan()
+    with Connection(made, place) as connection:
+        connection.describe()
+        lines = " ".join(processes_of("").values())
+        assert license_text not in lines
+        for path in place.folder.rglob("*"):
+            if path.is_file():
+                assert license_text.encode() not in path.read_bytes(), path
+
+
+def test_scorers_at_work_at_once_have_working_folders_of_their_own(plan, place, export, flights):
+    """Two connections score different rows at the same time; a shared folder would cross them."""
+    made = describe(plan(export(score_seconds=0.5)), place)
+    halves = [flights.iloc[:50], flights.iloc[50:100]]
+    expected = [_score(made, place, half) for half in halves]
+    found = [None, None]
+
+    def score(i):
+        found[i] = _score(made, place, halves[i])
+
+    threads = [threading.Thread(target=score, args=(i,)) for i in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for ours, alone in zip(found, expected):
+        pd.testing.assert_frame_equal(ours, alone)
+    assert not expected[0].equals(expected[1])
+
+
+def _score(plan, place, frame, n_rows=1000):
+    answers = []
+    for scored in score_batches(plan, batches_of(frame, n_rows), place):
+        if scored.error is not None:
+            raise scored.error
+        answers.append(scored.answer.to_pandas())
+    return pd.concat(answers, ignore_index=True)
+
+
+# -- failing -----------------------------------------------------------------------------------
+
+
+def marked(flights, at, n_rows=3000):
+    frame = flights.head(n_rows).copy()
+    frame.loc[at, "carrier"] = MARK_TEXT
+    return frame
+
+
+def test_a_batch_that_fails_is_told_with_its_rows_and_the_others_are_scored(
+    plan, place, export, flights
+):
+    """Answers or failures, in order, each with its row range; the traceback is the pipeline's."""
+    made = describe(plan(export(fate="raise_in_score")), place)
+    found = list(score_batches(made, batches_of(marked(flights, 1500)), place))
+    assert [(s.first_row, s.answer is not None) for s in found] == [
+        (0, True),
+        (1000, False),
+        (2000, True),
+    ]
+    error = found[1].error
+    assert isinstance(error, ScoringError)
+    assert "rows 1000-1999 of partition 3 (stage 1, attempt 0) on this-host" in error.message
+    assert str(made.pipeline.label) in error.message
+    assert "Traceback" in error.details
+    assert "score_batch" in error.details
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        ("segfault_in_score", r"was killed by signal 11 \(SIGSEGV\)"),
+        ("exit_in_score", "left with exit code 70"),
+    ],
+)
+def test_a_scorer_that_dies_is_noticed_at_once(plan, place, export, flights, fate, words):
+    """The signal or exit code, pipeline, host and rows are told; nobody waits for a time-out."""
+    made = describe(plan(export(fate=fate), batch_timeout_s=60), place)
+    begun = time.monotonic()
+    with pytest.raises(SidecarDiedError, match=words) as caught:
+        _score(made, place, marked(flights, 1500))
+    assert time.monotonic() - begun < 20
+    assert "rows 1000-1999 of partition 3" in caught.value.message
+    assert "this-host" in caught.value.message
+    # The loaded scorer is not lost: the next task is served without another load.
+    assert len(_score(made, place, flights.head(10))) == 10
+    assert log_of(place).count("Scorer() constructed") == 1
+
+
+def test_a_scorer_that_hangs_is_given_up_after_the_limit(plan, place, export, flights):
+    """The option to raise is named, and the hanging process is ended."""
+    made = describe(plan(export(fate="hang_in_score"), batch_timeout_s=1.5), place)
+    with pytest.raises(SidecarTimeoutError, match="no answer for 2 s .*raise batch_timeout_s"):
+        _score(made, place, marked(flights, 10))
+    assert wait_until(lambda: not list(place.folder.glob("*/scorer-[0-9]*")), 10)
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        ("raise_in_load", r"Scorer\(\) of pipeline .* failed on this-host"),
+        ("exit_in_load", "left with exit code 70 on this-host before its scorer was loaded"),
+        ("segfault_in_load", r"was killed by signal 11 \(SIGSEGV\)"),
+        ("needs_recipe_server", "needs the H2O-3 recipe server, which dai_spark does not run"),
+    ],
+)
+def test_a_pipeline_that_does_not_load_says_why(plan, place, export, fate, words):
+    """Each way of not coming up has a sentence that stands alone."""
+    with pytest.raises(SidecarStartError, match=words) as caught:
+        describe(plan(export(fate=fate)), place)
+    assert caught.value.details
+
+
+def test_a_failed_load_is_remembered_for_the_retry(plan, place, export):
+    """Spark tries again at once; the second attempt is told the same without loading again."""
+    made = plan(export(fate="raise_in_load", load_seconds=0.5))
+    with pytest.raises(SidecarStartError) as first:
+        describe(made, place)
+    begun = time.monotonic()
+    with pytest.raises(SidecarStartError) as second:
+        describe(made, place)
+    assert time.monotonic() - begun < 0.25
+    assert first.value.text == second.value.text
+
+
+def test_a_load_that_hangs_is_given_up_after_the_limit(plan, place, export):
+    """The option to raise is named, the process ended."""
+    made = plan(export(fate="hang_in_load"), start_timeout_s=4)
+    with pytest.raises(SidecarTimeoutError, match="not loaded within 4 s .*raise start_timeout_s"):
+        describe(made, place)
+
+
+@pytest.mark.parametrize("fate", ["refuses_fork", "refuses_fork_by_raising"])
+def test_a_pipeline_that_does_not_bear_a_fork_is_spawned(plan, place, export, flights, fate):
+    """The trial fork hangs or fails, so every connection loads its own; scores are the same."""
+    made = describe(plan(export(fate=fate), start_timeout_s=10), place)
+    assert made.described.start_method == "spawn"
+    found = _score(made, place, flights.head(50))
+    whole = describe(plan(), place)
+    assert whole.described.start_method == "fork"
+    np.testing.assert_array_equal(found, _score(whole, place, flights.head(50)))
+
+
+def test_spawn_can_be_forced(plan, place):
+    """`start_method="spawn"` loads in each connection and never in the sidecar itself."""
+    made = plan(start_method="spawn")
+    for _ in range(2):
+        assert describe(made, place).described.start_method == "spawn"
+    assert log_of(place).count("Scorer() constructed") == 2
+
+
+def test_a_spawned_scorer_that_does_not_load_says_why(plan, place, export):
+    """The verdict of a spawned scorer reaches its client over the connection."""
+    with pytest.raises(SidecarStartError, match=r"Scorer\(\) of pipeline"):
+        describe(plan(export(fate="raise_in_load"), start_method="spawn"), place)
+
+
+# -- ending ------------------------------------------------------------------------------------
+
+
+def sidecar_of(folder):
+    """Process id of the one sidecar below an executor's (or a local caller's) folder."""
+    (path,) = folder.glob("*/ready.json")
+    return json.loads(path.read_text())["pid"]
+
+
+def test_an_idle_sidecar_ends_and_the_next_call_starts_another(plan, place):
+    """After idle_timeout_s nothing is left, and scoring goes on as if nothing had been."""
+    made = plan(idle_timeout_s=0.5)
+    describe(made, place)
+    assert wait_until(lambda: not list(place.folder.glob("*/ready.json")), 10)
+    describe(made, place)
+    assert log_of(place).count("Scorer() constructed") == 2
+
+
+def test_a_sidecar_ends_with_its_executors_folder(plan, place):
+    """A clean stop deletes the executor's folder, in local mode with the JVM alive."""
+    with Connection(plan(), place) as connection:
+        connection.describe()
+    sidecar = sidecar_of(place.folder)
+    assert _lives(sidecar)
+    subprocess.run(["rm", "-rf", str(place.folder)], check=True, timeout=20)
+    place.folder.mkdir(mode=0o700)
+    # The folder is back, as another executor's might be, but the run folder is not.
+    assert wait_until(lambda: not processes_of(str(place.folder)), 10)
+    assert wait_until(lambda: not _lives(sidecar), 10)
+
+
+def _lives(pid):
+    return process_start_time(pid) is not None
+
+
+def test_a_sidecar_ends_with_its_process_however_that_ends(
+    packed_environment, license_text, export, flights, tmp_path
+):
+    """A local caller is killed by SIGKILL: its sidecar, scorers and folder go."""
+    flights.head(10).to_parquet(tmp_path / "rows.parquet")
+    script = (
+        "import sys, time, pandas as pd\n"
+        "from dai_spark import score_pandas\n"
+        "frame = pd.read_parquet(sys.argv[1])\n"
+        "score_pandas(frame, sys.argv[2], sys.argv[3], license=sys.stdin.read())\n"
+        "print('scored', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", script, str(tmp_path / "rows.parquet"), str(export())]
+    with subprocess.Popen(
+        [*command, str(packed_environment.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as process:
+        process.stdin.write(license_text)
+        process.stdin.close()
+        assert process.stdout.readline() == "scored\n"
+        (place,) = tmp_path.glob("dai_spark-*")
+        sidecar = sidecar_of(place)
+        assert _lives(sidecar)
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    assert wait_until(lambda: not _lives(sidecar), 10)
+    assert wait_until(lambda: not list(tmp_path.glob("dai_spark-*")), 10)
+
+
+def test_a_killed_sidecar_takes_its_scorers_along_and_is_started_again(plan, place, flights):
+    """SIGKILL in mid-connection is told at once, and the next connection has a new sidecar."""
+    made = describe(plan(), place)
+    with Connection(made, place) as connection:
+        sidecar = sidecar_of(place.folder)
+        scorer = connection._pid
+        os.kill(sidecar, signal.SIGKILL)
+        assert wait_until(lambda: not _lives(scorer), 10)
+        with pytest.raises(SidecarDiedError, match="ended, together with its sidecar"):
+            connection.describe()
+    assert len(_score(made, place, flights.head(10))) == 10
+
+
+def test_a_worker_that_speaks_out_of_turn_is_told(plan, place):
+    """A message that has no place ends the connection with an error that says so."""
+    describe(plan(), place)
+    with Connection(plan(), place) as connection:
+        connection._socket.setblocking(True)
+        protocol.send(connection._socket, protocol.READY, {})
+        with pytest.raises(ProtocolError, match="has no place here"):
+            connection.describe()
+
+
+def test_score_pandas_leaves_nothing_behind(
+    packed_environment, license_text, export, flights, tmp_path, monkeypatch
+):
+    """Python's own exit takes the local folder along."""
+    flights.head(10).to_parquet(tmp_path / "rows.parquet")
+    script = (
+        "import sys, pandas as pd\n"
+        "from dai_spark import score_pandas\n"
+        "frame = pd.read_parquet(sys.argv[1])\n"
+        "score_pandas(frame, sys.argv[2], sys.argv[3], license=sys.stdin.read())\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "rows.parquet"), str(export())]
+    subprocess.run(
+        [*command, str(packed_environment.path)],
+        input=license_text,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=True,
+        timeout=60,
+    )
+    assert wait_until(lambda: not list(tmp_path.glob("dai_spark-*")), 10)
