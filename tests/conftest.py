@@ -147,6 +147,7 @@ def spark():
         .config("spark.sql.warehouse.dir", str(TESTS_BUILD / "warehouse"))
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "127.0.0.1")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("OFF")

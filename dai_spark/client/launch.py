@@ -21,6 +21,7 @@ from dai_spark.client.unpack import (
     sidecar_source,
 )
 from dai_spark.client.verdict import ended_while_loading, remembered
+from dai_spark.environment import MANIFEST_NAME, PackedEnvironment
 from dai_spark.errors import EnvironmentMismatchError, SidecarTimeoutError
 from dai_spark.license import find_license
 from dai_spark.plan import ScoringPlan
@@ -64,6 +65,8 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
         `Scorer()` raised, or the process ended while loading.
     SidecarTimeoutError
         It was not ready within `start_timeout_s`.
+    EnvironmentFault
+        The environment is not there, or this host cannot run it.
     """
     license = plan.license or find_license(os.environ)
     key = plan.key(license)
@@ -104,6 +107,10 @@ def _start(
 ) -> "subprocess.Popen[bytes]":
     pipeline = pipeline_folder(plan.pipeline, plan.options.start_timeout_s)
     environment = environment_folder(plan.environment, plan.options.start_timeout_s)
+    if (environment / MANIFEST_NAME).is_file():
+        # Only here: the driver may be of another system.  A folder without a manifest was packed by
+        # something else and is taken at its word.
+        PackedEnvironment(environment).check_machine(plan.environment.label)
     # The lock is free, so what lies here is of a sidecar that was killed.
     shutil.rmtree(sidecar.run_folder, ignore_errors=True)
     private_folder(sidecar.run_folder)

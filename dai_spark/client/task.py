@@ -53,15 +53,21 @@ def pandas_udf_body(plan: ScoringPlan) -> Callable[..., Any]:
     return score
 
 
-def map_body(plan: ScoringPlan, keep: Sequence[str], prediction: str) -> Callable[..., Any]:
-    """Body of mapInArrow: the kept columns of every batch, then the prediction."""
+def map_body(
+    plan: ScoringPlan, read: Sequence[str], keep: Sequence[str], prediction: str
+) -> Callable[..., Any]:
+    """Body of mapInArrow: the kept columns of every batch, then the prediction.
+
+    Columns come by position and are named `read`, whatever Spark calls them.
+    """
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow
 
         from dai_spark.client.score import score_batches
 
-        for scored in score_batches(plan, batches):
+        named = (pyarrow.RecordBatch.from_arrays(b.columns, names=list(read)) for b in batches)
+        for scored in score_batches(plan, named):
             kept = [scored.batch.column(scored.batch.schema.get_field_index(k)) for k in keep]
             yield pyarrow.RecordBatch.from_arrays(
                 [*kept, scored.prediction()], names=[*keep, prediction]

@@ -122,5 +122,7 @@ def scored_frame(
             StructField(prediction, prediction_type(plan.described.output)),
         ]
     )
-    selected = df.select(*[F.col(quoted(name)) for name in read])
-    return selected.mapInArrow(map_body(plan, kept, prediction), schema)
+    # pyspark's mapInArrow resolves the columns by their bare names and so refuses dots and
+    # backticks in them; they travel under plain ones and get their own back in the task.
+    selected = df.select(*[F.col(quoted(name)).alias(f"c{i}") for i, name in enumerate(read)])
+    return selected.mapInArrow(map_body(plan, read, kept, prediction), schema)

@@ -8,6 +8,7 @@ digest, with an ending that Spark leaves alone, and is unpacked by `dai_spark.cl
 import hashlib
 import io
 import os
+import shutil
 import zipfile
 from importlib import resources
 from pathlib import Path
@@ -55,7 +56,7 @@ def ship_file(
     if (identity(spark), name) not in _shipped:
         size_mb = path.stat().st_size / 1e6
         say(f"shipping {what} ({size_mb:,.1f} MB) to the executors")
-        _add(spark, _linked(path, name), is_package=False, what=what)
+        _add(spark, _named(path, name), is_package=False, what=what)
         _shipped.add((identity(spark), name))
     return ShippedFile("spark", name, digest, what)
 
@@ -96,14 +97,23 @@ def _sources(folder: Any, name: str) -> Iterator[Tuple[str, bytes]]:
             yield f"{name}/{entry.name}", entry.read_bytes()
 
 
-def _linked(path: Path, name: str) -> Path:
-    """The file under the name that it is to travel by."""
-    link = private_folder(cache_folder() / "ship") / name
-    aside = link.with_name(f".{name}.{os.getpid()}")
+def _named(path: Path, name: str) -> Path:
+    """The file under the name that it is to travel by.
+
+    A hard link, or a copy where there can be none: Spark follows a symbolic link and ships the file
+    under the name that it leads to.  It stays, since executors that start later fetch it as well.
+    """
+    named = private_folder(cache_folder() / "ship") / name
+    aside = named.with_name(f".{name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
-    aside.symlink_to(path)
-    aside.replace(link)
-    return link
+    try:
+        os.link(path.resolve(), aside)
+    except OSError:
+        shutil.copyfile(path, aside)
+    aside.replace(named)
+    # Renaming does nothing where both names are links to the same file already.
+    aside.unlink(missing_ok=True)
+    return named
 
 
 def _add(spark: Any, path: Path, *, is_package: bool, what: str) -> None:

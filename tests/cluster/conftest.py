@@ -1,0 +1,191 @@
+"""Real programs on real clusters: each in a JVM of its own, from a working directory of its own.
+
+A program (`programs/*.py`) does much in one session, since a JVM and its executors take many
+seconds to start, and writes what it saw as JSON; the tests assert on that.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+from cluster.programs import looking
+
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+ROOT = PROGRAMS.parent.parent.parent
+
+TIMEOUT_S = 150
+
+
+class Run:
+    """A run of a program: its folders, and what it left in them.
+
+    `working` is where it was started and holds nothing; `work` holds the executors' working
+    folders and logs; `local` is Spark's own scratch space; `out` gets what the program writes.
+    """
+
+    def __init__(self, folder, cache):
+        self.folder = folder
+        self.cache = cache
+        for name in ("working", "local", "out", "home", "temporary", "spark/work"):
+            path = folder / name
+            path.mkdir(mode=0o700, parents=True)
+            setattr(self, path.name, path)
+        self.exit_code = None
+        self.seconds = None
+
+    @property
+    def stdout(self):
+        return (self.folder / "driver.out").read_text()
+
+    @property
+    def stderr(self):
+        return (self.folder / "driver.err").read_text()
+
+    @property
+    def findings(self):
+        path = self.out / "findings.json"
+        assert path.exists(), f"The program wrote nothing:\n{self.stdout}\n{self.stderr}"
+        return json.loads(path.read_text())
+
+    def sidecar_logs(self):
+        """The logs of all sidecars, in the executors' log folders or the places' own."""
+        found = [*self.work.rglob("dai_spark-sidecar-*.log")]
+        return {path: path.read_text() for path in [*found, *self.local.rglob("*.log")]}
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory):
+    """A Python that has Spark, pandas and pyarrow, and cannot import dai_spark.
+
+    The suite's own environment has it installed in editable form, by a hook that the module
+    `site` runs; here that module does not run.
+    """
+    path = tmp_path_factory.mktemp("bare") / "python"
+    path.write_text(
+        "#!/bin/sh\n"
+        f'export PYTHONPATH="$PYTHONPATH:{sysconfig.get_path("purelib")}"\n'
+        f'exec "{sys.executable}" -S "$@"\n'
+    )
+    path.chmod(0o700)
+    return path
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory, bare_python):
+    """A function that starts a program or a command: it gives a Run and its process.
+
+    ``start("name.py", {...})`` starts one of `programs/`, with its arguments as JSON;
+    ``start(["spark-submit", ...])`` starts any command.
+    """
+    begun = []
+
+    def begin(command, arguments=None, *, cache=None, **environment):
+        is_program = isinstance(command, str)
+        name = Path(command).stem if is_program else "command"
+        run = Run(tmp_path_factory.mktemp(name), cache)
+        # Executors' working folders lie in SPARK_HOME/work: a folder of its own that looks like
+        # the installed Spark keeps them, and their logs, together.
+        import pyspark
+
+        for path in Path(pyspark.__file__).parent.iterdir():
+            if path.name != "work":
+                (run.folder / "spark" / path.name).symlink_to(path)
+        known = ("PATH", "JAVA_HOME", "LANG", "SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME")
+        given = {name: os.environ[name] for name in known if name in os.environ}
+        given.update(
+            HOME=str(run.home),
+            TMPDIR=str(run.temporary),
+            DAI_SPARK_CACHE=str(cache or os.environ["DAI_SPARK_CACHE"]),
+            SPARK_HOME=str(run.folder / "spark"),
+            SPARK_LOCAL_DIRS=str(run.local),
+            PYSPARK_PYTHON=str(bare_python),
+            PYSPARK_DRIVER_PYTHON=sys.executable,
+            PYTHONUNBUFFERED="1",
+        )
+        given.update(environment)
+        if is_program:
+            words = {"repo": ROOT, "out": run.out, "folder": run.folder, **(arguments or {})}
+            words = json.dumps(words, default=str)
+            command = [sys.executable, str(PROGRAMS / command), words]
+        with (
+            (run.folder / "driver.out").open("w") as out,
+            (run.folder / "driver.err").open("w") as err,
+        ):
+            process = subprocess.Popen(
+                command,
+                cwd=run.working,
+                env=given,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        begun.append(process)
+        return run, process
+
+    yield begin
+    for process in begun:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def run_program(start):
+    """A function that runs a program to its end and gives its Run."""
+
+    def run(command, arguments=None, **words):
+        begun = time.monotonic()
+        made, process = start(command, arguments, **words)
+        try:
+            made.exit_code = process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+            pytest.fail(f"{command} ran into its limit:\n{made.stdout}\n{made.stderr}")
+        made.seconds = time.monotonic() - begun
+        return made
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def flights_parquet(flights, tmp_path_factory):
+    """The flights as one Parquet file."""
+    path = tmp_path_factory.mktemp("flights") / "flights.parquet"
+    flights.to_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def padded_export(export):
+    """An export of a real one's proportions: a small scoring wheel among large dependencies."""
+    return export(padding_bytes=200_000_000)
+
+
+@pytest.fixture(scope="module")
+def fresh_cache(tmp_path_factory):
+    """A cache folder in which nothing lies, taken away afterwards: environments are large."""
+    path = tmp_path_factory.mktemp("cache") / "dai_spark"
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def nothing_left():
+    """A function that asserts that a run left no sidecar, and none of its files, on this host."""
+
+    def check(run, timeout_s=15):
+        looking.wait_until(lambda: not looking.sidecars(run.folder), timeout_s)
+        assert looking.sidecars(run.folder) == {}
+        assert looking.leftovers(run.local) == []
+        assert looking.leftovers(run.temporary) == []
+
+    return check

@@ -1,0 +1,63 @@
+"""Looking at what a run left on this host: sidecar processes, and files of dai_spark."""
+
+import os
+import time
+from pathlib import Path
+
+
+def sidecars(folder):
+    """Sidecars and scorers that work below a folder: pid to (is a sidecar itself, run folder)."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+            working = os.readlink(process / "cwd")
+            session = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[3]
+        except (OSError, IndexError):
+            continue
+        # A sidecar works in <place>/dai_spark-<uid>/<key>/load, a scorer beside that, in scorer-<n>.
+        if working.startswith(str(folder)) and any("/sidecar/" in word for word in words):
+            found[int(process.name)] = (session == process.name, str(Path(working).parent))
+    return found
+
+
+def wait_until(condition, timeout_s):
+    """Wait for a condition, at most so long; return the seconds it took, or None."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < timeout_s:
+        if condition():
+            return time.monotonic() - begun
+        time.sleep(0.05)
+    return None
+
+
+def leftovers(folder):
+    """Sockets, run folders and unpacked parts of dai_spark below a folder."""
+    return sorted(
+        str(path)
+        for path in Path(folder).rglob("*")
+        if path.name.startswith("dai_spark-") or path.is_socket() or path.name == "ready.json"
+    )
+
+
+def java_above(pid):
+    """The nearest java above a process, as dai_spark itself is not asked."""
+    while pid > 1:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        name, _, fields = stat.rpartition(")")
+        if name.endswith("(java"):
+            return pid
+        pid = int(fields.split()[1])
+    return None
+
+
+def java_below(pid):
+    """The java that a driver's Python started."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, fields = (process / "stat").read_text(errors="replace").rpartition(")")
+        except OSError:
+            continue
+        if name.endswith("(java") and int(fields.split()[1]) == pid:
+            return int(process.name)
+    return None

@@ -1,0 +1,125 @@
+"""score_dataframe: kept columns and the prediction, row for row, checked before a task starts."""
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import functions as F
+
+from dai_spark import score_dataframe
+from dai_spark.errors import ColumnError, EnvironmentMismatchError
+
+
+def test_kept_columns_come_through_with_the_pipelines_own_scores(
+    flights_frame, export, with_scorer, expected
+):
+    """Chosen columns in the order asked for, then the struct; scores bit for bit."""
+    found = score_dataframe(flights_frame, export(), **with_scorer, keep=["tailnum", "flight_id"])
+    assert found.columns == ["tailnum", "flight_id", "prediction"]
+    assert_df_equality(
+        found.select("flight_id", "prediction"),
+        expected,
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+    assert_df_equality(
+        found.select("flight_id", "tailnum"),
+        flights_frame.select("flight_id", "tailnum"),
+        ignore_row_order=True,
+    )
+
+
+def test_rows_keep_their_order_within_partitions(flights_frame, export, with_scorer):
+    """Row i of a partition is scored as row i."""
+    one = flights_frame.coalesce(1).sortWithinPartitions("flight_id")
+    found = score_dataframe(one, export(), **with_scorer, keep=["flight_id"])
+    ids = [row.flight_id for row in found.select("flight_id").collect()]
+    assert ids == sorted(ids)
+    assert len(ids) == flights_frame.count()
+
+
+def test_all_columns_are_kept_by_default(flights_frame, export, with_scorer):
+    """Users of Spark expect their table back, with one more column."""
+    found = score_dataframe(flights_frame, export(), **with_scorer)
+    assert found.columns == [*flights_frame.columns, "prediction"]
+    assert found.filter(F.col("prediction").getField("late.yes").isNull()).count() == 0
+
+
+def test_batch_rows_changes_no_score(flights_frame, export, with_scorer, expected):
+    """Small batches give what large ones give."""
+    few = flights_frame.filter("flight_id % 20 = 0")
+    found = score_dataframe(few, export(), **with_scorer, keep=["flight_id"], batch_rows=37)
+    assert_df_equality(
+        found,
+        expected.join(few.select("flight_id"), "flight_id"),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_all_wrong_columns_are_named_before_a_task_starts(
+    spark, flights_frame, export, with_scorer
+):
+    """Missing, uncastable and unsupported types in one message, and no job has run."""
+    wrong = (
+        flights_frame.drop("carrier", "origin")
+        .withColumn("month", F.lit("May"))
+        .withColumn("day", F.expr("INTERVAL 1 MONTH"))
+        .withColumn("dest", F.array("dest"))
+    )
+    spark.sparkContext.setJobGroup("wrong columns", "")
+    with pytest.raises(ColumnError) as caught:
+        score_dataframe(wrong, export(), **with_scorer)
+    assert spark.sparkContext.statusTracker().getJobIdsForGroup("wrong columns") == []
+    for words in ("lacks", "carrier", "origin", "month (", "day (", "interval", "dest ("):
+        assert words in caught.value.message
+
+
+def test_kept_columns_must_exist_and_not_be_the_prediction(flights_frame, export, with_scorer):
+    """A misspelt column of keep= and a clash of names are told, with what to do."""
+    with pytest.raises(ColumnError, match=r"lacks columns that are to be kept: idd; it has"):
+        score_dataframe(flights_frame, export(), **with_scorer, keep=["idd"])
+    with_one = flights_frame.withColumn("prediction", F.lit(1))
+    with pytest.raises(ColumnError, match="prediction="):
+        score_dataframe(with_one, export(), **with_scorer)
+    found = score_dataframe(with_one, export(), **with_scorer, prediction="score")
+    assert found.columns[-2:] == ["prediction", "score"]
+
+
+def test_decimals_are_told_once(flights_frame, export, with_scorer):
+    """A decimal becomes a float, and the user hears of it."""
+    said = []
+    frame = flights_frame.withColumn("distance", F.col("distance").cast("decimal(12,2)"))
+    score_dataframe(frame, export(), **with_scorer, say=said.append)
+    assert [text for text in said if "decimal columns" in text and "distance" in text]
+
+
+def test_an_environment_of_another_dai_version_is_refused(flights_frame, export, with_scorer):
+    """Export and environment state both their versions."""
+    with pytest.raises(
+        EnvironmentMismatchError, match=r"for Python 3\.8, .* exported for Python 3\.11"
+    ):
+        score_dataframe(flights_frame, export(dai_version="1.11.0"), **with_scorer)
+
+
+def test_odd_column_names_are_scored(spark, export, with_scorer, pipeline_python, tmp_path):
+    """Dots, spaces, commas, quotes, backticks and a column called prediction go by name."""
+    import pandas as pd
+
+    from dai_spark.testing import build_export
+
+    names = ["a.b", "a b", "a,b", "it's", 'say "x"', "tick`tock", "back\\slash", "prediction", "é"]
+    rows = pd.DataFrame(
+        {n: [float((i * (k + 2)) % 17) for i in range(400)] for k, n in enumerate(names)}
+    )
+    rows["target, ARDS?"] = (rows.sum(axis=1) > 60).map({True: "yes. sure?", False: "no, never"})
+    words = {"kind": "binomial", "python": pipeline_python, "n_trees": 5}
+    path = build_export(tmp_path / "odd.zip", rows, "target, ARDS?", **words)
+    frame = spark.createDataFrame(rows.drop(columns="target, ARDS?"))
+    found = score_dataframe(frame, path, **with_scorer, keep=["a.b", "tick`tock"], prediction="p")
+    assert found.columns == ["a.b", "tick`tock", "p"]
+    fields = [f.name for f in found.schema["p"].dataType.fields]
+    assert sorted(fields) == ["target, ARDS?.no, never", "target, ARDS?.yes. sure?"]
+    sums = found.select(
+        (F.col("p").getField(fields[0]) + F.col("p").getField(fields[1])).alias("sum")
+    )
+    assert sums.filter("abs(sum - 1) > 1e-6").count() == 0
+    assert found.count() == 400

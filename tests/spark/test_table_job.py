@@ -1,0 +1,143 @@
+"""score_table: modes, refusals before anything is scored, dry run and report."""
+
+import json
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import functions as F
+
+from dai_spark import score_table
+from dai_spark.cli import main
+from dai_spark.errors import (
+    ColumnError,
+    OptionError,
+    ScoringError,
+    TableExistsError,
+    TableJobError,
+)
+from dai_spark.testing import MARK_TEXT
+
+
+@pytest.fixture
+def job(spark, export, with_scorer, flights_frame, tmp_path):
+    """A function that runs the job from the flights to a fresh Parquet path."""
+    source = str(tmp_path / "source")
+    flights_frame.write.parquet(source)
+
+    def run(**words):
+        words = {"source": f"parquet:{source}", "target": f"parquet:{tmp_path}/target", **words}
+        return score_table(words.pop("pipeline", export()), **with_scorer, spark=spark, **words)
+
+    return run
+
+
+def test_the_target_holds_kept_columns_and_the_pipelines_own_scores(
+    spark, job, expected, tmp_path, flights
+):
+    """Every row once, bit for bit, with the columns asked for; the report says so."""
+    report = job(keep=["flight_id", "carrier"])
+    found = spark.read.parquet(str(tmp_path / "target"))
+    assert found.columns == ["flight_id", "carrier", "prediction"]
+    assert_df_equality(
+        found.select("flight_id", "prediction"),
+        expected,
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+    assert report.n_rows == len(flights)
+    assert report.prediction == ("late.no", "late.yes")
+    assert report.rows_per_s == pytest.approx(report.n_rows / report.scoring_s)
+    told = json.loads(report.to_json())
+    assert told["n_rows"] == len(flights)
+    assert f"{len(flights):,} rows" in report.text()
+
+
+def test_modes_do_what_they_say(spark, job, tmp_path, flights):
+    """Fail refuses, append adds, overwrite replaces."""
+    count = lambda: spark.read.parquet(str(tmp_path / "target")).count()  # noqa: E731
+    job(keep=["flight_id"])
+    with pytest.raises(TableExistsError, match="exists; give --mode append or --mode overwrite"):
+        job(keep=["flight_id"])
+    assert count() == len(flights)
+    job(keep=["flight_id"], mode="append")
+    assert count() == 2 * len(flights)
+    job(keep=["flight_id"], mode="overwrite")
+    assert count() == len(flights)
+
+
+def test_appending_other_columns_is_refused(job, spark, tmp_path, flights):
+    """Spark would write files of different columns side by side; the job does not."""
+    job(keep=["flight_id"])
+    with pytest.raises(TableJobError, match="carrier: target has none, scored string"):
+        job(keep=["flight_id", "carrier"], mode="append")
+    assert spark.read.parquet(str(tmp_path / "target")).count() == len(flights)
+
+
+def test_a_catalog_table_is_written_and_read(spark, job, flights):
+    """Source and target may be tables of the catalog, in every mode."""
+    spark.sql("DROP TABLE IF EXISTS scored_flights")
+    try:
+        job(target="scored_flights", keep=["flight_id"])
+        with pytest.raises(TableExistsError):
+            job(target="scored_flights", keep=["flight_id"])
+        job(target="scored_flights", keep=["flight_id"], mode="append")
+        assert spark.table("scored_flights").count() == 2 * len(flights)
+        job(target="scored_flights", keep=["flight_id"], mode="overwrite")
+        assert spark.table("scored_flights").count() == len(flights)
+    finally:
+        spark.sql("DROP TABLE IF EXISTS scored_flights")
+
+
+def test_a_dry_run_scores_a_few_rows_and_writes_nothing(job, tmp_path):
+    """Everything is checked and shown."""
+    report = job(dry_run=True, keep=["flight_id"])
+    assert not (tmp_path / "target").exists()
+    assert len(report.preview) == 5
+    assert 0 <= json.loads(report.preview[0])["prediction"]["late.yes"] <= 1
+    assert "nothing was written" in report.text()
+
+
+def test_what_cannot_work_is_refused_before_anything_is_scored(job, spark, tmp_path, flights_frame):
+    """No table, an unknown format, the source itself, missing columns: one sentence each."""
+    with pytest.raises(TableJobError, match="There is no table parquet:/no/such"):
+        job(source="parquet:/no/such")
+    with pytest.raises(TableJobError, match=r"There is no table no_such_table"):
+        job(source="no_such_table")
+    with pytest.raises(OptionError, match="the formats are parquet"):
+        job(target="orc:/x")
+    with pytest.raises(TableJobError, match="both"):
+        job(target=f"parquet:{tmp_path}/source/")
+    flights_frame.drop("carrier", "dest").write.parquet(str(tmp_path / "few"))
+    with pytest.raises(ColumnError, match=rf"Table parquet:{tmp_path}/few lacks .*carrier"):
+        job(source=f"parquet:{tmp_path}/few")
+    assert not (tmp_path / "target").exists()
+
+
+def test_an_error_of_the_pipeline_is_raised_as_itself(job, spark, export, flights_frame, tmp_path):
+    """The job says which rows failed, not that Spark failed; a new target is not left half."""
+    bad = flights_frame.withColumn(
+        "carrier", F.when(F.col("flight_id") == 1, MARK_TEXT).otherwise(F.col("carrier"))
+    )
+    bad.write.parquet(str(tmp_path / "bad"))
+    with pytest.raises(ScoringError, match=r"failed on rows \d+-\d+ of partition"):
+        job(source=f"parquet:{tmp_path}/bad", pipeline=export(fate="raise_in_score"))
+    assert not list((tmp_path / "target").glob("*.parquet"))
+
+
+def test_the_command_line_is_the_function(job, spark, export, with_scorer, tmp_path, capsys):
+    """What `dai-spark score-table` parses is what score_table gets; errors are one line."""
+    arguments = [
+        "score-table",
+        *("--pipeline", str(export()), "--env", str(with_scorer["env"].path)),
+        *("--license-file", with_scorer["license_file"]),
+        *("--source", f"parquet:{tmp_path}/source", "--target", f"parquet:{tmp_path}/cli"),
+        *("--keep", "flight_id,carrier", "--batch-rows", "500"),
+    ]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert f"target      parquet:{tmp_path}/cli (mode fail)" in out
+    assert spark.read.parquet(f"{tmp_path}/cli").columns == ["flight_id", "carrier", "prediction"]
+    assert main(arguments) == 1
+    errors = capsys.readouterr().err
+    assert f"dai-spark: The target parquet:{tmp_path}/cli exists" in errors
+    assert "Traceback" not in errors
