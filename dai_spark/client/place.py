@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from dai_spark.cache import private_folder
-from dai_spark.sidecar.server import process_start_time
+from dai_spark.sidecar.owner import process_start_time
 
 __all__ = ["Owner", "Place", "here"]
 

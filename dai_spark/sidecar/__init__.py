@@ -9,6 +9,7 @@ its siblings and the pipeline, and nothing else of dai_spark.
     server     one process an executor and key: loads the scorer once, then for each connection
                forks (or spawns) a scorer process, tells its fate, and ends with its executor
     connection what a scorer process does on its connection: reads ahead, scores, answers
+    owner      the executor that a sidecar ends with
     scorer     Driverless AI's `Scorer`, tamed: its exits, noise, folders, signatures
     frames     Arrow to pandas and back
     protocol   what is said on the socket; the one file that both sides have

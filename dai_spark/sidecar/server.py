@@ -17,7 +17,6 @@ The thread caps (OMP_NUM_THREADS and its like) are in the environment that it is
 merely loading LightGBM or XGBoost starts an OpenMP pool, and a child forked after that hangs.
 """
 
-import ctypes
 import json
 import os
 import select
@@ -32,13 +31,13 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from . import protocol
 from .connection import ScorerConnection
+from .owner import die_with_parent, owner_lives
 from .scorer import LoadedScorer, Refused, enter_folder
 
 # How soon a gone owner or an idle sidecar is noticed.  Deaths and connections are noticed at once.
 _WATCH_S = 0.5
 # A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
 _GRACE_S = 1.0
-_PR_SET_PDEATHSIG = 1
 
 
 class Sidecar:
@@ -314,44 +313,6 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
         # Set here and not by who starts us: an initial environment can be read in /proc.
         os.environ["DRIVERLESS_AI_LICENSE_KEY"] = spec["license"]
     return LoadedScorer(about["package"], about["columns"])
-
-
-def owner_lives(owner: Dict[str, Any]) -> bool:
-    """Whether the executor that this sidecar serves is still there.
-
-    Its folder (SPARK_LOCAL_DIRS) goes at a clean stop, where in local mode the JVM lives on; its
-    JVM goes at a SIGKILL, which leaves the folder.  A process id alone might be another's by now.
-    """
-    if owner["folder"] is not None and not os.path.isdir(owner["folder"]):
-        return False
-    if owner["start_time"] is not None:
-        return bool(process_start_time(owner["pid"]) == owner["start_time"])
-    try:
-        os.kill(owner["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def process_start_time(pid: int) -> Optional[int]:
-    """Start time of a process in clock ticks since boot; None where there is no such process."""
-    try:
-        with open("/proc/{}/stat".format(pid), "rb") as stream:
-            # The name, in brackets, may hold anything, so counting begins behind its end.
-            fields = stream.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == b"Z" else int(fields[19])
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel (Linux) to kill this process when its parent ends, however that happens."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def write_json(path: str, data: Dict[str, Any]) -> None:

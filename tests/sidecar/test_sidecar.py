@@ -1,4 +1,4 @@
-"""The sidecar's life: loaded once, forked, told apart, ended; and every way a scorer can fail."""
+"""The sidecar's life: loaded once, forked, told apart, and ended with its executor."""
 
 import json
 import os
@@ -6,75 +6,21 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from processes import processes_of, wait_until
+from scoring_calls import describe, log_of
+from scoring_calls import score as score_frame
 
 from dai_spark.client.connection import Connection
-from dai_spark.client.place import Owner, Place
-from dai_spark.client.score import score_batches
 from dai_spark.errors import (
     ProtocolError,
-    ScoringError,
     SidecarDiedError,
-    SidecarStartError,
-    SidecarTimeoutError,
 )
-from dai_spark.local import _no_uri
-from dai_spark.plan import ShippedFile
-from dai_spark.request import ScoringRequest
 from dai_spark.sidecar import protocol
-from dai_spark.sidecar.server import process_start_time
-from dai_spark.testing import MARK_TEXT
-
-
-@pytest.fixture
-def place(tmp_path):
-    """An executor of its own: a folder and a process, as a Python worker would find them."""
-    folder = tmp_path / "executor"
-    folder.mkdir(mode=0o700)
-    owner = Owner(str(folder), os.getpid(), process_start_time(os.getpid()))
-    yield Place(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
-    # The folder's end is the executor's: whatever a test started must go with it.
-    for left in folder.glob("*"):
-        subprocess.run(["rm", "-rf", str(left)], check=True, timeout=20)
-    folder.rmdir()
-    assert wait_until(lambda: not processes_of(str(tmp_path)), 10), processes_of(str(tmp_path))
-
-
-@pytest.fixture
-def plan(packed_environment, license_text, export):
-    def make(path=None, license=license_text, **options):
-        request = ScoringRequest.of(
-            path or export(), packed_environment, license, None, None, options, _no_uri
-        )
-
-        def stay(path, digest, ending, label):
-            return ShippedFile("path", str(path), digest, label)
-
-        return request.plan(stay)
-
-    return make
-
-
-def describe(plan, place):
-    with Connection(plan, place) as connection:
-        return plan.with_description(connection.describe())
-
-
-def batches_of(frame, n_rows=1000):
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    return table.to_batches(max_chunksize=n_rows)
-
-
-def log_of(place):
-    (log,) = place.folder.glob("*.log")
-    return log.read_text()
+from dai_spark.sidecar.owner import process_start_time
 
 
 def test_the_scorer_is_constructed_once_for_many_connections(plan, place, flights):
@@ -211,11 +157,11 @@ def test_scorers_at_work_at_once_have_working_folders_of_their_own(plan, place, 
     """Two connections score different rows at the same time; a shared folder would cross them."""
     made = describe(plan(export(score_seconds=0.5)), place)
     halves = [flights.iloc[:50], flights.iloc[50:100]]
-    expected = [_score(made, place, half) for half in halves]
+    expected = [score_frame(made, place, half) for half in halves]
     found = [None, None]
 
     def score(i):
-        found[i] = _score(made, place, halves[i])
+        found[i] = score_frame(made, place, halves[i])
 
     threads = [threading.Thread(target=score, args=(i,)) for i in (0, 1)]
     for thread in threads:
@@ -225,132 +171,6 @@ def test_scorers_at_work_at_once_have_working_folders_of_their_own(plan, place, 
     for ours, alone in zip(found, expected):
         pd.testing.assert_frame_equal(ours, alone)
     assert not expected[0].equals(expected[1])
-
-
-def _score(plan, place, frame, n_rows=1000):
-    answers = []
-    for scored in score_batches(plan, batches_of(frame, n_rows), place):
-        if scored.error is not None:
-            raise scored.error
-        answers.append(scored.answer.to_pandas())
-    return pd.concat(answers, ignore_index=True)
-
-
-# -- failing -----------------------------------------------------------------------------------
-
-
-def marked(flights, at, n_rows=3000):
-    frame = flights.head(n_rows).copy()
-    frame.loc[at, "carrier"] = MARK_TEXT
-    return frame
-
-
-def test_a_batch_that_fails_is_told_with_its_rows_and_the_others_are_scored(
-    plan, place, export, flights
-):
-    """Answers or failures, in order, each with its row range; the traceback is the pipeline's."""
-    made = describe(plan(export(fate="raise_in_score")), place)
-    found = list(score_batches(made, batches_of(marked(flights, 1500)), place))
-    assert [(s.first_row, s.answer is not None) for s in found] == [
-        (0, True),
-        (1000, False),
-        (2000, True),
-    ]
-    error = found[1].error
-    assert isinstance(error, ScoringError)
-    assert "rows 1000-1999 of partition 3 (stage 1, attempt 0) on this-host" in error.message
-    assert str(made.pipeline.label) in error.message
-    assert "Traceback" in error.details
-    assert "score_batch" in error.details
-
-
-@pytest.mark.parametrize(
-    ("fate", "words"),
-    [
-        ("segfault_in_score", r"was killed by signal 11 \(SIGSEGV\)"),
-        ("exit_in_score", "left with exit code 70"),
-    ],
-)
-def test_a_scorer_that_dies_is_noticed_at_once(plan, place, export, flights, fate, words):
-    """The signal or exit code, pipeline, host and rows are told; nobody waits for a time-out."""
-    made = describe(plan(export(fate=fate), batch_timeout_s=60), place)
-    begun = time.monotonic()
-    with pytest.raises(SidecarDiedError, match=words) as caught:
-        _score(made, place, marked(flights, 1500))
-    assert time.monotonic() - begun < 20
-    assert "rows 1000-1999 of partition 3" in caught.value.message
-    assert "this-host" in caught.value.message
-    # The loaded scorer is not lost: the next task is served without another load.
-    assert len(_score(made, place, flights.head(10))) == 10
-    assert log_of(place).count("Scorer() constructed") == 1
-
-
-def test_a_scorer_that_hangs_is_given_up_after_the_limit(plan, place, export, flights):
-    """The option to raise is named, and the hanging process is ended."""
-    made = describe(plan(export(fate="hang_in_score"), batch_timeout_s=1.5), place)
-    with pytest.raises(SidecarTimeoutError, match="no answer for 2 s .*raise batch_timeout_s"):
-        _score(made, place, marked(flights, 10))
-    assert wait_until(lambda: not list(place.folder.glob("*/scorer-[0-9]*")), 10)
-
-
-@pytest.mark.parametrize(
-    ("fate", "words"),
-    [
-        ("raise_in_load", r"Scorer\(\) of pipeline .* failed on this-host"),
-        ("exit_in_load", "left with exit code 70 on this-host before its scorer was loaded"),
-        ("segfault_in_load", r"was killed by signal 11 \(SIGSEGV\)"),
-        ("needs_recipe_server", "needs the H2O-3 recipe server, which dai_spark does not run"),
-    ],
-)
-def test_a_pipeline_that_does_not_load_says_why(plan, place, export, fate, words):
-    """Each way of not coming up has a sentence that stands alone."""
-    with pytest.raises(SidecarStartError, match=words) as caught:
-        describe(plan(export(fate=fate)), place)
-    assert caught.value.details
-
-
-def test_a_failed_load_is_remembered_for_the_retry(plan, place, export):
-    """Spark tries again at once; the second attempt is told the same without loading again."""
-    made = plan(export(fate="raise_in_load", load_seconds=0.5))
-    with pytest.raises(SidecarStartError) as first:
-        describe(made, place)
-    begun = time.monotonic()
-    with pytest.raises(SidecarStartError) as second:
-        describe(made, place)
-    assert time.monotonic() - begun < 0.25
-    assert first.value.text == second.value.text
-
-
-def test_a_load_that_hangs_is_given_up_after_the_limit(plan, place, export):
-    """The option to raise is named, the process ended."""
-    made = plan(export(fate="hang_in_load"), start_timeout_s=4)
-    with pytest.raises(SidecarTimeoutError, match="not loaded within 4 s .*raise start_timeout_s"):
-        describe(made, place)
-
-
-@pytest.mark.parametrize("fate", ["refuses_fork", "refuses_fork_by_raising"])
-def test_a_pipeline_that_does_not_bear_a_fork_is_spawned(plan, place, export, flights, fate):
-    """The trial fork hangs or fails, so every connection loads its own; scores are the same."""
-    made = describe(plan(export(fate=fate), start_timeout_s=10), place)
-    assert made.described.start_method == "spawn"
-    found = _score(made, place, flights.head(50))
-    whole = describe(plan(), place)
-    assert whole.described.start_method == "fork"
-    np.testing.assert_array_equal(found, _score(whole, place, flights.head(50)))
-
-
-def test_spawn_can_be_forced(plan, place):
-    """`start_method="spawn"` loads in each connection and never in the sidecar itself."""
-    made = plan(start_method="spawn")
-    for _ in range(2):
-        assert describe(made, place).described.start_method == "spawn"
-    assert log_of(place).count("Scorer() constructed") == 2
-
-
-def test_a_spawned_scorer_that_does_not_load_says_why(plan, place, export):
-    """The verdict of a spawned scorer reaches its client over the connection."""
-    with pytest.raises(SidecarStartError, match=r"Scorer\(\) of pipeline"):
-        describe(plan(export(fate="raise_in_load"), start_method="spawn"), place)
 
 
 # -- ending ------------------------------------------------------------------------------------
@@ -432,7 +252,7 @@ def test_a_killed_sidecar_takes_its_scorers_along_and_is_started_again(plan, pla
         assert wait_until(lambda: not _lives(scorer), 10)
         with pytest.raises(SidecarDiedError, match="ended, together with its sidecar"):
             connection.describe()
-    assert len(_score(made, place, flights.head(10))) == 10
+    assert len(score_frame(made, place, flights.head(10))) == 10
 
 
 def test_a_worker_that_speaks_out_of_turn_is_told(plan, place):

@@ -1,0 +1,31 @@
+"""Calls that the sidecar's tests share: describe, score, and look at the log."""
+
+import pandas as pd
+import pyarrow as pa
+
+from dai_spark.client.connection import Connection
+from dai_spark.client.score import score_batches
+
+
+def describe(plan, place):
+    with Connection(plan, place) as connection:
+        return plan.with_description(connection.describe())
+
+
+def batches_of(frame, n_rows=1000):
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    return table.to_batches(max_chunksize=n_rows)
+
+
+def log_of(place):
+    (log,) = place.folder.glob("*.log")
+    return log.read_text()
+
+
+def score(plan, place, frame, n_rows=1000):
+    answers = []
+    for scored in score_batches(plan, batches_of(frame, n_rows), place):
+        if scored.error is not None:
+            raise scored.error
+        answers.append(scored.answer.to_pandas())
+    return pd.concat(answers, ignore_index=True)

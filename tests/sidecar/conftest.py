@@ -1,0 +1,83 @@
+"""Stand-ins unpacked, and an executor of one's own to start sidecars in."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from processes import processes_of, wait_until
+from standin import Installed
+
+from dai_spark.client.place import Owner, Place
+from dai_spark.local import _no_uri
+from dai_spark.plan import ShippedFile
+from dai_spark.request import ScoringRequest
+from dai_spark.sidecar.owner import process_start_time
+from dai_spark.testing import flights_export, flights_table, weather_table
+
+
+@pytest.fixture(scope="module")
+def python(request):
+    """Path of an interpreter with the pipeline's packages: of the packed environment, or given.
+
+    With DAI_SPARK_TEST_PYTHON these tests also run in the Python of another DAI line.
+    """
+    other = os.environ.get("DAI_SPARK_TEST_PYTHON")
+    return Path(other or request.getfixturevalue("pipeline_python"))
+
+
+@pytest.fixture(scope="module")
+def install(tmp_path_factory, python):
+    """Build, unpack and remember a flights export: install(kind, model, **options)."""
+    known = {}
+
+    def install(kind="binomial", model="lightgbm", **options):
+        key = (kind, model, *sorted(options.items()))
+        if key not in known:
+            folder = tmp_path_factory.mktemp(kind)
+            options = {"n_train_rows": 3000, "n_trees": 8, "layout": "flat", **options}
+            path = flights_export(
+                folder / "scorer.zip", python=python, kind=kind, model=model, **options
+            )
+            known[key] = Installed(path, folder, python)
+            table = weather_table() if kind == "timeseries" else flights_table()
+            # Every 401st: not the training rows alone, cancelled flights among them.
+            table[::401][:200].to_csv(folder / "rows.csv", index=False)
+        return known[key]
+
+    return install
+
+
+@pytest.fixture
+def binomial(install):
+    """The export that predicts a late arrival."""
+    return install()
+
+
+@pytest.fixture
+def place(tmp_path):
+    """An executor of its own: a folder and a process, as a Python worker would find them."""
+    folder = tmp_path / "executor"
+    folder.mkdir(mode=0o700)
+    owner = Owner(str(folder), os.getpid(), process_start_time(os.getpid()))
+    yield Place(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
+    # The folder's end is the executor's: whatever a test started must go with it.
+    for left in folder.glob("*"):
+        subprocess.run(["rm", "-rf", str(left)], check=True, timeout=20)
+    folder.rmdir()
+    assert wait_until(lambda: not processes_of(str(tmp_path)), 10), processes_of(str(tmp_path))
+
+
+@pytest.fixture
+def plan(packed_environment, license_text, export):
+    def make(path=None, license=license_text, **options):
+        request = ScoringRequest.of(
+            path or export(), packed_environment, license, None, None, options, _no_uri
+        )
+
+        def stay(path, digest, ending, label):
+            return ShippedFile("path", str(path), digest, label)
+
+        return request.plan(stay)
+
+    return make

@@ -1,0 +1,134 @@
+"""Every way a scorer can fail, in loading and in scoring, and what the user reads."""
+
+import time
+
+import numpy as np
+import pytest
+from processes import wait_until
+from scoring_calls import batches_of, describe, log_of
+from scoring_calls import score as score_frame
+
+from dai_spark.client.score import score_batches
+from dai_spark.errors import (
+    ScoringError,
+    SidecarDiedError,
+    SidecarStartError,
+    SidecarTimeoutError,
+)
+from dai_spark.testing import MARK_TEXT
+
+# -- failing -----------------------------------------------------------------------------------
+
+
+def marked(flights, at, n_rows=3000):
+    frame = flights.head(n_rows).copy()
+    frame.loc[at, "carrier"] = MARK_TEXT
+    return frame
+
+
+def test_a_batch_that_fails_is_told_with_its_rows_and_the_others_are_scored(
+    plan, place, export, flights
+):
+    """Answers or failures, in order, each with its row range; the traceback is the pipeline's."""
+    made = describe(plan(export(fate="raise_in_score")), place)
+    found = list(score_batches(made, batches_of(marked(flights, 1500)), place))
+    assert [(s.first_row, s.answer is not None) for s in found] == [
+        (0, True),
+        (1000, False),
+        (2000, True),
+    ]
+    error = found[1].error
+    assert isinstance(error, ScoringError)
+    assert "rows 1000-1999 of partition 3 (stage 1, attempt 0) on this-host" in error.message
+    assert str(made.pipeline.label) in error.message
+    assert "Traceback" in error.details
+    assert "score_batch" in error.details
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        ("segfault_in_score", r"was killed by signal 11 \(SIGSEGV\)"),
+        ("exit_in_score", "left with exit code 70"),
+    ],
+)
+def test_a_scorer_that_dies_is_noticed_at_once(plan, place, export, flights, fate, words):
+    """The signal or exit code, pipeline, host and rows are told; nobody waits for a time-out."""
+    made = describe(plan(export(fate=fate), batch_timeout_s=60), place)
+    begun = time.monotonic()
+    with pytest.raises(SidecarDiedError, match=words) as caught:
+        score_frame(made, place, marked(flights, 1500))
+    assert time.monotonic() - begun < 20
+    assert "rows 1000-1999 of partition 3" in caught.value.message
+    assert "this-host" in caught.value.message
+    # The loaded scorer is not lost: the next task is served without another load.
+    assert len(score_frame(made, place, flights.head(10))) == 10
+    assert log_of(place).count("Scorer() constructed") == 1
+
+
+def test_a_scorer_that_hangs_is_given_up_after_the_limit(plan, place, export, flights):
+    """The option to raise is named, and the hanging process is ended."""
+    made = describe(plan(export(fate="hang_in_score"), batch_timeout_s=1.5), place)
+    with pytest.raises(SidecarTimeoutError, match="no answer for 2 s .*raise batch_timeout_s"):
+        score_frame(made, place, marked(flights, 10))
+    assert wait_until(lambda: not list(place.folder.glob("*/scorer-[0-9]*")), 10)
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        ("raise_in_load", r"Scorer\(\) of pipeline .* failed on this-host"),
+        ("exit_in_load", "left with exit code 70 on this-host before its scorer was loaded"),
+        ("segfault_in_load", r"was killed by signal 11 \(SIGSEGV\)"),
+        ("needs_recipe_server", "needs the H2O-3 recipe server, which dai_spark does not run"),
+    ],
+)
+def test_a_pipeline_that_does_not_load_says_why(plan, place, export, fate, words):
+    """Each way of not coming up has a sentence that stands alone."""
+    with pytest.raises(SidecarStartError, match=words) as caught:
+        describe(plan(export(fate=fate)), place)
+    assert caught.value.details
+
+
+def test_a_failed_load_is_remembered_for_the_retry(plan, place, export):
+    """Spark tries again at once; the second attempt is told the same without loading again."""
+    made = plan(export(fate="raise_in_load", load_seconds=0.5))
+    with pytest.raises(SidecarStartError) as first:
+        describe(made, place)
+    begun = time.monotonic()
+    with pytest.raises(SidecarStartError) as second:
+        describe(made, place)
+    assert time.monotonic() - begun < 0.25
+    assert first.value.text == second.value.text
+
+
+def test_a_load_that_hangs_is_given_up_after_the_limit(plan, place, export):
+    """The option to raise is named, the process ended."""
+    made = plan(export(fate="hang_in_load"), start_timeout_s=4)
+    with pytest.raises(SidecarTimeoutError, match="not loaded within 4 s .*raise start_timeout_s"):
+        describe(made, place)
+
+
+@pytest.mark.parametrize("fate", ["refuses_fork", "refuses_fork_by_raising"])
+def test_a_pipeline_that_does_not_bear_a_fork_is_spawned(plan, place, export, flights, fate):
+    """The trial fork hangs or fails, so every connection loads its own; scores are the same."""
+    made = describe(plan(export(fate=fate), start_timeout_s=10), place)
+    assert made.described.start_method == "spawn"
+    found = score_frame(made, place, flights.head(50))
+    whole = describe(plan(), place)
+    assert whole.described.start_method == "fork"
+    np.testing.assert_array_equal(found, score_frame(whole, place, flights.head(50)))
+
+
+def test_spawn_can_be_forced(plan, place):
+    """`start_method="spawn"` loads in each connection and never in the sidecar itself."""
+    made = plan(start_method="spawn")
+    for _ in range(2):
+        assert describe(made, place).described.start_method == "spawn"
+    assert log_of(place).count("Scorer() constructed") == 2
+
+
+def test_a_spawned_scorer_that_does_not_load_says_why(plan, place, export):
+    """The verdict of a spawned scorer reaches its client over the connection."""
+    with pytest.raises(SidecarStartError, match=r"Scorer\(\) of pipeline"):
+        describe(plan(export(fate="raise_in_load"), start_method="spawn"), place)
