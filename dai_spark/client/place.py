@@ -16,9 +16,8 @@ __all__ = ["Owner", "Place", "here"]
 
 @dataclass(frozen=True)
 class Owner:
-    """What a sidecar watches, to end when it is gone: a folder and a process."""
+    """The process whose end is the sidecar's: the executor's JVM, or the local caller."""
 
-    folder: Optional[str]
     pid: int
     start_time: Optional[int]
 
@@ -60,13 +59,13 @@ def here() -> Place:
     task = _task()
     if executor_folder is None or task is None:
         pid = os.getpid()
-        owner = Owner(None, pid, process_start_time(pid))
+        owner = Owner(pid, process_start_time(pid))
         root = Path(tempfile.gettempdir()) / f"dai_spark-{os.getuid()}-{pid}-{owner.start_time}"
         return Place(private_folder(root), owner, None, socket.gethostname(), "a local process")
     jvm = _jvm_pid()
     return Place(
         private_folder(executor_folder / f"dai_spark-{os.getuid()}"),
-        Owner(str(executor_folder), jvm, process_start_time(jvm)),
+        Owner(jvm, process_start_time(jvm)),
         _log_folder(),
         socket.gethostname(),
         task,

@@ -12,11 +12,8 @@ _PR_SET_PDEATHSIG = 1
 def owner_lives(owner: Dict[str, Any]) -> bool:
     """Whether the executor that this sidecar serves is still there.
 
-    Its folder (SPARK_LOCAL_DIRS) goes at a clean stop, where in local mode the JVM lives on; its
-    JVM goes at a SIGKILL, which leaves the folder.  A process id alone might be another's by now.
+    A process id alone might be another's by now, so its start time is compared as well.
     """
-    if owner["folder"] is not None and not os.path.isdir(owner["folder"]):
-        return False
     if owner["start_time"] is not None:
         return bool(process_start_time(owner["pid"]) == owner["start_time"])
     try:

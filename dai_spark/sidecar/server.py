@@ -11,7 +11,8 @@ own, with one JSON object on standard input::
     start_method      TEXT   "auto", "fork" or "spawn"
     trial_timeout_s   FLOAT  limit of the trial fork
     idle_timeout_s    FLOAT  ends after so long without a connection
-    owner             {"folder": TEXT|null, "pid": INT, "start_time": INT|null}
+    owner             {"pid": INT, "start_time": INT|null}: it ends with this process, or when
+                      its run folder is deleted
 
 The thread caps (OMP_NUM_THREADS and its like) are in the environment that it is started with:
 merely loading LightGBM or XGBoost starts an OpenMP pool, and a child forked after that hangs.
@@ -168,7 +169,9 @@ class Sidecar:
         self._ending = True
 
     def _should_end(self) -> bool:
-        if not owner_lives(self._spec["owner"]) or not os.path.isdir(self._run_folder):
+        # A clean stop deletes the executor's folder, and the run folder in it, while in local mode
+        # the JVM lives on; a SIGKILL of the JVM leaves the folder.
+        if not os.path.isdir(self._run_folder) or not owner_lives(self._spec["owner"]):
             return True
         if self._scorers:
             return False

@@ -59,7 +59,7 @@ def place(tmp_path):
     """An executor of its own: a folder and a process, as a Python worker would find them."""
     folder = tmp_path / "executor"
     folder.mkdir(mode=0o700)
-    owner = Owner(str(folder), os.getpid(), process_start_time(os.getpid()))
+    owner = Owner(os.getpid(), process_start_time(os.getpid()))
     yield Place(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
     # The folder's end is the executor's: whatever a test started must go with it.
     for left in folder.glob("*"):
