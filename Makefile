@@ -28,7 +28,8 @@ fast: .venv/.stamp  ## the tests that start no process
 
 test-py39: java python38  ## part of the suite on Python 3.9 and Spark 3.5
 	@[ .venv-py39/.stamp -nt requirements-py39.lock ] || scripts/bootstrap py39
-	.venv-py39/bin/python -m pytest tests/fast tests/spark/test_udf.py
+	@# Spark 3.5 itself warns of what newer libraries deprecate.
+	.venv-py39/bin/python -m pytest -W default tests/fast tests/spark/test_udf.py
 
 dist: .venv/.stamp  ## wheel, and dai_spark.zip for --py-files
 	@$(PYTHON) scripts/dist.py

@@ -1,4 +1,4 @@
-"""All 336,776 flights, scored in every way there is: are the scores equal, bit for bit?
+"""Scores all 336,776 flights in every way there is and compares the scores bit for bit.
 
 Held against what the pipeline's own `score_batch` gives in one process of its own Python, for all
 rows in one call.  Exit status 1 where one score differs.

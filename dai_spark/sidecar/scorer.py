@@ -1,6 +1,6 @@
 """Driverless AI's `Scorer`, tamed: the one place that touches the pipeline's own class.
 
-What is known of it (and of which version) stands in the project's docs/pipelines.md: it leaves by
+What is known of it, from exports of DAI 1.7 to 1.10 and from code that drives them: it leaves by
 `SystemExit` when it dislikes its licence, prints much, reads and writes ``./tmp``, is not
 thread-safe, and its methods' arguments grew from version to version.
 """

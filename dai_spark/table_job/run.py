@@ -89,7 +89,7 @@ def score_table(
 
     begun = time.monotonic()
     try:
-        preview = tuple(scored.limit(_PREVIEW_ROWS).toJSON().collect()) if dry_run else ()
+        preview = _preview(scored) if dry_run else ()
         n_rows = None if dry_run else _write(session, scored, write_to)
     except Exception as error:
         found = from_spark(error)
@@ -103,6 +103,14 @@ def score_table(
     return _report(
         request, plan, read_from, write_to, n_rows, preparing_s, time.monotonic() - begun, preview
     )
+
+
+def _preview(scored: "DataFrame") -> "tuple[str, ...]":
+    from pyspark.sql import functions as F
+
+    # DataFrame.toJSON does not exist over Connect.
+    texts = scored.limit(_PREVIEW_ROWS).select(F.to_json(F.struct("*")).alias("row"))
+    return tuple(row["row"] for row in texts.collect())
 
 
 def _write(spark: Any, scored: "DataFrame", target: Target) -> int:

@@ -84,7 +84,7 @@ class Target:
 
     def write(self, scored: "DataFrame") -> None:
         """Write the scored rows; this is the action that scores."""
-        mode = "errorifexists" if self.mode == "fail" else self.mode
+        mode = "error" if self.mode == "fail" else self.mode
         writer = scored.write.mode(mode)
         if self.table.format is None:
             # Unlike insertInto, this matches columns by name.

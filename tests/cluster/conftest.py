@@ -20,7 +20,7 @@ from cluster.programs import looking
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 ROOT = PROGRAMS.parent.parent.parent
 
-TIMEOUT_S = 150
+TIMEOUT_S = 240
 
 
 class Run:
@@ -82,13 +82,13 @@ def start(tmp_path_factory, bare_python):
     """A function that starts a program or a command: it gives a Run and its process.
 
     ``start("name.py", {...})`` starts one of `programs/`, with its arguments as JSON;
-    ``start(["spark-submit", ...])`` starts any command.
+    ``start([...])`` starts spark-submit with those arguments.
     """
     begun = []
 
     def begin(command, arguments=None, *, cache=None, **environment):
         is_program = isinstance(command, str)
-        name = Path(command).stem if is_program else "command"
+        name = Path(command).stem if is_program else "submit"
         run = Run(tmp_path_factory.mktemp(name), cache)
         # Executors' working folders lie in SPARK_HOME/work: a folder of its own that looks like
         # the installed Spark keeps them, and their logs, together.
@@ -114,6 +114,8 @@ def start(tmp_path_factory, bare_python):
             words = {"repo": ROOT, "out": run.out, "folder": run.folder, **(arguments or {})}
             words = json.dumps(words, default=str)
             command = [sys.executable, str(PROGRAMS / command), words]
+        else:
+            command = [str(run.folder / "spark" / "bin" / "spark-submit"), *map(str, command)]
         with (
             (run.folder / "driver.out").open("w") as out,
             (run.folder / "driver.err").open("w") as err,
@@ -179,6 +181,16 @@ def fresh_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def own_flight_scores(own_scores, flights):
+    """A function: the pipeline's own scores of the flights, by flight_id."""
+
+    def score(path):
+        return own_scores(path, flights).set_index(flights["flight_id"])
+
+    return score
+
+
+@pytest.fixture(scope="session")
 def nothing_left():
     """A function that asserts that a run left no sidecar, and none of its files, on this host."""
 
@@ -189,3 +201,38 @@ def nothing_left():
         assert looking.leftovers(run.temporary) == []
 
     return check
+
+
+@pytest.fixture(scope="session")
+def repository():
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def failing_export(export):
+    """An export that raises where a row bears a mark."""
+    return export(fate="raise_in_score")
+
+
+@pytest.fixture(scope="session")
+def table_jobs(
+    run_program, export, failing_export, packed_environment, license_file, flights_parquet
+):
+    """One application that runs the table job in all its modes, and one that fails."""
+    from dai_spark.testing import MARK_TEXT
+
+    made = run_program(
+        "table_jobs.py",
+        {
+            "name": "dai_spark licence search",
+            "pipeline": str(export()),
+            "failing_pipeline": str(failing_export),
+            "mark": MARK_TEXT,
+            "env": packed_environment.path,
+            "license_file": license_file,
+            "flights": flights_parquet,
+        },
+    )
+    assert made.exit_code == 0, made.stderr
+    return made

@@ -32,7 +32,7 @@ def look(_):
         package = dai_spark.__file__
     except ImportError:
         package = None
-    time.sleep(1)
+    time.sleep(0.5)
     working = Path.cwd()
     yield {
         "working": str(working),
@@ -49,7 +49,7 @@ def look(_):
 
 
 def executors():
-    n_tasks = 8
+    n_tasks = 4
     seen = spark.sparkContext.parallelize(range(n_tasks), n_tasks).mapPartitions(look).collect()
     by_folder = {}
     for one in seen:
@@ -80,7 +80,7 @@ spark = (
     .getOrCreate()
 )
 spark.sparkContext.setLogLevel("ERROR")
-flights = spark.read.parquet(arguments["flights"]).repartition(8)
+flights = spark.read.parquet(arguments["flights"]).repartition(4)
 found["n_rows"] = flights.count()
 found["executors"]["before"] = executors()
 

@@ -1,6 +1,5 @@
 """Looking at what a run left on this host: sidecar processes, and files of dai_spark."""
 
-import os
 import time
 from pathlib import Path
 
@@ -11,11 +10,11 @@ def sidecars(folder):
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            working = os.readlink(process / "cwd")
+            working = str((process / "cwd").readlink())
             session = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[3]
         except (OSError, IndexError):
             continue
-        # A sidecar works in <place>/dai_spark-<uid>/<key>/load, a scorer beside that, in scorer-<n>.
+        # A sidecar works in <place>/dai_spark-<uid>/<key>/load, a scorer in scorer-<n> beside it.
         if working.startswith(str(folder)) and any("/sidecar/" in word for word in words):
             found[int(process.name)] = (session == process.name, str(Path(working).parent))
     return found
@@ -32,11 +31,11 @@ def wait_until(condition, timeout_s):
 
 
 def leftovers(folder):
-    """Sockets, run folders and unpacked parts of dai_spark below a folder."""
+    """Sockets and folders of dai_spark below a folder; what Spark keeps of its own is not ours."""
     return sorted(
         str(path)
         for path in Path(folder).rglob("*")
-        if path.name.startswith("dai_spark-") or path.is_socket() or path.name == "ready.json"
+        if (path.is_dir() and path.name.startswith("dai_spark-")) or path.is_socket()
     )
 
 

@@ -1,0 +1,61 @@
+"""Scores over Spark Connect, in a server that this client starts."""
+
+import json
+import sys
+from pathlib import Path
+
+arguments = json.loads(sys.argv[1])
+sys.path.insert(0, arguments["repo"])
+
+from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import functions as F  # noqa: E402
+
+from dai_spark import score_dataframe, score_table, score_udf  # noqa: E402
+
+out = Path(arguments["out"])
+files = {"env": arguments["env"], "license_file": arguments["license_file"]}
+found = {"logs": {}}
+
+
+def logs():
+    """How often each sidecar of the server has constructed a scorer."""
+    paths = Path(arguments["folder"], "local").rglob("dai_spark-sidecar-*.log")
+    return {str(path): path.read_text().count("Scorer() constructed") for path in paths}
+
+
+def save(frame, name):
+    frame = frame.select("flight_id", "prediction.*").toPandas()
+    # Connect hangs the query's metrics on, which pandas cannot write.
+    frame.attrs.clear()
+    frame.to_parquet(out / f"{name}.parquet")
+
+
+spark = (
+    SparkSession.builder.remote("local[2]")
+    .config("spark.driver.memory", "1g")
+    .config("spark.ui.enabled", "false")
+    .config("spark.sql.warehouse.dir", str(out / "warehouse"))
+    .getOrCreate()
+)
+found["session"] = type(spark).__module__
+flights = spark.read.parquet(arguments["flights"]).repartition(4)
+
+score = score_udf(arguments["pipeline"], **files)
+save(flights.withColumn("prediction", score()), "arrow")
+found["logs"]["arrow"] = logs()
+again = score_udf(arguments["pipeline"], udf_type="pandas", **files)
+save(flights.withColumn("prediction", again(F.struct("*"))), "pandas")
+found["logs"]["pandas"] = logs()
+spark.udf.register("score", score)
+flights.createOrReplaceTempView("flights")
+save(spark.sql("SELECT flight_id, score(struct(*)) AS prediction FROM flights"), "sql")
+save(score_dataframe(flights, arguments["pipeline"], keep=["flight_id"], **files), "dataframe")
+
+tables = {"source": f"parquet:{arguments['flights']}", "target": f"parquet:{out / 'scores'}"}
+dry = score_table(arguments["pipeline"], dry_run=True, keep=["flight_id"], **tables, **files)
+found["dry_run"] = {"preview": dry.preview, "wrote": (out / "scores").exists()}
+report = score_table(arguments["pipeline"], keep=["flight_id"], **tables, **files)
+found["n_rows"] = report.n_rows
+save(spark.read.parquet(str(out / "scores")), "table")
+found["logs"]["all"] = logs()
+(out / "findings.json").write_text(json.dumps(found))

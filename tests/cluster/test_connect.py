@@ -1,0 +1,55 @@
+"""Spark Connect: no JVM gateway, no SparkContext, files as artifacts of the session."""
+
+import json
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+
+@pytest.fixture(scope="module")
+def run(run_program, export, packed_environment, license_file, flights_parquet):
+    """One client that scores in every way and ends."""
+    made = run_program(
+        "connect.py",
+        {
+            "pipeline": export(),
+            "env": packed_environment.path,
+            "license_file": license_file,
+            "flights": flights_parquet,
+        },
+    )
+    assert made.exit_code == 0, made.stderr
+    return made
+
+
+@pytest.mark.parametrize("way", ["arrow", "pandas", "sql", "dataframe", "table"])
+def test_scores_are_the_pipelines_own(run, way, own_flight_scores, export):
+    """Bit for bit, each row with its own key, whichever way they were asked for."""
+    assert run.findings["session"].startswith("pyspark.sql.connect")
+    scores = pd.read_parquet(run.out / f"{way}.parquet").set_index("flight_id").sort_index()
+    assert_frame_equal(scores, own_flight_scores(export()), check_exact=True)
+
+
+def test_the_server_constructs_one_scorer(run):
+    """A second score_udf, SQL, a DataFrame and the table job find the sidecar of the first."""
+    logs = run.findings["logs"]
+    assert list(logs["arrow"].values()) == [1]
+    assert logs["arrow"] == logs["pandas"] == logs["all"]
+
+
+def test_a_dry_run_writes_nothing(run, own_flight_scores, export):
+    """It shows five scored rows, and the table is written by the real run alone."""
+    dry = run.findings["dry_run"]
+    assert dry["wrote"] is False
+    own = own_flight_scores(export())
+    assert len(dry["preview"]) == 5
+    for text in dry["preview"]:
+        row = json.loads(text)
+        assert row["prediction"] == pytest.approx(dict(own.loc[row["flight_id"]]), rel=1e-6)
+    assert run.findings["n_rows"] == len(own)
+
+
+def test_nothing_is_left(run, nothing_left):
+    """Client and server have ended, and no sidecar or file of theirs is left."""
+    nothing_left(run)
