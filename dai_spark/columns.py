@@ -123,7 +123,10 @@ def check_columns(
         return
     parts = []
     if missing:
-        parts.append(f"lacks {_list(missing)}{_near_misses(missing, types)}")
+        parts.append(
+            f"lacks {_list(missing)} of the {len(wanted)} columns that the pipeline reads by name"
+            f"{_near_misses(missing, types)}"
+        )
     if refused:
         parts.append(f"has columns of types that the pipeline cannot be given: {_list(refused)}")
     raise ColumnError(f"{where} {' and '.join(parts)}.")

@@ -10,6 +10,7 @@ from typing import Callable
 from dai_spark.cache import cache_folder, private_folder
 from dai_spark.client.lock import held
 from dai_spark.digest import file_digest
+from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import EnvironmentNotFoundError, EnvironmentUnpackError, ShippingError
 from dai_spark.extract import extract_archive
 from dai_spark.plan import ScoringPlan, ShippedFile
@@ -33,13 +34,21 @@ def environment_folder(environment: ShippedFile, timeout_s: float) -> Path:
     Raises
     ------
     EnvironmentNotFoundError, EnvironmentUnpackError, ShippingError
+    EnvironmentMismatchError
+        An archive is for machines of another kind than this host.
     """
     if environment.kind == "folder":
         folder = Path(environment.name)
     elif environment.kind == "archive":
         folder = _spark_file(environment.name)
     else:
-        return _unpacked(environment, "environments", extract_archive, timeout_s)
+
+        def unpack(archive: Path, to: Path) -> None:
+            # Before half a gigabyte is written that cannot run here.
+            PackedEnvironment(archive).check_machine(environment.label)
+            extract_archive(archive, to)
+
+        return _unpacked(environment, "environments", unpack, timeout_s)
     if not folder.is_dir():
         how = "env= names a folder" if environment.kind == "folder" else "--archives shipped none"
         raise EnvironmentNotFoundError(
