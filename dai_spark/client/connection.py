@@ -22,10 +22,24 @@ from dai_spark.errors import (
 from dai_spark.plan import Description, ScoringPlan
 from dai_spark.sidecar import protocol
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Retired"]
 
 # A sidecar may end for idleness between being found and being greeted.
 _TRIES = 3
+
+
+class Retired(Exception):
+    """The scorer has retired: the unanswered batches go to a new connection.
+
+    Parameters
+    ----------
+    totals : dict
+        What it has counted, see TOTALS of the protocol.
+    """
+
+    def __init__(self, totals: Dict[str, Any]) -> None:
+        super().__init__("the scorer has retired")
+        self.totals = totals
 
 
 class Connection:
@@ -38,6 +52,11 @@ class Connection:
     plan : ScoringPlan
     place : Place
 
+    Attributes
+    ----------
+    load_s : float or None
+        Seconds that `Scorer()` took, where it was constructed for this connection.
+
     Raises
     ------
     LicenseError, SidecarStartError, SidecarTimeoutError
@@ -48,6 +67,7 @@ class Connection:
         self._plan = plan
         self._place = place
         self._pid: Optional[int] = None
+        self.load_s: Optional[float] = None
         for tries_left in reversed(range(_TRIES)):
             self._sidecar = find_or_start(plan, place)
             try:
@@ -71,10 +91,19 @@ class Connection:
         }
         protocol.send(self._socket, protocol.HELLO, hello, self._deadline())
         # A spawned scorer loads before it answers.
-        ready = self._answer(
-            protocol.READY, self._plan.options.start_timeout_s, "start_timeout_s", "when it loaded"
-        )
+        options = self._plan.options
+        kind, ready = self._receive(options.start_timeout_s, "start_timeout_s", "when it loaded")
+        while kind == protocol.QUEUED:
+            # Who scores has batch_timeout_s for a batch, and QUEUED comes again after each; then
+            # a spawned scorer still has to load.
+            limit_s = options.batch_timeout_s + options.start_timeout_s
+            waited = f"while {options.max_scorers} others scored (max_scorers)"
+            kind, ready = self._receive(limit_s, "max_scorers", waited)
+        if kind != protocol.READY or not isinstance(ready, dict):
+            raise self._unexpected(kind, ready, "when it loaded")
         self._pid = int(ready["pid"])
+        if self._sidecar.was_started or ready["start_method"] == "spawn":
+            self.load_s = float(ready["load_s"])
 
     def describe(self) -> Description:
         """Ask the scorer what it says of itself; it scores one row of the export's example."""
@@ -82,12 +111,22 @@ class Connection:
         during = "while it scored the first row of the pipeline's own example"
         return Description.from_json(self._batch_answer(protocol.DESCRIPTION, during))
 
-    def send_batch(self, batch: pa.RecordBatch) -> None:
-        """Send a batch; at most two may be unanswered."""
+    def send_batch(self, batch: pa.RecordBatch, first_row: int) -> int:
+        """Send a batch and return its bytes; at most two may be unanswered.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+        first_row : int
+            What the sidecar's log calls its first row.
+        """
+        batch = batch.replace_schema_metadata({"first_row": str(first_row)})
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
-        self._guarded_send(protocol.BATCH, sink.getvalue())
+        stream = sink.getvalue()
+        self._guarded_send(protocol.BATCH, stream)
+        return int(stream.size)
 
     def receive_batch(self, rows: str) -> Union[pa.RecordBatch, ScoringError]:
         """Receive the answer to the oldest unanswered batch, or the error that stands for it.
@@ -99,6 +138,8 @@ class Connection:
 
         Raises
         ------
+        Retired
+            The scorer has answered as many batches, or takes as much memory, as it may.
         SidecarDiedError, SidecarTimeoutError, ProtocolError
             After these the connection is of no more use.
         """
@@ -109,6 +150,8 @@ class Connection:
             return pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
         if kind == protocol.FAILURE and isinstance(payload, dict):
             return self._scoring_error(payload, rows)
+        if kind == protocol.RETIRED and isinstance(payload, dict):
+            raise Retired(payload)
         raise self._unexpected(kind, payload, f"while it scored {rows}")
 
     def finish(self) -> Dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -12,6 +13,7 @@ from dai_spark.sidecar import protocol
 __all__ = ["SidecarHandle", "signal_name"]
 
 _LOG_TAIL_BYTES = 4096
+_LOG_DELAY_S = 1.0
 
 
 class SidecarHandle:
@@ -24,6 +26,8 @@ class SidecarHandle:
     key : str
     license : License or None
         The one it was started with; taken out of every text that leaves through this class.
+    was_started : bool
+        Whether this process has just started it.
     """
 
     def __init__(self, run_folder: Path, log: Path, key: str, license: Optional[License]) -> None:
@@ -31,6 +35,7 @@ class SidecarHandle:
         self.log = log
         self.key = key
         self.license = license
+        self.was_started = False
 
     def clean(self, text: str) -> str:
         """`text` without the licence, should the pipeline have printed it."""
@@ -38,15 +43,25 @@ class SidecarHandle:
             return text
         return text.replace(self.license.reveal(), "***")
 
-    def log_tail(self) -> str:
-        """The last lines that sidecar and pipeline printed."""
-        try:
-            with self.log.open("rb") as stream:
-                stream.seek(0, os.SEEK_END)
-                stream.seek(max(0, stream.tell() - _LOG_TAIL_BYTES))
-                return self.clean(stream.read().decode("utf-8", "replace").strip())
-        except OSError:
-            return ""
+    def log_tail(self, until: str = "") -> str:
+        """The last lines that sidecar and pipeline printed.
+
+        Parameters
+        ----------
+        until : str, default ""
+            A text that is on its way into the log, and is waited for (a second at most): a process
+            of its own writes the log, and whose end we tell has just ended.
+        """
+        deadline = time.monotonic() + _LOG_DELAY_S
+        while True:
+            tail = _tail(self.log)
+            if len(tail) < _LOG_TAIL_BYTES:
+                # It was begun anew a moment ago.
+                tail = _tail(self.log.with_name(f"{self.log.name}.1")) + tail
+            text = tail[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            if until in text or time.monotonic() > deadline:
+                return self.clean(text)
+            time.sleep(0.01)
 
     def fate(self, pid: int) -> Optional[str]:
         """How a scorer process ended, in words; None where the sidecar has not told it."""
@@ -70,6 +85,16 @@ class SidecarHandle:
     def is_ready(self) -> bool:
         """Whether it has said that it listens."""
         return (self.run_folder / protocol.READY_NAME).exists()
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - _LOG_TAIL_BYTES))
+            return stream.read()
+    except OSError:
+        return b""
 
 
 def signal_name(number: int) -> str:

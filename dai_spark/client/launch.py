@@ -79,6 +79,7 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
         lock = try_lock(place.folder / f"{key[:20]}.lock")
         if lock is None:
             if sidecar.is_ready():
+                sidecar.was_started = process is not None
                 return sidecar
         else:
             try:
@@ -117,6 +118,7 @@ def _start(
     spec = {
         "run_folder": str(sidecar.run_folder),
         "lock_fd": lock,
+        "log": str(sidecar.log),
         "key": sidecar.key,
         "pipeline_folder": str(pipeline),
         "license": sidecar.license.reveal() if sidecar.license is not None else None,

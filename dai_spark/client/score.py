@@ -1,15 +1,15 @@
 """An iterator of record batches to an iterator of answers: what every face scores through."""
 
-from collections import deque
 from dataclasses import dataclass
-from typing import Deque, Iterable, Iterator, Optional, Tuple
+from typing import Callable, Iterable, Iterator, Optional, Tuple, Union
 
 import pyarrow as pa
 
-from dai_spark.client.connection import Connection
 from dai_spark.client.place import Place, here
+from dai_spark.client.under_way import Sent, UnderWay
 from dai_spark.columns import answer_schema, cast_batch, check_answer, check_columns
 from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarError
+from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
 
 __all__ = ["Scored", "score_batches"]
@@ -48,12 +48,16 @@ class Scored:
 
 
 def score_batches(
-    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], place: Optional[Place] = None
+    plan: ScoringPlan,
+    batches: Iterable[pa.RecordBatch],
+    place: Optional[Place] = None,
+    report: Optional[Callable[[ScoringMetrics], None]] = None,
 ) -> Iterator[Scored]:
     """Score batches in order, with two under way: one is scored while the next travels.
 
     Runs in a Python worker, once a task, or in a local process.  The sidecar is found or started
-    by the first batch that has rows, so an empty partition starts nothing.
+    by the first batch that has rows, so an empty partition starts nothing.  Memory holds two
+    batches and their answers, whatever the partition's size.
 
     Parameters
     ----------
@@ -63,12 +67,15 @@ def score_batches(
         With the pipeline's columns among theirs, in any order.
     place : Place, optional
         By default found out (`here`).
+    report : callable, optional
+        Is given the metrics of this task once, at its end.
 
     Yields
     ------
     Scored
-        For every batch, in order, one or more pieces of at most ``batch_rows`` rows.  A batch that
-        the pipeline cannot score gives an error and the next one is scored all the same.
+        For every batch, in order, one or more pieces of at most ``batch_rows`` rows and about
+        ``batch_bytes`` bytes.  A batch that the pipeline cannot score gives an error and the next
+        one is scored all the same.
 
     Raises
     ------
@@ -78,42 +85,39 @@ def score_batches(
         After which nothing more can be scored here.
     """
     place = place or here()
-    connection: Optional[Connection] = None
-    under_way: Deque[Scored] = deque()
+    under_way = UnderWay(plan, place)
     try:
         for batch, first_row in _pieces(plan, batches, place):
             rows = _name(first_row, batch.num_rows, place)
+            answer: Union[pa.RecordBatch, ColumnError]
             if batch.num_rows == 0:
                 # The pipeline is never asked about no rows, which not all versions bear.
-                while under_way:
-                    assert connection is not None
-                    yield _receive(plan, connection, under_way, place)
-                yield Scored(batch, first_row, _no_rows(plan))
-                continue
-            try:
-                sent = cast_batch(batch, plan.wanted(), rows)
-            except ColumnError as error:
-                while under_way:
-                    assert connection is not None
-                    yield _receive(plan, connection, under_way, place)
-                yield Scored(batch, first_row, None, error)
-                continue
-            if connection is None:
-                connection = Connection(plan, place)
-            connection.send_batch(sent)
-            under_way.append(Scored(batch, first_row, None))
-            if len(under_way) == _IN_FLIGHT:
-                yield _receive(plan, connection, under_way, place)
-        while under_way:
-            assert connection is not None
-            yield _receive(plan, connection, under_way, place)
-        if connection is not None:
-            connection.finish()
+                answer = _no_rows(plan)
+            else:
+                try:
+                    cast = cast_batch(batch, plan.wanted(), rows)
+                except ColumnError as error:
+                    answer = error
+                else:
+                    under_way.send(Sent(batch, first_row, rows, cast))
+                    if len(under_way) == _IN_FLIGHT:
+                        yield _receive(plan, under_way)
+                    continue
+            while len(under_way):
+                yield _receive(plan, under_way)
+            if isinstance(answer, ColumnError):
+                yield Scored(batch, first_row, None, answer)
+            else:
+                yield Scored(batch, first_row, answer)
+        while len(under_way):
+            yield _receive(plan, under_way)
+        under_way.finish()
     finally:
         # Also reached when Spark wants no more rows (a limit) and closes this generator; a worker
         # that is killed closes the socket all the same.
-        if connection is not None:
-            connection.close()
+        under_way.close()
+        if report is not None and under_way.metrics.n_scorers:
+            report(under_way.metrics + ScoringMetrics(n_tasks=1))
 
 
 def _pieces(
@@ -126,27 +130,31 @@ def _pieces(
             types = dict(zip(batch.schema.names, batch.schema.types))
             check_columns(types, plan.wanted(), f"The data in {place.task}")
             is_checked = True
-        step = plan.options.batch_rows or max(batch.num_rows, 1)
+        step = _piece_rows(plan, batch)
         for offset in range(0, max(batch.num_rows, 1), step):
             piece = batch.slice(offset, step)
             yield piece, first_row
             first_row += piece.num_rows
 
 
-def _receive(
-    plan: ScoringPlan, connection: Connection, under_way: Deque[Scored], place: Place
-) -> Scored:
-    oldest = under_way.popleft()
-    rows = _name(oldest.first_row, oldest.batch.num_rows, place)
-    answer = connection.receive_batch(rows)
+def _piece_rows(plan: ScoringPlan, batch: pa.RecordBatch) -> int:
+    most = plan.options.batch_rows or max(batch.num_rows, 1)
+    n_bytes = sum(batch.column(name).nbytes for name in plan.wanted())
+    if n_bytes > plan.options.batch_bytes:
+        most = min(most, batch.num_rows * plan.options.batch_bytes // n_bytes)
+    return max(most, 1)
+
+
+def _receive(plan: ScoringPlan, under_way: UnderWay) -> Scored:
+    sent, answer = under_way.receive()
     if isinstance(answer, ScoringError):
-        return Scored(oldest.batch, oldest.first_row, None, answer)
+        return Scored(sent.batch, sent.first_row, None, answer)
     try:
         described = plan.described.output if plan.described else None
-        checked = check_answer(answer, described, oldest.batch.num_rows, rows)
+        checked = check_answer(answer, described, sent.batch.num_rows, sent.rows)
     except ScoringError as error:
-        return Scored(oldest.batch, oldest.first_row, None, error)
-    return Scored(oldest.batch, oldest.first_row, checked)
+        return Scored(sent.batch, sent.first_row, None, error)
+    return Scored(sent.batch, sent.first_row, checked)
 
 
 def _no_rows(plan: ScoringPlan) -> pa.RecordBatch:

@@ -4,9 +4,10 @@ Spark pickles these nested functions by value, and dai_spark's modules by name (
 py-file).  So they import what they need when they run, and hold nothing but the plan.
 """
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence
 
 from dai_spark.errors import ColumnError, DaiSparkError
+from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
 
 if TYPE_CHECKING:
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["arrow_udf_body", "map_body", "pandas_udf_body", "probe_body"]
 
+# Takes a task's metrics, once; None where Spark has no way to bring them to the driver.
+Report = Optional[Callable[[ScoringMetrics], None]]
+
 _CALL_BY_NAME = (
     "In SQL the scoring function takes one struct, so that columns go by name: "
     "SELECT score(struct(*)) FROM table. Positions would give wrong scores without an error."
 )
 
 
-def arrow_udf_body(plan: ScoringPlan) -> Callable[..., Any]:
+def arrow_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., Any]:
     """Body of an Arrow UDF in iterator form: struct arrays in, struct arrays out.
 
     Spark reads the kind of UDF from the annotations, so they are classes here and not text.
@@ -31,13 +35,13 @@ def arrow_udf_body(plan: ScoringPlan) -> Callable[..., Any]:
         from dai_spark.client.score import score_batches
         from dai_spark.client.task import batch_of_struct
 
-        for scored in score_batches(plan, map(batch_of_struct, columns)):
+        for scored in score_batches(plan, map(batch_of_struct, columns), report=report):
             yield scored.prediction()
 
     return score
 
 
-def pandas_udf_body(plan: ScoringPlan) -> Callable[..., Any]:
+def pandas_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., Any]:
     """Body of a pandas UDF in iterator form: frames in, frames out."""
     import pandas as pd
 
@@ -45,7 +49,7 @@ def pandas_udf_body(plan: ScoringPlan) -> Callable[..., Any]:
         from dai_spark.client.score import score_batches
         from dai_spark.client.task import batch_of_frame
 
-        for scored in score_batches(plan, map(batch_of_frame, columns)):
+        for scored in score_batches(plan, map(batch_of_frame, columns), report=report):
             if scored.error is not None:
                 raise scored.error
             yield scored.answer.to_pandas()  # type: ignore[union-attr] # None only with an error
@@ -54,7 +58,11 @@ def pandas_udf_body(plan: ScoringPlan) -> Callable[..., Any]:
 
 
 def map_body(
-    plan: ScoringPlan, read: Sequence[str], keep: Sequence[str], prediction: str
+    plan: ScoringPlan,
+    read: Sequence[str],
+    keep: Sequence[str],
+    prediction: str,
+    report: Report = None,
 ) -> Callable[..., Any]:
     """Body of mapInArrow: the kept columns of every batch, then the prediction.
 
@@ -67,7 +75,7 @@ def map_body(
         from dai_spark.client.score import score_batches
 
         named = (pyarrow.RecordBatch.from_arrays(b.columns, names=list(read)) for b in batches)
-        for scored in score_batches(plan, named):
+        for scored in score_batches(plan, named, report=report):
             kept = [scored.batch.column(scored.batch.schema.get_field_index(k)) for k in keep]
             yield pyarrow.RecordBatch.from_arrays(
                 [*kept, scored.prediction()], names=[*keep, prediction]

@@ -8,6 +8,7 @@ from dai_spark.client.handle import SidecarHandle, signal_name
 from dai_spark.client.place import Place
 from dai_spark.errors import DaiSparkError, LicenseError, SidecarDiedError, SidecarStartError
 from dai_spark.plan import ScoringPlan
+from dai_spark.sidecar.log import END
 
 __all__ = ["died", "ended_while_loading", "loading_error", "remembered"]
 
@@ -70,7 +71,7 @@ def ended_while_loading(
     return SidecarStartError(
         f"The sidecar of pipeline {plan.pipeline.label} {how} on {place.host} before its scorer "
         f"was loaded (environment {plan.environment.label}); the end of its log says why.",
-        sidecar.log_tail(),
+        sidecar.log_tail(until=END),
     )
 
 
@@ -79,12 +80,14 @@ def died(
 ) -> DaiSparkError:
     """The error for a scorer whose connection closed without an answer."""
     how = sidecar.fate(pid) if pid is not None else None
+    last_words = f"scorer {pid} ended"
     if how is None:
         how = "ended, together with its sidecar (killed from outside, or out of memory)"
+        last_words = END
     return SidecarDiedError(
         f"The scorer of pipeline {plan.pipeline.label} {how} on {place.host} {during}; the end of "
         "its log is below.",
-        sidecar.log_tail(),
+        sidecar.log_tail(until=last_words),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
 from dai_spark.client.task import map_body
 from dai_spark.columns import check_columns, lossy_columns
 from dai_spark.driver import progress
+from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare, read_with_spark
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
 from dai_spark.environment import PackedEnvironment
@@ -32,6 +33,7 @@ def score_dataframe(
     license_file: Optional[str] = None,
     options: Optional[ScoringOptions] = None,
     say: Optional[Callable[[str], None]] = None,
+    metrics: Optional[MetricsSum] = None,
     **words: Any,
 ) -> "DataFrame":
     """Score a DataFrame with a Driverless AI scoring pipeline.
@@ -50,6 +52,8 @@ def score_dataframe(
         Columns to carry through, in this order.  By default all of `df`.
     prediction : str, default "prediction"
         Name of the struct column.
+    metrics : MetricsSum, optional
+        Is given what every task took: ``MetricsSum(spark)``, whose `value` is read after an action.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def score_dataframe(
         pipeline, env, license, license_file, options, words, read_with_spark(df.sparkSession)
     )
     plan = prepare(df.sparkSession, request, say)
-    return scored_frame(df, plan, keep, prediction, say)
+    return scored_frame(df, plan, keep, prediction, say, metrics=metrics)
 
 
 def check_table(df: "DataFrame", plan: ScoringPlan, where: str, say: Callable[[str], None]) -> None:
@@ -95,6 +99,7 @@ def scored_frame(
     prediction: str,
     say: Callable[[str], None],
     where: str = "The DataFrame",
+    metrics: Optional[MetricsSum] = None,
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already; see `score_dataframe`."""
     from pyspark.sql import functions as F
@@ -125,4 +130,5 @@ def scored_frame(
     # pyspark's mapInArrow resolves the columns by their bare names and so refuses dots and
     # backticks in them; they travel under plain ones and get their own back in the task.
     selected = df.select(*[F.col(quoted(name)).alias(f"c{i}") for i, name in enumerate(read)])
-    return selected.mapInArrow(map_body(plan, read, kept, prediction), schema)
+    report = metrics.report if metrics is not None else None
+    return selected.mapInArrow(map_body(plan, read, kept, prediction, report), schema)

@@ -93,7 +93,7 @@ def _probe(spark: Any, plan: ScoringPlan, what: str, say: Callable[[str], None])
 def _memory(plan: ScoringPlan) -> Path:
     # The package's own digest: another version may describe otherwise.
     text = json.dumps(
-        [plan.key(plan.license), plan.options.for_connection(), package_zip().name], sort_keys=True
+        [plan.key(plan.license), plan.options.for_answer(), package_zip().name], sort_keys=True
     )
     name = hashlib.sha256(text.encode("utf-8")).hexdigest()
     return private_folder(cache_folder() / "described") / f"{name}.json"

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from dai_spark.client.task import arrow_udf_body, pandas_udf_body
 from dai_spark.driver import progress
+from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare, read_with_spark
 from dai_spark.driver.schema import prediction_type, quoted
 from dai_spark.driver.session import active, spark_version
 from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import ColumnError, OptionError
+from dai_spark.metrics import ScoringMetrics
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
 from dai_spark.plan import ScoringPlan
@@ -108,6 +110,18 @@ class ScoreUdf:
         """The columns that the pipeline uses, in its own order."""
         return tuple(self.plan.wanted())
 
+    @cached_property
+    def _sum(self) -> MetricsSum:
+        return MetricsSum(self._spark)
+
+    def metrics(self) -> Optional[ScoringMetrics]:
+        """What scoring with this function has taken so far, summed over the tasks that have ended.
+
+        Spark counts the tasks that it runs again anew.  Over Spark Connect, which brings nothing
+        back from tasks, None; the sidecar's log has the same figures for each task.
+        """
+        return self._sum.value
+
     def __call__(self, *columns: "Union[str, Column]") -> "Column":
         """Return the prediction as a column.
 
@@ -147,9 +161,13 @@ class ScoreUdf:
         # Its stubs know no Arrow UDFs before Spark 4.1, and no struct results of iterator UDFs.
         vectorized: Any = functions
         if self.udf_type == "arrow":
-            made = vectorized.arrow_udf(arrow_udf_body(self.plan), self.returnType)
+            made = vectorized.arrow_udf(
+                arrow_udf_body(self.plan, self._sum.report), self.returnType
+            )
         else:
-            made = vectorized.pandas_udf(pandas_udf_body(self.plan), self.returnType)
+            made = vectorized.pandas_udf(
+                pandas_udf_body(self.plan, self._sum.report), self.returnType
+            )
         # Spark evaluates a deterministic UDF once more for each filter or sort on its result.
         return made if self.deterministic else made.asNondeterministic()
 

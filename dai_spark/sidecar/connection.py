@@ -7,10 +7,18 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Optional
 
 from . import frames, protocol
 from .scorer import LoadedScorer, Refused
+from .slots import Slot, take_slot
+
+# A client greets at once; one that does not is none of ours.
+_GREETING_S = 30.0
+# Of a frame whose first byte has come.
+_STALL_S = 120.0
+_LIMITS = ("max_scorers", "max_batches", "max_memory_bytes")
+_OPTIONS = frozenset(["margin"]).union(_LIMITS)
 
 
 class ScorerConnection:
@@ -21,19 +29,31 @@ class ScorerConnection:
     sock : socket.socket
     key : str
         The sidecar's key.  A client that names another means another pipeline or licence.
-    scorer : LoadedScorer
+    run_folder : str
+        The sidecar's.
+    load : callable
+        Gives the scorer; called when this connection may score.
     start_method : str
         ``"fork"`` or ``"spawn"``.
     """
 
     def __init__(
-        self, sock: socket.socket, key: str, scorer: LoadedScorer, start_method: str
+        self,
+        sock: socket.socket,
+        key: str,
+        run_folder: str,
+        load: Callable[[], LoadedScorer],
+        start_method: str,
     ) -> None:
         self._sock = sock
         self._key = key
-        self._scorer = scorer
+        self._run_folder = run_folder
+        self._load = load
         self._start_method = start_method
         self._options: Dict[str, Any] = {}
+        self._task = "a client"
+        self._slot = Slot(None)
+        self._scorer: Optional[LoadedScorer] = None
         self._totals = {"n_rows": 0, "n_batches": 0, "scoring_s": 0.0}
 
     def serve(self) -> None:
@@ -41,7 +61,7 @@ class ScorerConnection:
         try:
             self._greet()
             self._answer_all()
-        except protocol.Closed:
+        except (protocol.Closed, protocol.TimedOut):
             pass
         except protocol.BrokenProtocol as error:
             self._fail(Refused("protocol", error).data)
@@ -55,7 +75,7 @@ class ScorerConnection:
             pass
 
     def _greet(self) -> None:
-        kind, hello = protocol.receive(self._sock)
+        kind, hello = protocol.receive(self._sock, time.monotonic() + _GREETING_S)
         if kind != protocol.HELLO or not isinstance(hello, dict):
             raise protocol.BrokenProtocol("the first message is {!r}, not HELLO".format(kind))
         if hello.get("protocol") != protocol.VERSION:
@@ -66,12 +86,16 @@ class ScorerConnection:
             )
         if hello.get("key") != self._key:
             raise protocol.BrokenProtocol("the client's key is not this sidecar's")
-        self._options = dict(hello.get("options", {}))
-        unknown = set(self._options) - {"margin"}
-        if unknown:
-            raise protocol.BrokenProtocol("unknown options {}".format(sorted(unknown)))
-        print("dai_spark: scorer {} serves {}".format(os.getpid(), hello.get("task", "a client")))
-        sys.stdout.flush()
+        self._options = checked_options(hello.get("options", {}))
+        self._task = str(hello.get("task", self._task))
+        self._say("serves {}".format(self._task))
+        max_scorers = self._options.get("max_scorers")
+        self._slot = take_slot(
+            os.path.join(self._run_folder, protocol.SLOTS_NAME),
+            max_scorers,
+            lambda: protocol.send(self._sock, protocol.QUEUED, {"max_scorers": max_scorers}),
+        )
+        self._scorer = self._load()
         protocol.send(
             self._sock,
             protocol.READY,
@@ -80,10 +104,16 @@ class ScorerConnection:
                 "pid": os.getpid(),
                 "sidecar_pid": os.getppid(),
                 "start_method": self._start_method,
+                "load_s": self._scorer.load_s,
             },
         )
 
+    def _say(self, text: str) -> None:
+        print("dai_spark: scorer {} {}".format(os.getpid(), text))
+        sys.stdout.flush()
+
     def _answer_all(self) -> None:
+        assert self._scorer is not None
         # One waits here while one is scored: that is the "read ahead" of the protocol.
         ahead: queue.Queue[Any] = queue.Queue(maxsize=1)
         reader = threading.Thread(target=self._read_ahead, args=(ahead,))
@@ -98,20 +128,46 @@ class ScorerConnection:
                 described = self._scorer.describe(self._options, self._start_method)
                 protocol.send(self._sock, protocol.DESCRIPTION, described)
             elif kind == protocol.BATCH:
+                if self._has_served_its_time():
+                    self._leave("retires", protocol.RETIRED)
+                    return
                 self._answer_batch(payload)
+                self._slot.answered()
             elif kind == protocol.FINISH:
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-                totals = dict(self._totals, peak_memory_bytes=peak)
-                protocol.send(self._sock, protocol.DONE, totals)
+                self._leave("has finished", protocol.DONE)
                 return
             else:
                 raise protocol.BrokenProtocol("{!r} has no place here".format(kind))
 
+    def _has_served_its_time(self) -> bool:
+        # Never before its first batch: a limit below what loading took would end no scorer's wait.
+        if not self._totals["n_batches"]:
+            return False
+        max_batches = self._options.get("max_batches")
+        if max_batches is not None and self._totals["n_batches"] >= max_batches:
+            return True
+        max_memory_bytes = self._options.get("max_memory_bytes")
+        return max_memory_bytes is not None and resident_bytes() > max_memory_bytes
+
+    def _leave(self, how: str, kind: bytes) -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        totals = dict(self._totals, peak_memory_bytes=peak)
+        self._say(
+            "{}: {} rows in {} batches, {:.2f} s of scoring, at most {:.0f} MB of memory".format(
+                how,
+                self._totals["n_rows"],
+                self._totals["n_batches"],
+                self._totals["scoring_s"],
+                peak / 1e6,
+            )
+        )
+        protocol.send(self._sock, kind, totals)
+
     def _read_ahead(self, ahead: "queue.Queue[Any]") -> None:
         while True:
             try:
-                kind, payload = protocol.receive(self._sock)
-            except (protocol.Closed, OSError):
+                kind, payload = protocol.receive(self._sock, stall_s=_STALL_S)
+            except (protocol.Closed, protocol.TimedOut, OSError):
                 # Nobody waits for what is being scored any more.
                 os._exit(0)
             except protocol.BrokenProtocol as error:
@@ -124,14 +180,18 @@ class ScorerConnection:
                 return
 
     def _answer_batch(self, payload: bytearray) -> None:
+        assert self._scorer is not None
         begun = time.time()
         try:
             try:
-                frame = frames.to_frame(payload)
+                frame, first_row = frames.to_frame(payload)
             except Exception as error:
                 raise protocol.BrokenProtocol(
                     "a batch is not a readable Arrow stream: {}".format(error)
                 ) from None
+            # Before what the pipeline itself prints on these rows.
+            last_row = first_row + len(frame) - 1
+            self._say("scores rows {}-{} of {}".format(first_row, last_row, self._task))
             answer = self._scorer.score(frame, self._options)
             try:
                 stream = frames.to_stream(answer)
@@ -144,3 +204,20 @@ class ScorerConnection:
         self._totals["n_batches"] += 1
         self._totals["scoring_s"] += time.time() - begun
         protocol.send(self._sock, protocol.RESULT, stream)
+
+
+def checked_options(options: Any) -> Dict[str, Any]:
+    """The options of a HELLO, or BrokenProtocol."""
+    if not isinstance(options, dict) or not _OPTIONS.issuperset(options):
+        raise protocol.BrokenProtocol("unknown options {!r}".format(options))
+    for name in _LIMITS:
+        value = options.get(name)
+        if value is not None and not (type(value) is int and value > 0):
+            raise protocol.BrokenProtocol("option {} is {!r}".format(name, value))
+    return options
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM now, what it shares with its parent included."""
+    with open("/proc/self/statm", "rb") as stream:
+        return int(stream.read().split()[1]) * resource.getpagesize()

@@ -1,6 +1,6 @@
 """Arrow record batches to the pandas frames that a pipeline is given, and its answers back."""
 
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import pandas as pd
 import pyarrow as pa
@@ -24,15 +24,15 @@ _ARROW_NAMES = {
 }
 
 
-def to_frame(payload: bytearray) -> pd.DataFrame:
-    """Read one Arrow IPC stream with one record batch into a pandas DataFrame.
+def to_frame(payload: bytearray) -> Tuple[pd.DataFrame, int]:
+    """Read one Arrow IPC stream with one record batch: its rows, and the number of the first.
 
     Nulls become NaN in number columns and None in text columns.  A number column is a float
     whether or not this batch has nulls (the client sends it so), so types never depend on rows.
     """
     reader = pa.ipc.open_stream(pa.py_buffer(payload))
-    frame: pd.DataFrame = reader.read_next_batch().to_pandas()
-    return frame
+    first_row = int((reader.schema.metadata or {}).get(b"first_row", 0))
+    return reader.read_next_batch().to_pandas(), first_row
 
 
 def output_types(answer: pd.DataFrame) -> List[List[str]]:

@@ -17,22 +17,34 @@ The order, client to sidecar::
 
     HELLO DESCRIBE* BATCH* FINISH        or CANCEL, or simply closing, at any point
 
-    HELLO     JSON  {"protocol": 1, "key": TEXT, "options": {"margin": BOOL}, "task": TEXT}
+    HELLO     JSON  {"protocol": 1, "key": TEXT, "options": OPTIONS, "task": TEXT}
     DESCRIBE  JSON  {}
-    BATCH     Arrow the pipeline's columns, in any order, of the types in `columns.py`
+    BATCH     Arrow the pipeline's columns, in any order, of the types in `columns.py`; the schema's
+                    metadata may name the rows for the log: {"first_row": TEXT of an integer}
     FINISH    empty no more batches will come
     CANCEL    empty nothing that is still under way is wanted; no answer follows
 
 The order, sidecar to client: one answer to each message, in the order of the messages::
 
+    QUEUED       JSON  before READY {"max_scorers": INT}: as many score already, and one of them
+                                     has answered a batch since the last QUEUED; sent again while
+                                     that goes on, so who hears nothing for long waits in vain
     READY        JSON  to HELLO     {"protocol": 1, "pid": INT, "sidecar_pid": INT,
-                                     "start_method": "fork"|"spawn"}
+                                     "start_method": "fork"|"spawn", "load_s": FLOAT}
     DESCRIPTION  JSON  to DESCRIBE  see `DESCRIPTION` below
     RESULT       Arrow to BATCH     as many rows, in the same order
     FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
-    DONE         JSON  to FINISH    {"n_rows": INT, "n_batches": INT, "scoring_s": FLOAT,
-                                     "peak_memory_bytes": INT}; then the sidecar closes
+    RETIRED      JSON  to BATCH     TOTALS; this batch and later ones were not looked at, then the
+                                     sidecar closes: connect again and send them again
+    DONE         JSON  to FINISH    TOTALS; then the sidecar closes
     ERROR        JSON  to anything  an error object; then the sidecar closes
+
+OPTIONS: ``margin`` (BOOL), ``max_scorers`` (INT|null, scorers of this sidecar that score at the
+same time), ``max_batches`` (INT|null) and ``max_memory_bytes`` (INT|null, resident): a scorer that
+has reached one of these two is RETIRED by its next batch.
+
+TOTALS: ``{"n_rows": INT, "n_batches": INT, "scoring_s": FLOAT, "peak_memory_bytes": INT}`` of this
+scorer.
 
 A client may send a second batch before the first is answered, and no third: the sidecar reads one
 batch ahead of the one it scores, so neither side ever waits for the other to read.
@@ -59,10 +71,10 @@ from typing import Any, Dict, Optional, Tuple, Union
 VERSION = 1
 
 SOCKET_NAME = "scorer.sock"
-LOCK_NAME = "lock"
 VERDICT_NAME = "verdict.json"
 READY_NAME = "ready.json"
 FATES_NAME = "fates"
+SLOTS_NAME = "slots"
 
 HELLO = b"H"
 DESCRIBE = b"D"
@@ -70,6 +82,7 @@ BATCH = b"B"
 FINISH = b"F"
 CANCEL = b"C"
 
+QUEUED = b"q"
 READY = b"r"
 # {"columns": [TEXT], "output": [[NAME, ARROW TYPE]], "labels": [TEXT]|null,
 #  "signatures": {"score": [TEXT], "score_batch": [TEXT]}, "load_s": FLOAT, "memory_bytes": INT,
@@ -77,10 +90,13 @@ READY = b"r"
 DESCRIPTION = b"d"
 RESULT = b"b"
 FAILURE = b"f"
+RETIRED = b"t"
 DONE = b"e"
 ERROR = b"x"
 
-_JSON_KINDS = frozenset([HELLO, DESCRIBE, READY, DESCRIPTION, FAILURE, DONE, ERROR])
+_JSON_KINDS = frozenset(
+    [HELLO, DESCRIBE, QUEUED, READY, DESCRIPTION, FAILURE, RETIRED, DONE, ERROR]
+)
 _EMPTY_KINDS = frozenset([FINISH, CANCEL])
 _ARROW_KINDS = frozenset([BATCH, RESULT])
 
@@ -140,9 +156,18 @@ def _send_all(sock: socket.socket, view: memoryview, deadline: Optional[float]) 
 
 
 def receive(
-    sock: socket.socket, deadline: Optional[float] = None
+    sock: socket.socket, deadline: Optional[float] = None, stall_s: Optional[float] = None
 ) -> Tuple[bytes, Union[Dict[str, Any], bytearray]]:
     """Receive one frame: its kind, and its payload as a dict (JSON) or a bytearray (Arrow, empty).
+
+    Parameters
+    ----------
+    sock : socket.socket
+    deadline : float, optional
+        Of the whole frame, see `send`.
+    stall_s : float, optional
+        Without a deadline: what a frame may take once its first byte has come.  The next batch may
+        be hours away (Spark computes it), but half a frame is a client that has lost its mind.
 
     Raises
     ------
@@ -153,7 +178,11 @@ def receive(
     TimedOut
         See `send`.
     """
-    kind, length = _HEADER.unpack(bytes(_receive_exactly(sock, _HEADER.size, deadline)))
+    first = _receive_exactly(sock, 1, deadline)
+    if deadline is None and stall_s is not None:
+        deadline = time.monotonic() + stall_s
+    rest = _receive_exactly(sock, _HEADER.size - 1, deadline)
+    kind, length = _HEADER.unpack(bytes(first + rest))
     if kind in _EMPTY_KINDS:
         limit = 0
     elif kind in _JSON_KINDS:

@@ -5,6 +5,7 @@ own, with one JSON object on standard input::
 
     run_folder        TEXT   socket, verdict, fates, and the scorers' working folders lie in it
     lock_fd           INT    holds the run folder's lock for as long as this process lives
+    log               TEXT   where all that it, its scorers and the pipeline print goes
     key               TEXT   what a client must name in HELLO
     pipeline_folder   TEXT   the unpacked pipeline: pipeline.json, site/, tmp/
     license           TEXT   or null; becomes DRIVERLESS_AI_LICENSE_KEY in this process alone
@@ -32,6 +33,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from . import protocol
 from .connection import ScorerConnection
+from .log import Log
 from .owner import die_with_parent, owner_lives
 from .scorer import LoadedScorer, Refused, enter_folder
 
@@ -48,10 +50,12 @@ class Sidecar:
     ----------
     spec : dict
         See the top of this file.
+    log : Log
     """
 
-    def __init__(self, spec: Dict[str, Any]) -> None:
+    def __init__(self, spec: Dict[str, Any], log: Log) -> None:
         self._spec = spec
+        self._log = log
         self._run_folder = spec["run_folder"]
         self._start_method = spec["start_method"]
         self._scorer: Optional[LoadedScorer] = None
@@ -208,8 +212,11 @@ class Sidecar:
                     other.close()
                 self._listener.close()
                 enter_folder(folder, self._path("load", "tmp"))
-                assert self._scorer is not None
-                ScorerConnection(connection, self._spec["key"], self._scorer, "fork").serve()
+                scorer = self._scorer
+                assert scorer is not None
+                ScorerConnection(
+                    connection, self._spec["key"], self._run_folder, lambda: scorer, "fork"
+                ).serve()
                 status = 0
             except BaseException:
                 traceback.print_exc()
@@ -260,6 +267,7 @@ class Sidecar:
                 return
             if pid == 0:
                 return
+            self._log.restart_if(pid)
             if pid not in self._scorers:
                 continue
             connection, folder, _ = self._scorers.pop(pid)
@@ -331,14 +339,10 @@ def serve_one(spec: Dict[str, Any], fd: int) -> None:
     die_with_parent(os.getppid())
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
     os.set_inheritable(fd, False)
-    try:
-        enter_folder(spec["scorer_folder"], os.path.join(spec["pipeline_folder"], "tmp"))
-        scorer = load_scorer(spec)
-    except Refused as error:
-        protocol.receive(connection)
-        protocol.send(connection, protocol.ERROR, error.data)
-        os._exit(0)
-    ScorerConnection(connection, spec["key"], scorer, "spawn").serve()
+    enter_folder(spec["scorer_folder"], os.path.join(spec["pipeline_folder"], "tmp"))
+    ScorerConnection(
+        connection, spec["key"], spec["run_folder"], lambda: load_scorer(spec), "spawn"
+    ).serve()
     sys.stdout.flush()
     # A pipeline's own threads and exit hooks are of no use to anybody any more.
     os._exit(0)
@@ -351,7 +355,7 @@ def main(argv: List[str]) -> None:
     if argv[1:2] == ["--connection"]:
         serve_one(spec, int(argv[2]))
     os.set_inheritable(spec["lock_fd"], False)
-    sidecar = Sidecar(spec)
+    sidecar = Sidecar(spec, Log(spec["log"], spec["lock_fd"]))
     try:
         try:
             sidecar.load()

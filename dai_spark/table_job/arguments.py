@@ -65,6 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-rows", type=int, metavar="N", help="most rows the pipeline is given at once"
     )
     parser.add_argument(
+        "--max-scorers",
+        type=int,
+        metavar="N",
+        help="most scorers of an executor at the same time, where memory is short (default: as "
+        "many as tasks)",
+    )
+    parser.add_argument(
+        "--max-batches-per-scorer",
+        type=int,
+        metavar="N",
+        help="replace a scorer after so many batches, for pipelines that leak",
+    )
+    parser.add_argument(
         "--start-timeout-s", type=float, metavar="S", help="limit for loading (default 300)"
     )
     parser.add_argument(
@@ -82,7 +95,14 @@ def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Re
     """Call `score_table` with what was parsed, in a session that is made if there is none."""
     from pyspark.sql import SparkSession
 
-    names = ("batch_rows", "start_timeout_s", "batch_timeout_s", "start_method")
+    names = (
+        "batch_rows",
+        "max_scorers",
+        "max_batches_per_scorer",
+        "start_timeout_s",
+        "batch_timeout_s",
+        "start_method",
+    )
     options: Dict[str, Any] = {
         name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None
     }

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from dai_spark.metrics import ScoringMetrics
+
 __all__ = ["Report"]
 
 
@@ -28,6 +30,8 @@ class Report:
     dry_run : bool
     preview : tuple of str
         A dry run's scored rows, as JSON texts.
+    metrics : ScoringMetrics or None
+        What the tasks took; None over Spark Connect.
     """
 
     source: str
@@ -44,6 +48,7 @@ class Report:
     scoring_s: float
     dry_run: bool = False
     preview: Tuple[str, ...] = ()
+    metrics: Optional[ScoringMetrics] = None
 
     @property
     def rows_per_s(self) -> Optional[float]:
@@ -73,6 +78,8 @@ class Report:
                 f"scored      {self.n_rows:,} rows in {self.scoring_s:.1f} s "
                 f"({self.rows_per_s or 0:,.0f} rows/s), after {self.preparing_s:.1f} s of checks",
             ]
+        if self.metrics is not None and not self.dry_run:
+            lines.append(f"scoring     {self.metrics.text()}")
         return "\n".join(lines)
 
 

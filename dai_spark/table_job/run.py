@@ -1,11 +1,13 @@
 """score_table: source table, scored, to target table, with everything checked before it begins."""
 
+import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
 
 from dai_spark.driver import progress
 from dai_spark.driver.dataframe import scored_frame
+from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare, read_with_spark
 from dai_spark.driver.session import active
 from dai_spark.environment import PackedEnvironment
@@ -82,7 +84,8 @@ def score_table(
     existing = write_to.check(session, read_from)
     frame = read_from.read(session)
     plan = prepare(session, request, say, probe=dry_run)
-    scored = scored_frame(frame, plan, keep, "prediction", say, f"Table {read_from.text}")
+    metrics = MetricsSum(session)
+    scored = scored_frame(frame, plan, keep, "prediction", say, f"Table {read_from.text}", metrics)
     if existing is not None:
         write_to.check_schema(existing, scored.schema)
     preparing_s = time.monotonic() - begun
@@ -100,9 +103,9 @@ def score_table(
             f"{str(error).strip().partition(chr(10))[0]}",
             str(error),
         ) from error
-    return _report(
-        request, plan, read_from, write_to, n_rows, preparing_s, time.monotonic() - begun, preview
-    )
+    scoring_s = time.monotonic() - begun
+    report = _report(request, plan, read_from, write_to, n_rows, preparing_s, scoring_s, preview)
+    return dataclasses.replace(report, metrics=metrics.value)
 
 
 def _preview(scored: "DataFrame") -> "tuple[str, ...]":

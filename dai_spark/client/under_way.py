@@ -1,0 +1,119 @@
+"""Batches that are under way to a scorer, and the scorer's successor where it retires."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Deque, Optional, Union
+
+import pyarrow as pa
+
+from dai_spark.client.connection import Connection, Retired
+from dai_spark.client.place import Place
+from dai_spark.errors import ScoringError
+from dai_spark.metrics import ScoringMetrics
+from dai_spark.plan import ScoringPlan
+
+__all__ = ["Sent", "UnderWay"]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch as it was sent, with the rows it was made from."""
+
+    batch: pa.RecordBatch
+    first_row: int
+    rows: str
+    cast: pa.RecordBatch
+
+
+class UnderWay:
+    """The batches that were sent and are not answered yet, oldest first.
+
+    Runs in a Python worker, one for each task, or in a local process.  The sidecar is found or
+    started by the first batch.
+
+    Parameters
+    ----------
+    plan : ScoringPlan
+    place : Place
+    """
+
+    def __init__(self, plan: ScoringPlan, place: Place) -> None:
+        self._plan = plan
+        self._place = place
+        self._connection: Optional[Connection] = None
+        self._sent: Deque[Sent] = deque()
+        self.metrics = ScoringMetrics()
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def send(self, batch: Sent) -> None:
+        """Send a batch; raises what a start of the sidecar raises."""
+        self._send(self._connected(), batch)
+        self._sent.append(batch)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            begun = time.monotonic()
+            self._connection = Connection(self._plan, self._place)
+            self.metrics += ScoringMetrics(
+                n_scorers=1,
+                n_loads=int(self._connection.load_s is not None),
+                load_s=self._connection.load_s or 0.0,
+                starting_s=time.monotonic() - begun,
+            )
+        return self._connection
+
+    def _send(self, connection: Connection, batch: Sent) -> None:
+        n_bytes = connection.send_batch(batch.cast, batch.first_row)
+        self.metrics += ScoringMetrics(sent_bytes=n_bytes)
+
+    def receive(self) -> "tuple[Sent, Union[pa.RecordBatch, ScoringError]]":
+        """Return the oldest batch with its answer, or with the error that stands for it.
+
+        Raises
+        ------
+        SidecarError
+            After which nothing more can be scored here.
+        """
+        oldest = self._sent[0]
+        begun = time.monotonic()
+        while True:
+            try:
+                answer = self._connected().receive_batch(oldest.rows)
+                break
+            except Retired as retired:
+                self._succeed(retired)
+        self.metrics += ScoringMetrics(waiting_s=time.monotonic() - begun)
+        if isinstance(answer, ScoringError):
+            self.metrics += ScoringMetrics(n_failures=1)
+        else:
+            self.metrics += ScoringMetrics(received_bytes=answer.nbytes)
+        self._sent.popleft()
+        return oldest, answer
+
+    def _succeed(self, retired: Retired) -> None:
+        self._count(retired.totals)
+        self.close()
+        for batch in self._sent:
+            self._send(self._connected(), batch)
+
+    def finish(self) -> None:
+        """Say that no more batches come, and take down what the scorer counted."""
+        if self._connection is not None:
+            self._count(self._connection.finish())
+
+    def _count(self, totals: "dict[str, float]") -> None:
+        self.metrics += ScoringMetrics(
+            n_rows=int(totals["n_rows"]),
+            n_batches=int(totals["n_batches"]),
+            scoring_s=totals["scoring_s"],
+            peak_memory_bytes=int(totals["peak_memory_bytes"]),
+        )
+
+    def close(self) -> None:
+        """End the scorer; harmless when repeated."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
