@@ -22,9 +22,9 @@ def log_of(place):
     return log.read_text()
 
 
-def score(plan, place, frame, n_rows=1000):
+def score(plan, place, frame, n_rows=1000, report=None):
     answers = []
-    for scored in score_batches(plan, batches_of(frame, n_rows), place):
+    for scored in score_batches(plan, batches_of(frame, n_rows), place, report):
         if scored.error is not None:
             raise scored.error
         answers.append(scored.answer.to_pandas())

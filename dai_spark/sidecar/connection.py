@@ -109,7 +109,8 @@ class ScorerConnection:
         )
 
     def _say(self, text: str) -> None:
-        print("dai_spark: scorer {} {}".format(os.getpid(), text))
+        # One write a line, so that lines of several scorers do not run into each other.
+        sys.stdout.write("dai_spark: scorer {} {}\n".format(os.getpid(), text))
         sys.stdout.flush()
 
     def _answer_all(self) -> None:

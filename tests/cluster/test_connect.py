@@ -38,6 +38,11 @@ def test_the_server_constructs_one_scorer(run):
     assert logs["arrow"] == logs["pandas"] == logs["all"]
 
 
+def test_there_are_no_metrics_over_connect(run):
+    """Spark brings nothing back from tasks there: None, and not zeros that look like figures."""
+    assert run.findings["metrics"] is None
+
+
 def test_a_dry_run_writes_nothing(run, own_flight_scores, export):
     """It shows five scored rows, and the table is written by the real run alone."""
     dry = run.findings["dry_run"]

@@ -54,6 +54,17 @@ def test_a_batch_larger_than_any_socket_buffer_arrives(pair):
     assert received == payload
 
 
+def test_half_a_frame_is_waited_for_no_longer_than_a_stall_may_last(pair):
+    """The first byte may be long in coming, the rest of its frame may not."""
+    left, right = pair
+    timer = threading.Timer(0.3, left.sendall, [b"H\0\0"])
+    timer.start()
+    begun = time.monotonic()
+    with pytest.raises(protocol.TimedOut):
+        protocol.receive(right, stall_s=0.1)
+    assert time.monotonic() - begun > 0.35
+
+
 @given(st.binary(min_size=1, max_size=200))
 def test_random_bytes_never_hang_and_never_pass_for_an_unknown_message(data):
     """Any bytes, then the end: a message of a known kind, BrokenProtocol, or Closed."""

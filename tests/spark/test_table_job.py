@@ -48,7 +48,8 @@ def test_the_target_holds_kept_columns_and_the_pipelines_own_scores(
     assert report.prediction == ("late.no", "late.yes")
     assert report.rows_per_s == pytest.approx(report.n_rows / report.scoring_s)
     told = json.loads(report.to_json())
-    assert told["n_rows"] == len(flights)
+    assert told["n_rows"] == told["metrics"]["n_rows"] == len(flights)
+    assert "s in scorers" in report.text()
     assert f"{len(flights):,} rows" in report.text()
 
 

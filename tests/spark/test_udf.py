@@ -67,11 +67,11 @@ def test_the_kind_of_udf_follows_the_spark_version(spark, export, with_scorer):
     assert score.udf_type == ("arrow" if spark_version(spark) >= (4, 1) else "pandas")
 
 
-def test_making_it_starts_nothing(spark, export, packed_environment, license_file):
+def test_making_it_starts_nothing(spark, export, packed_environment, license_file, tmp_path):
     """score_udf() itself ships nothing and runs no job; the first call runs one probe, once."""
     said = []
     words = {"env": packed_environment, "license_file": str(license_file), "spark": spark}
-    made = {"idle_timeout_s": 599.0, "env_vars": {"TEST": "probe once"}, "say": said.append}
+    made = {"idle_timeout_s": 599.0, "env_vars": {"TEST": str(tmp_path)}, "say": said.append}
     score = score_udf(export(), **words, **made)
     assert said == []
     score()
@@ -118,6 +118,20 @@ def test_deterministic_pushes_other_filters_below_and_scores_twice_for_its_own(
     assert below.index("EvalPython") < below.index("Filter")
     above = scored.filter(F.col("prediction").getField("late.yes") > 0.5)
     assert scoring_nodes(above.select("prediction")) == 2
+
+
+def test_its_metrics_are_summed_on_the_driver(score, flights_frame):
+    """Every row that was scored is counted, of every job with this function."""
+    assert score.metrics().n_rows == 0
+    scored = flights_frame.withColumn("prediction", score())
+    n_rows = flights_frame.count()
+    for n_jobs in (1, 2):
+        scored.select("prediction").toPandas()
+        metrics = score.metrics()
+        assert metrics.n_rows == n_jobs * n_rows
+        assert metrics.n_tasks == n_jobs * flights_frame.rdd.getNumPartitions()
+        assert metrics.scoring_s > 0
+        assert metrics.received_bytes == metrics.n_rows * 2 * 4
 
 
 def test_an_unused_prediction_is_not_scored(score, flights_frame):

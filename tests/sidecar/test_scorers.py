@@ -1,0 +1,213 @@
+"""Scorers of one sidecar: how many score at once, when one retires, and what they report."""
+
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from processes import wait_until
+from scoring_calls import batches_of, describe, log_of
+from scoring_calls import score as score_frame
+
+from dai_spark.client.connection import Connection
+from dai_spark.client.score import score_batches
+from dai_spark.errors import SidecarTimeoutError
+from dai_spark.metrics import ScoringMetrics
+from dai_spark.sidecar import log as sidecar_log
+
+
+def at_once(n, function):
+    """Run a function n times at the same moment; return its answers, or raise the first error."""
+    answers, errors = [], []
+
+    def run():
+        try:
+            answers.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    if errors:
+        raise errors[0]
+    return answers
+
+
+def most_at_once(log):
+    """How many scorers were between their first batch and their end at the same time, by a log."""
+    scoring, most = set(), 0
+    for pid, what in re.findall(r"dai_spark: scorer (\d+) (scores|has finished)", log):
+        scoring.add(pid) if what == "scores" else scoring.discard(pid)
+        most = max(most, len(scoring))
+    return most
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_no_more_than_max_scorers_score_at_once(
+    plan, place, export, flights, own_scores, start_method
+):
+    """Five tasks on two scorers: three wait for their turn, and every row is scored right."""
+    path = export(score_seconds=0.2)
+    made = describe(plan(path, max_scorers=2, start_method=start_method), place)
+    rows = flights.head(900)
+    answers = at_once(5, lambda: score_frame(made, place, rows, n_rows=300))
+    assert len(answers) == 5
+    own = own_scores(path, rows)
+    for answer in answers:
+        assert_frame_equal(answer, own, check_exact=True)
+    assert most_at_once(log_of(place)) == 2
+
+
+def test_without_max_scorers_all_score_at_once(plan, place, export, flights):
+    """By default nobody waits."""
+    made = describe(plan(export(score_seconds=0.5)), place)
+    at_once(4, lambda: score_frame(made, place, flights.head(600), n_rows=200))
+    assert most_at_once(log_of(place)) == 4
+
+
+def test_waiting_for_a_scorer_that_gets_on_has_no_limit_and_for_one_that_does_not_has(
+    plan, place, export, flights
+):
+    """Who waits behind working scorers outlasts the limits; behind an idle one it names them."""
+    limits = {"max_scorers": 1, "batch_timeout_s": 3.0, "start_timeout_s": 3.0}
+    path = export(score_seconds=1.2)
+    made = plan(path, **limits).with_description(describe(plan(path), place).described)
+    begun = time.monotonic()
+    # The last of them waits for the others' 2 x 7 batches: more than both limits together.
+    assert len(at_once(2, lambda: score_frame(made, place, flights.head(700), n_rows=100))) == 2
+    assert time.monotonic() - begun > 12
+    words = "while 1 others scored .*raise max_scorers"
+    with Connection(made, place), pytest.raises(SidecarTimeoutError, match=words):
+        Connection(made, place)
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_a_scorer_retires_after_its_batches_and_no_row_is_lost(
+    plan, place, export, flights, own_scores, start_method
+):
+    """Seven batches by scorers of two: four scorers, the rows in order, the scores the same."""
+    made = describe(plan(max_batches_per_scorer=2, start_method=start_method), place)
+    rows = flights.head(700)
+    found = []
+    scored = score_frame(made, place, rows, n_rows=100, report=found.append)
+    assert_frame_equal(scored, own_scores(export(), rows), check_exact=True)
+    (metrics,) = found
+    assert (metrics.n_scorers, metrics.n_batches, metrics.n_rows) == (4, 7, 700)
+    assert log_of(place).count(" retires: 200 rows in 2 batches") == 3
+    assert " scores rows 600-699 of partition 3" in log_of(place)
+
+
+def test_a_leaking_pipeline_is_held_below_its_limit(plan, place, export, flights):
+    """Ten megabytes stay behind with every batch; scorers that hold too much are replaced."""
+    made = describe(plan(export(fate="grow_in_score")), place)
+    limit_bytes = made.described.memory_bytes + 60_000_000
+    made = plan(export(fate="grow_in_score"), max_scorer_memory_bytes=limit_bytes)
+    made = describe(made, place)
+    found = []
+    scored = score_frame(made, place, flights.head(3000), n_rows=100, report=found.append)
+    assert len(scored) == 3000
+    (metrics,) = found
+    assert metrics.n_rows == 3000
+    assert metrics.n_scorers > 2
+    # One batch more than the limit, which is looked at between batches.
+    assert metrics.peak_memory_bytes < limit_bytes + 50_000_000
+
+
+def test_wide_batches_are_scored_in_pieces(plan, place, export, flights, own_scores):
+    """A batch of more than batch_bytes goes in several; the scores stay the same."""
+    made = describe(plan(batch_bytes=20_000), place)
+    rows = flights.head(2000)
+    (batch,) = batches_of(rows, 2000)
+    pieces = list(score_batches(made, [batch], place))
+    assert len(pieces) > 3
+    assert sum(piece.batch.num_rows for piece in pieces) == 2000
+    for piece in pieces:
+        wanted = piece.batch.select(list(made.wanted()))
+        assert sum(column.nbytes for column in wanted.columns) < 25_000
+    answers = pd.concat([piece.answer.to_pandas() for piece in pieces], ignore_index=True)
+    assert_frame_equal(answers, own_scores(export(), rows), check_exact=True)
+
+
+def test_a_task_reports_what_it_took(plan, place, export, flights):
+    """Rows, batches, seconds, bytes and memory; who started the sidecar counts its load."""
+    path = export(score_seconds=0.2)
+    found = []
+    made = describe(plan(path), place)
+    # Another key, hence another sidecar, which the task itself starts.
+    made = plan(path, env_vars={"ANOTHER": "1"}).with_description(made.described)
+    for _ in range(2):
+        score_frame(made, place, flights.head(500), n_rows=100, report=found.append)
+    first, second = found
+    assert (first.n_loads, second.n_loads) == (1, 0)
+    assert first.load_s > 0.05
+    assert first.starting_s > first.load_s
+    for metrics in found:
+        assert (metrics.n_tasks, metrics.n_rows, metrics.n_batches) == (1, 500, 5)
+        assert metrics.scoring_s > 1.0
+        assert metrics.waiting_s > 0.8
+        assert metrics.sent_bytes > 500 * 10 * 4
+        assert metrics.received_bytes == 500 * 2 * 4
+        assert 20e6 < metrics.peak_memory_bytes < 1e9
+    both = first + second
+    assert both.n_rows == 1000
+    assert both.peak_memory_bytes == max(first.peak_memory_bytes, second.peak_memory_bytes)
+
+
+def test_a_task_without_rows_reports_nothing(plan, place, flights):
+    """An empty partition has no scorer and no metrics."""
+    found = []
+    made = describe(plan(), place)
+    (batch,) = batches_of(flights.head(10))
+    list(score_batches(made, [batch.slice(0, 0)], place, report=found.append))
+    assert found == []
+
+
+def test_a_log_that_grows_is_begun_anew(tmp_path):
+    """The file and the one before it hold the newest text, and no more than their limit."""
+    path = tmp_path / "a.log"
+    log = sidecar_log.BoundedFile(str(path))
+    line = b"x" * 65_535 + b"\n"
+    for _ in range(600):
+        log.append(line)
+    log.append(b"the end\n")
+    files = [path, path.with_name("a.log.1")]
+    assert sum(file.stat().st_size for file in files) > sidecar_log.LIMIT_BYTES
+    for file in files:
+        assert file.stat().st_size <= sidecar_log.LIMIT_BYTES
+        assert file.stat().st_mode & 0o077 == 0
+    assert path.read_bytes().endswith(b"the end\n")
+
+
+def test_a_killed_log_writer_is_replaced(plan, place, flights):
+    """Who prints is not told of it, and the log goes on."""
+    made = describe(plan(), place)
+    (sidecar,) = place.folder.glob("*/ready.json")
+    sidecar_pid = int(re.search(r'"pid": (\d+)', sidecar.read_text()).group(1))
+    children = Path(f"/proc/{sidecar_pid}/task/{sidecar_pid}/children")
+
+    def writer():
+        return children.read_text().split()
+
+    # The scorer that described ends a moment later than its client.
+    assert wait_until(lambda: len(writer()) == 1, 5)
+    (killed,) = writer()
+    os.kill(int(killed), signal.SIGKILL)
+    assert wait_until(lambda: writer() not in ([], [killed]), 5)
+    n_lines = log_of(place).count("\n")
+    assert len(score_frame(made, place, flights.head(10))) == 10
+    assert wait_until(lambda: "has finished: 10 rows" in log_of(place), 5)
+    assert log_of(place).count("\n") > n_lines
+
+
+def test_metrics_begin_with_nothing():
+    """A sum of none is none, so that adding needs no special case."""
+    some = ScoringMetrics(n_rows=3, scoring_s=1.5, peak_memory_bytes=7)
+    assert some + ScoringMetrics() == ScoringMetrics() + some == some
