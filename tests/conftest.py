@@ -24,13 +24,31 @@ for name in ("DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICENSE_KEY"):
     os.environ.pop(name, None)
 
 
+def pytest_collection_modifyitems(items):
+    """Let the tests that share something costly run in one process: a file, a Spark session."""
+    shared = {"test_license": "table_jobs", "test_table_jobs": "table_jobs"}
+    for item in items:
+        is_spark = item.path.parent.name == "spark"
+        group = "spark" if is_spark else shared.get(item.path.stem, str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def alone(path):
+    """Hold a lock beside `path`: the suite runs in two processes, and what one builds both use."""
+    from dai_spark.client.lock import held
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return held(path.with_name(f".{path.name}.lock"), 280)
+
+
 @pytest.fixture(scope="session")
 def packed_environment():
     """The DAI 1.10 environment for stand-ins, as `make demo` builds it: build/dai-1.10.tar.zst."""
     from dai_spark.envbuild import build_environment
 
-    BUILD.mkdir(exist_ok=True)
-    return build_environment(BUILD / "dai-1.10.tar.zst", dai="1.10")
+    path = BUILD / "dai-1.10.tar.zst"
+    with alone(path):
+        return build_environment(path, dai="1.10")
 
 
 @pytest.fixture(scope="session")
@@ -82,8 +100,9 @@ def export(pipeline_python):
         words = {"n_trees": 20, "n_train_rows": 4000, **words}
         name = hashlib.sha256(repr(sorted(words.items())).encode()).hexdigest()[:16]
         path = folder / (name if words.get("layout") == "unpacked" else f"{name}.zip")
-        if not path.exists():
-            return testing.flights_export(path, python=pipeline_python, **words)
+        with alone(path):
+            if not path.exists():
+                testing.flights_export(path, python=pipeline_python, **words)
         return path
 
     return build
