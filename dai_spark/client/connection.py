@@ -4,8 +4,9 @@ import os
 import socket
 import sys
 import time
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Dict, Optional, Tuple, Type, Union
+from typing import Any, Dict, Iterator, Optional, Tuple, Type, Union
 
 import pyarrow as pa
 
@@ -97,19 +98,22 @@ class Connection:
             # Who scores has batch_timeout_s for a batch, and QUEUED comes again after each; then
             # a spawned scorer still has to load.
             limit_s = options.batch_timeout_s + options.start_timeout_s
-            waited = f"while {options.max_scorers} others scored (max_scorers)"
-            kind, ready = self._receive(limit_s, "max_scorers", waited)
+            during = f"while it waited until fewer than {options.max_scorers} others scored"
+            kind, ready = self._receive(limit_s, "max_scorers", during)
         if kind != protocol.READY or not isinstance(ready, dict):
             raise self._unexpected(kind, ready, "when it loaded")
-        self._pid = int(ready["pid"])
-        if self._sidecar.was_started or ready["start_method"] == "spawn":
-            self.load_s = float(ready["load_s"])
+        with self._read_as("READY"):
+            self._pid = int(ready["pid"])
+            if self._sidecar.was_started or ready["start_method"] == "spawn":
+                self.load_s = float(ready["load_s"])
 
     def describe(self) -> Description:
         """Ask the scorer what it says of itself; it scores one row of the export's example."""
         self._guarded_send(protocol.DESCRIBE, {})
         during = "while it scored the first row of the pipeline's own example"
-        return Description.from_json(self._batch_answer(protocol.DESCRIPTION, during))
+        found = self._batch_answer(protocol.DESCRIPTION, during)
+        with self._read_as("DESCRIPTION"):
+            return Description.from_json(found)
 
     def send_batch(self, batch: pa.RecordBatch, first_row: int) -> int:
         """Send a batch and return its bytes; at most two may be unanswered.
@@ -147,17 +151,22 @@ class Connection:
             self._plan.options.batch_timeout_s, "batch_timeout_s", f"while it scored {rows}"
         )
         if kind == protocol.RESULT:
-            return pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
+            with self._read_as("Arrow"):
+                return pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
         if kind == protocol.FAILURE and isinstance(payload, dict):
             return self._scoring_error(payload, rows)
         if kind == protocol.RETIRED and isinstance(payload, dict):
-            raise Retired(payload)
+            raise Retired(self._totals(payload))
         raise self._unexpected(kind, payload, f"while it scored {rows}")
 
     def finish(self) -> Dict[str, Any]:
         """Say that no more batches come; return the scorer's own totals (see the protocol)."""
         self._guarded_send(protocol.FINISH, b"")
-        return self._batch_answer(protocol.DONE, "when it finished")
+        return self._totals(self._batch_answer(protocol.DONE, "when it finished"))
+
+    def _totals(self, found: Dict[str, Any]) -> Dict[str, Any]:
+        with self._read_as("TOTALS"):
+            return {name: float(found[name]) for name in protocol.TOTALS}
 
     def close(self) -> None:
         """Close the connection, which ends its scorer; harmless when repeated."""
@@ -210,11 +219,26 @@ class Connection:
         except protocol.TimedOut:
             raise self._timed_out(limit_s, limit, during) from None
         except protocol.BrokenProtocol as error:
-            raise ProtocolError(
-                f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} "
-                f"answered what is not of this protocol ({error}); restart the application."
-            ) from None
+            raise self._broken(str(error)) from None
+        if kind in (protocol.FAILURE, protocol.ERROR):
+            assert isinstance(payload, dict)
+            if not all(isinstance(payload.get(name), str) for name in protocol.ERROR_FIELDS):
+                raise self._broken("an error object lacks a field")
         return kind, payload
+
+    @contextmanager
+    def _read_as(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (
+            pa.ArrowException,
+            KeyError,
+            TypeError,
+            ValueError,
+            OSError,
+            StopIteration,
+        ) as error:
+            raise self._broken(f"{what} cannot be read: {error!r}") from None
 
     # -- errors --------------------------------------------------------------------------------
 
@@ -223,6 +247,12 @@ class Connection:
             f"The scorer of pipeline {self._plan.pipeline.label} gave no answer for {limit_s:.0f} "
             f"s on {self._place.host} {during}; raise {limit} if it is slow and not stuck.",
             self._sidecar.log_tail(),
+        )
+
+    def _broken(self, what: str) -> ProtocolError:
+        return ProtocolError(
+            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} answered "
+            f"what is not of this protocol ({what}); restart the application."
         )
 
     def _scoring_error(self, failure: Dict[str, Any], rows: str) -> ScoringError:

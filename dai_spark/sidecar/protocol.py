@@ -94,6 +94,9 @@ RETIRED = b"t"
 DONE = b"e"
 ERROR = b"x"
 
+ERROR_FIELDS = ("kind", "type", "message", "traceback")
+TOTALS = ("n_rows", "n_batches", "scoring_s", "peak_memory_bytes")
+
 _JSON_KINDS = frozenset(
     [HELLO, DESCRIBE, QUEUED, READY, DESCRIPTION, FAILURE, RETIRED, DONE, ERROR]
 )
