@@ -1,20 +1,31 @@
 """The folder of this host where unpacked environments, pipelines and remembered answers live."""
 
 import os
+import re
+import socket
 import stat
 import tempfile
 from pathlib import Path
 
-from dai_spark.errors import EnvironmentUnpackError
+from dai_spark.errors import EnvironmentUnpackError, OptionError
 
-__all__ = ["cache_folder", "private_folder"]
+__all__ = ["LIMIT_SETTING", "cache_folder", "cache_limit_bytes", "private_folder"]
+
+LIMIT_SETTING = "DAI_SPARK_CACHE_MAX_BYTES"
+_LIMIT_BYTES = 20 << 30
 
 
-def private_folder(path: Path) -> Path:
+def private_folder(path: Path, setting: str = "DAI_SPARK_CACHE") -> Path:
     """Make `path` a folder that this user alone can read and write, and return it.
 
     Runs on the driver, in Python workers and in local processes.  What lies in these folders is
     executed, so a folder that somebody else owns or may write is refused and never mended.
+
+    Parameters
+    ----------
+    path : Path
+    setting : str, default "DAI_SPARK_CACHE"
+        What an error names as the way to choose another.
 
     Raises
     ------
@@ -27,12 +38,12 @@ def private_folder(path: Path) -> Path:
     except OSError as error:
         raise EnvironmentUnpackError(
             f"The folder {path} cannot be made ({error.strerror or error}); "
-            "set DAI_SPARK_CACHE to a folder that this user may write."
+            f"set {setting} to a folder that user {os.getuid()} may write."
         ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise EnvironmentUnpackError(
             f"{path} is not a folder of user {os.getuid()} (it belongs to user {found.st_uid}), "
-            "so nothing can safely be run from it; set DAI_SPARK_CACHE to a folder of this user."
+            f"so nothing can safely be run from it; set {setting} to a folder of this user."
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         path.chmod(0o700)
@@ -54,3 +65,25 @@ def cache_folder() -> Path:
         (home / ".cache").mkdir(mode=0o700, exist_ok=True)
         return private_folder(home / ".cache" / "dai_spark")
     return private_folder(Path(tempfile.gettempdir()) / f"dai_spark-cache-{os.getuid()}")
+
+
+def cache_limit_bytes() -> int:
+    """Return how much unpacked environments and pipelines may take on this host together.
+
+    `DAI_SPARK_CACHE_MAX_BYTES` says it: bytes, or a number with k, m, g or t (of 1,024) behind it.
+
+    Raises
+    ------
+    OptionError
+        It says something else.
+    """
+    text = os.environ.get(LIMIT_SETTING, "").strip()
+    if not text:
+        return _LIMIT_BYTES
+    found = re.fullmatch(r"(\d+)\s*([kmgt]?)(?:i?b)?", text.lower())
+    if found is None:
+        raise OptionError(
+            f"{LIMIT_SETTING}={text!r} on {socket.gethostname()} is no number of bytes; give "
+            "bytes, or a whole number with k, m, g or t behind it, as in 20g."
+        )
+    return int(found.group(1)) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[found.group(2)]

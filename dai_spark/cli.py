@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     check = _command(of_env, "check", _env_check, "unpack it aside and prove that it runs")
     check.add_argument("env", metavar="ARCHIVE")
     check.add_argument("--pipeline", metavar="ZIP", help="an export that is to run in it")
+    cache = _command(
+        of_env, "cache", _env_cache, "list what this user has unpacked on this host, by last use"
+    )
+    cache.add_argument("--clear", action="store_true", help="remove what is not in use")
     return parser
 
 
@@ -129,6 +133,27 @@ def _env_check(arguments: argparse.Namespace) -> None:
         raise EnvironmentMismatchError(
             f"{arguments.env} did not pass: {'; '.join(report.problems)}"
         )
+
+
+def _env_cache(arguments: argparse.Namespace) -> None:
+    import time
+
+    from dai_spark.cache import cache_folder, cache_limit_bytes
+    from dai_spark.client.evict import cached_folders, evict
+
+    limit_bytes = cache_limit_bytes()
+    if arguments.clear:
+        for removed in evict(0):
+            _say(f"removed {removed.kind} {removed.path.name[:12]}")
+    n_bytes = 0
+    print(f"{'kind':<12} {'digest':<12} {'MB':>9}  {'last use':<16}  in use")
+    for one in cached_folders():
+        last_use = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.last_use))
+        is_in_use = "yes" if one.is_in_use() else "no"
+        digest = one.path.name[:12]
+        print(f"{one.kind:<12} {digest:<12} {one.n_bytes / 1e6:>9,.1f}  {last_use}  {is_in_use}")
+        n_bytes += one.n_bytes
+    print(f"{n_bytes / 1e6:,.1f} MB of at most {limit_bytes / 1e6:,.1f} MB in {cache_folder()}")
 
 
 def _say(text: str) -> None:

@@ -15,9 +15,13 @@ __all__ = ["file_digest", "replace_file"]
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.touch(mode=0o600)
-    aside.write_bytes(content)
-    aside.replace(path)
+    try:
+        aside.touch(mode=0o600)
+        aside.write_bytes(content)
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def file_digest(path: Union[str, Path]) -> str:
@@ -46,5 +50,7 @@ def file_digest(path: Union[str, Path]) -> str:
     # Entries of the same path with another stamp are of bytes that are gone.
     known = {k: v for k, v in known.items() if not k.startswith(f"{real}:")}
     known[name] = digest.hexdigest()
-    replace_file(memory, json.dumps(known, indent=0).encode("utf-8"))
+    # A cache that cannot be written costs another reading and nothing else.
+    with contextlib.suppress(OSError):
+        replace_file(memory, json.dumps(known, indent=0).encode("utf-8"))
     return known[name]

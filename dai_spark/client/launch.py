@@ -8,9 +8,10 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, Mapping, Optional
+from typing import Dict, List, Mapping, Optional
 
 from dai_spark.cache import private_folder
+from dai_spark.client.evict import in_use, touch, used_folders
 from dai_spark.client.handle import SidecarHandle
 from dai_spark.client.lock import try_lock
 from dai_spark.client.place import Place
@@ -20,7 +21,7 @@ from dai_spark.client.unpack import (
     pipeline_folder,
     sidecar_source,
 )
-from dai_spark.client.verdict import ended_while_loading, remembered
+from dai_spark.client.verdict import ended_while_loading, not_started, remembered
 from dai_spark.environment import MANIFEST_NAME, PackedEnvironment
 from dai_spark.errors import EnvironmentMismatchError, SidecarTimeoutError
 from dai_spark.license import find_license
@@ -75,20 +76,29 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
     sidecar = SidecarHandle(run_folder, log, key, license)
     deadline = time.monotonic() + plan.options.start_timeout_s
     process: Optional[subprocess.Popen[bytes]] = None
+    n_started = 0
+    folders = used_folders(plan)
     while True:
-        lock = try_lock(place.folder / f"{key[:20]}.lock")
+        try:
+            lock = try_lock(place.folder / f"{key[:20]}.lock")
+        except OSError as error:
+            raise not_started(plan, place, error) from error
         if lock is None:
             if sidecar.is_ready():
                 sidecar.was_started = process is not None
+                touch(folders)
                 return sidecar
         else:
             try:
                 failed = remembered(plan, place, sidecar)
-                if failed is None and process is not None and process.poll() != 0:
-                    failed = ended_while_loading(plan, place, sidecar, process)
+                # Status 0: it ended of its own accord between two looks.  Twice is no chance.
+                if process is not None and (process.poll() != 0 or n_started > 1):
+                    failed = failed or ended_while_loading(plan, place, sidecar, process)
                 if failed is not None:
                     raise failed
-                process = _start(plan, place, sidecar, lock)
+                with in_use(folders, plan.options.start_timeout_s) as uses:
+                    process = _start(plan, place, sidecar, lock, uses)
+                n_started += 1
             finally:
                 os.close(lock)
         if time.monotonic() > deadline:
@@ -104,7 +114,7 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
 
 
 def _start(
-    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, lock: int
+    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, lock: int, uses: List[int]
 ) -> "subprocess.Popen[bytes]":
     pipeline = pipeline_folder(plan.pipeline, plan.options.start_timeout_s)
     environment = environment_folder(plan.environment, plan.options.start_timeout_s)
@@ -114,7 +124,7 @@ def _start(
         PackedEnvironment(environment).check_machine(plan.environment.label)
     # The lock is free, so what lies here is of a sidecar that was killed.
     shutil.rmtree(sidecar.run_folder, ignore_errors=True)
-    private_folder(sidecar.run_folder)
+    private_folder(sidecar.run_folder, "spark.local.dir")
     spec = {
         "run_folder": str(sidecar.run_folder),
         "lock_fd": lock,
@@ -128,17 +138,19 @@ def _start(
         "owner": asdict(place.owner),
     }
     python = interpreter(plan, environment)
+    source = sidecar_source()
     try:
         log = os.open(sidecar.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = subprocess.Popen(
-                [str(python), "-s", "-X", "utf8", str(sidecar_source())],
+                [str(python), "-s", "-X", "utf8", str(source)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 cwd=sidecar.run_folder,
                 env=sidecar_environment(environment, plan.options.env_vars),
-                pass_fds=[lock],
+                # Inherited, the locks last as long as the sidecar.
+                pass_fds=[lock, *uses],
                 # A pyspark daemon hangs its process group up when it ends, and an executor has
                 # several daemons: the sidecar watches the executor itself.
                 start_new_session=True,
@@ -146,6 +158,8 @@ def _start(
         finally:
             os.close(log)
     except OSError as error:
+        if error.filename != str(python):
+            raise not_started(plan, place, error) from error
         raise EnvironmentMismatchError(
             f"The Python of environment {plan.environment.label} cannot be run on {place.host} "
             f"({error.strerror or error}; {os.uname().sysname} {os.uname().machine}); build an "

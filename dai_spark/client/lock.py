@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
 
-__all__ = ["held", "try_lock"]
+__all__ = ["EXCLUSIVE", "SHARED", "held", "lock_within", "try_lock"]
+
+EXCLUSIVE = fcntl.LOCK_EX
+SHARED = fcntl.LOCK_SH
 
 _POLL_S = 0.02
 
 
-def try_lock(path: Path) -> Optional[int]:
+def try_lock(path: Path, kind: int = EXCLUSIVE) -> Optional[int]:
     """Take the lock `path` if it is free; return its file descriptor, or None if it is held.
 
     The kernel frees the lock when the last process that has the descriptor ends, however it ends,
@@ -21,7 +24,7 @@ def try_lock(path: Path) -> Optional[int]:
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
         return None
@@ -31,9 +34,8 @@ def try_lock(path: Path) -> Optional[int]:
     return fd
 
 
-@contextmanager
-def held(path: Path, timeout_s: float) -> Iterator[None]:
-    """Hold the lock `path`, waiting at most `timeout_s` seconds for who holds it.
+def lock_within(path: Path, timeout_s: float, kind: int = EXCLUSIVE) -> int:
+    """Take the lock `path`, waiting at most `timeout_s` seconds for who holds it.
 
     Raises
     ------
@@ -42,12 +44,18 @@ def held(path: Path, timeout_s: float) -> Iterator[None]:
     """
     deadline = time.monotonic() + timeout_s
     while True:
-        fd = try_lock(path)
+        fd = try_lock(path, kind)
         if fd is not None:
-            break
+            return fd
         if time.monotonic() > deadline:
             raise TimeoutError(f"{path} was held by another process for {timeout_s:.0f} s")
         time.sleep(_POLL_S)
+
+
+@contextmanager
+def held(path: Path, timeout_s: float) -> Iterator[None]:
+    """Hold the lock `path` for the time of a block; see `lock_within`."""
+    fd = lock_within(path, timeout_s)
     try:
         yield
     finally:

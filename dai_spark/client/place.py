@@ -61,10 +61,12 @@ def here() -> Place:
         pid = os.getpid()
         owner = Owner(pid, process_start_time(pid))
         root = Path(tempfile.gettempdir()) / f"dai_spark-{os.getuid()}-{pid}-{owner.start_time}"
-        return Place(private_folder(root), owner, None, socket.gethostname(), "a local process")
+        return Place(
+            private_folder(root, "TMPDIR"), owner, None, socket.gethostname(), "a local process"
+        )
     jvm = _jvm_pid()
     return Place(
-        private_folder(executor_folder / f"dai_spark-{os.getuid()}"),
+        private_folder(executor_folder / f"dai_spark-{os.getuid()}", "spark.local.dir"),
         Owner(jvm, process_start_time(jvm)),
         _log_folder(),
         socket.gethostname(),

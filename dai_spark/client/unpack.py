@@ -1,17 +1,26 @@
 """Shipped files to folders, once per host: content-addressed, locked, unpacked aside, renamed."""
 
+import contextlib
 import os
 import shutil
+import socket
 import time
 import zipfile
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
-from dai_spark.cache import cache_folder, private_folder
+from dai_spark.cache import cache_folder, cache_limit_bytes, private_folder
+from dai_spark.client.evict import evict, in_use, measure
 from dai_spark.client.lock import held
 from dai_spark.digest import file_digest
 from dai_spark.environment import PackedEnvironment
-from dai_spark.errors import EnvironmentNotFoundError, EnvironmentUnpackError, ShippingError
+from dai_spark.errors import (
+    DaiSparkError,
+    EnvironmentMismatchError,
+    EnvironmentNotFoundError,
+    EnvironmentUnpackError,
+    ShippingError,
+)
 from dai_spark.extract import extract_archive
 from dai_spark.plan import ScoringPlan, ShippedFile
 
@@ -35,7 +44,8 @@ def environment_folder(environment: ShippedFile, timeout_s: float) -> Path:
     ------
     EnvironmentNotFoundError, EnvironmentUnpackError, ShippingError
     EnvironmentMismatchError
-        An archive is for machines of another kind than this host.
+        An archive is for machines of another kind than this host, or lies where this host lets
+        nothing be run from.
     """
     if environment.kind == "folder":
         folder = Path(environment.name)
@@ -48,6 +58,8 @@ def environment_folder(environment: ShippedFile, timeout_s: float) -> Path:
             PackedEnvironment(archive).check_machine(environment.label)
             extract_archive(archive, to)
 
+        root = private_folder(cache_folder() / "environments")
+        _check_mount(root, environment.label, "set DAI_SPARK_CACHE on the executors to")
         return _unpacked(environment, "environments", unpack, timeout_s)
     if not folder.is_dir():
         how = "env= names a folder" if environment.kind == "folder" else "--archives shipped none"
@@ -55,6 +67,7 @@ def environment_folder(environment: ShippedFile, timeout_s: float) -> Path:
             f"No environment lies in {folder} on this host ({how}); it must be there on every "
             "executor, or give a packed archive and it will be shipped."
         )
+    _check_mount(folder, environment.label, "put the environment into")
     return folder
 
 
@@ -94,10 +107,14 @@ def sidecar_source() -> Path:
     if not final.is_dir():
         aside = final.with_name(f".{final.name}.{os.getpid()}")
         shutil.rmtree(aside, ignore_errors=True)
-        (aside / "dai_spark_sidecar").mkdir(parents=True, mode=0o700)
-        for name, content in files.items():
-            (aside / name).write_bytes(content)
-        _rename(aside, final)
+        try:
+            with _disk_told("dai_spark's own sidecar", final.parent):
+                (aside / "dai_spark_sidecar").mkdir(parents=True, mode=0o700)
+                for name, content in files.items():
+                    (aside / name).write_bytes(content)
+                _rename(aside, final)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     return final
 
 
@@ -106,18 +123,22 @@ def _unpacked(
 ) -> Path:
     root = private_folder(cache_folder() / kind)
     final = root / file.digest
-    if final.is_dir():
-        return final
-    archive = Path(file.name) if file.kind == "path" else _spark_file(file.name)
-    try:
-        with held(root / f"{file.digest}.lock", timeout_s):
-            if not final.is_dir():
-                _unpack_aside(archive, file, final, unpack)
-    except TimeoutError as error:
-        raise EnvironmentUnpackError(
-            f"Another process of this host unpacks {file.label} for more than {timeout_s:.0f} s; "
-            "raise start_timeout_s, or look why the disk is so slow."
-        ) from error
+    with _disk_told(file.label, root), in_use([final], timeout_s):
+        if final.is_dir():
+            return final
+        # Before half a gigabyte is written.
+        limit_bytes = cache_limit_bytes()
+        archive = Path(file.name) if file.kind == "path" else _spark_file(file.name)
+        try:
+            with held(root / f"{file.digest}.lock", timeout_s):
+                if not final.is_dir():
+                    _unpack_aside(archive, file, final, unpack)
+        except TimeoutError as error:
+            raise EnvironmentUnpackError(
+                f"Another process of this host unpacks {file.label} for more than "
+                f"{timeout_s:.0f} s; raise start_timeout_s, or look why the disk is so slow."
+            ) from error
+        evict(limit_bytes)
     return final
 
 
@@ -144,15 +165,35 @@ def _unpack_aside(
         aside.mkdir(mode=0o700)
         unpack(archive, aside)
         (aside / "unpacked_s").write_text(f"{time.monotonic() - begun:.3f}", encoding="utf-8")
+        measure(aside)
         _rename(aside, final)
-    except OSError as error:
-        raise EnvironmentUnpackError(
-            f"{file.label} could not be unpacked to {final.parent} "
-            f"({error.strerror or error}); make room there, or set DAI_SPARK_CACHE on the "
-            "executors to a folder with more."
-        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _disk_told(what: str, folder: Path) -> Iterator[None]:
+    """Turn what a disk says no to into one sentence."""
+    try:
+        yield
+    except DaiSparkError:
+        # Some of ours are OSErrors too.
+        raise
+    except OSError as error:
+        raise EnvironmentUnpackError(
+            f"{what} could not be unpacked to {folder} on {socket.gethostname()} "
+            f"({error.strerror or error}); make room there, or set DAI_SPARK_CACHE on the "
+            "executors to a folder of another disk."
+        ) from error
+
+
+def _check_mount(folder: Path, label: str, remedy: str) -> None:
+    # Not on every system is this known.
+    if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
+        raise EnvironmentMismatchError(
+            f"The environment {label} cannot be run from {folder} on {socket.gethostname()}, "
+            f"which is mounted noexec; {remedy} a folder of a disk that is not."
+        )
 
 
 def _rename(aside: Path, final: Path) -> None:

@@ -1,5 +1,7 @@
 """Why a sidecar did not come up or a scorer did not answer, as errors that stand alone as text."""
 
+import os
+import resource
 import subprocess
 import time
 from typing import Any, Dict, Optional
@@ -10,7 +12,14 @@ from dai_spark.errors import DaiSparkError, LicenseError, SidecarDiedError, Side
 from dai_spark.plan import ScoringPlan
 from dai_spark.sidecar.log import END
 
-__all__ = ["died", "ended_while_loading", "loading_error", "remembered"]
+__all__ = [
+    "died",
+    "ended_while_loading",
+    "loading_error",
+    "memory_limit",
+    "not_started",
+    "remembered",
+]
 
 # A start that failed is not tried again on this executor for so long.  Spark retries a task at
 # once and several times; a user who has mended something comes later than that.
@@ -49,8 +58,17 @@ def loading_error(
         )
     return SidecarStartError(
         f"Scorer() of pipeline {pipeline} failed on {place.host} in environment "
-        f"{plan.environment.label}: {first_line(text)}",
+        f"{plan.environment.label}: {first_line(text)}{memory_limit()}",
         trace,
+    )
+
+
+def not_started(plan: ScoringPlan, place: Place, error: OSError) -> DaiSparkError:
+    """The error for a sidecar of which no process came into being, for want of room or memory."""
+    where = f": {error.filename}" if error.filename else ""
+    return SidecarStartError(
+        f"The sidecar of pipeline {plan.pipeline.label} could not be started on {place.host} "
+        f"({error.strerror or error}{where}); make room there, and start again{memory_limit()}."
     )
 
 
@@ -70,7 +88,8 @@ def ended_while_loading(
         how = f"left with exit code {status}"
     return SidecarStartError(
         f"The sidecar of pipeline {plan.pipeline.label} {how} on {place.host} before its scorer "
-        f"was loaded (environment {plan.environment.label}); the end of its log says why.",
+        f"was loaded (environment {plan.environment.label}){memory_limit()}; the end of its log "
+        "says why.",
         sidecar.log_tail(until=END),
     )
 
@@ -85,10 +104,27 @@ def died(
         how = "ended, together with its sidecar (killed from outside, or out of memory)"
         last_words = END
     return SidecarDiedError(
-        f"The scorer of pipeline {plan.pipeline.label} {how} on {place.host} {during}; the end of "
-        "its log is below.",
+        f"The scorer of pipeline {plan.pipeline.label} {how} on {place.host} {during}"
+        f"{memory_limit()}; the end of its log is below.",
         sidecar.log_tail(until=last_words),
     )
+
+
+def memory_limit() -> str:
+    """A clause for errors that may be of too little memory; empty where no limit holds here.
+
+    Spark limits the addresses of its Python workers, and what a worker starts inherits the limit.
+    """
+    limit_bytes = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit_bytes == resource.RLIM_INFINITY:
+        return ""
+    limit = f"{limit_bytes / (1 << 20):,.0f} MB of memory addresses"
+    if "PYSPARK_EXECUTOR_MEMORY_MB" in os.environ:
+        return (
+            f" (a process here may have {limit}, which is spark.executor.pyspark.memory divided by "
+            "the executor's cores: raise it if this is for want of memory)"
+        )
+    return f" (a process here may have {limit}, set by ulimit or spark.executor.pyspark.memory)"
 
 
 def first_line(text: str) -> str:

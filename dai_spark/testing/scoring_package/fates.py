@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any, List
 
+import numpy as np
+
 MARK_TEXT = "stand-in: now"
 MARK_NUMBER = -987654.0
 GROWTH_BYTES = 10000000
@@ -21,10 +23,12 @@ IN_LOAD = (
     "exit_in_load",
     "segfault_in_load",
     "hang_in_load",
+    "large_in_load",
     "needs_recipe_server",
 )
 IN_SCORE = (
     "raise_in_score",
+    "large_in_score",
     "leave_in_score",
     "exit_in_score",
     "segfault_in_score",
@@ -37,6 +41,8 @@ ALL = IN_LOAD + IN_SCORE + OF_FORK + ("grow_in_score",)
 
 EXIT_CODE = 70
 RECIPE_SERVER_PORT = 50361
+# Addresses that are asked for and never touched: only a limit on them refuses so many.
+LARGE_BYTES = 1 << 32
 
 _kept: List[bytes] = []
 
@@ -75,6 +81,8 @@ def in_load(fate: str) -> None:
         _die(signal.SIGSEGV)
     if fate == "hang_in_load":
         _hang()
+    if fate == "large_in_load":
+        np.zeros(LARGE_BYTES, dtype=np.uint8)
     if fate == "needs_recipe_server":
         _call_recipe_server()
 
@@ -100,6 +108,8 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         return
     if fate == "raise_in_score":
         raise ValueError("stand-in: raise_in_score")
+    if fate == "large_in_score":
+        np.zeros(LARGE_BYTES, dtype=np.uint8)
     if fate == "leave_in_score":
         sys.exit(-1)
     if fate == "exit_in_score":
