@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -19,6 +20,7 @@ from dai_spark.errors import (
     EnvironmentMismatchError,
     EnvironmentNotFoundError,
     EnvironmentUnpackError,
+    NotAPipelineError,
     ShippingError,
 )
 from dai_spark.extract import extract_archive
@@ -31,8 +33,22 @@ def pipeline_folder(pipeline: ShippedFile, timeout_s: float) -> Path:
     """Return this host's unpacked copy of a pipeline's slim copy, unpacking it if need be.
 
     The folder holds ``pipeline.json``, ``site/`` (the scoring wheel's content) and ``tmp/``.
+
+    Raises
+    ------
+    NotAPipelineError, EnvironmentUnpackError, ShippingError
     """
-    return _unpacked(pipeline, "pipelines", _unpack_pipeline, timeout_s)
+
+    def unpack(archive: Path, to: Path) -> None:
+        try:
+            _unpack_pipeline(archive, to)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise NotAPipelineError(
+                f"The scoring wheel of {pipeline.label} is damaged ({error}); export the pipeline "
+                "again."
+            ) from error
+
+    return _unpacked(pipeline, "pipelines", unpack, timeout_s)
 
 
 def environment_folder(environment: ShippedFile, timeout_s: float) -> Path:

@@ -1,10 +1,7 @@
 """What a packed environment says of itself, and what is refused when one is unpacked."""
 
 import errno
-import gzip
-import io
 import json
-import platform
 import shutil
 import stat
 import tarfile
@@ -12,8 +9,8 @@ from collections import namedtuple
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pyarrow as pa
 import pytest
+from archives import MANIFEST, archive, member
 
 from dai_spark.environment import MANIFEST_NAME, EnvironmentManifest, PackedEnvironment
 from dai_spark.errors import (
@@ -23,43 +20,6 @@ from dai_spark.errors import (
     EnvironmentUnpackError,
 )
 from dai_spark.extract import extract_archive
-
-MANIFEST = EnvironmentManifest(
-    python="3.8.18",
-    platform=f"{platform.system().lower()}-{platform.machine()}",
-    interpreter="bin/python3.8",
-    dai_line="1.10",
-    core_version="1.10.7.3",
-    glibc="2.17",
-    packages={"pandas": "1.2.5"},
-    unpacked_bytes=5,
-    n_files=1,
-)
-
-
-def member(name, content=b"", **fields):
-    """One member of an archive: a file unless `type` says otherwise."""
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    for field, value in fields.items():
-        setattr(info, field, value)
-    return info, content
-
-
-def archive(path, *members, manifest=MANIFEST):
-    """Write members behind a manifest, compressed as the name says."""
-    if manifest is not None:
-        members = (member(MANIFEST_NAME, manifest.to_json().encode()), *members)
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as tar:
-        for info, content in members:
-            tar.addfile(info, io.BytesIO(content))
-    if path.name.endswith(".gz"):
-        path.write_bytes(gzip.compress(raw.getvalue()))
-    else:
-        with pa.CompressedOutputStream(str(path), "zstd") as sink:
-            sink.write(raw.getvalue())
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +231,13 @@ LINK, HARD = tarfile.SYMTYPE, tarfile.LNKTYPE
         ("neither file", [member("device", type=tarfile.CHRTYPE, devmajor=1, devminor=3)]),
         ("neither file", [member("block", type=tarfile.BLKTYPE)]),
         ("neither file", [member("pipe", type=tarfile.FIFOTYPE)]),
+        ("leads out", [member(120 * "a" + "/../../evil", b"x")]),
+        ("leads out", [member("short", b"x", pax_headers={"path": "../evil"})]),
+        ("a link to /", [member("out", type=LINK, linkname="/" + 120 * "a")]),
+        ("a hard link to later", [member("hard", type=HARD, linkname="later"), member("later")]),
+        ("a hard link to folder", [member("folder/a"), member("h", type=HARD, linkname="folder")]),
+        ("in it twice", [member("a/b", b"1"), member("a", type=LINK, linkname=".")]),
+        ("unusual name", [member("a\\evil", b"x")]),
         ("in it twice", [member(MANIFEST_NAME, b"{}")]),
     ],
 )
