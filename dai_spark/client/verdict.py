@@ -1,5 +1,6 @@
 """Why a sidecar did not come up or a scorer did not answer, as errors that stand alone as text."""
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -24,6 +25,8 @@ __all__ = [
 # A start that failed is not tried again on this executor for so long.  Spark retries a task at
 # once and several times; a user who has mended something comes later than that.
 _LASTS_S = 60.0
+# With less than this a scorer does not find room for its working folder.
+_NO_ROOM_BYTES = 1 << 20
 
 
 def remembered(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> Optional[DaiSparkError]:
@@ -88,8 +91,8 @@ def ended_while_loading(
         how = f"left with exit code {status}"
     return SidecarStartError(
         f"The sidecar of pipeline {plan.pipeline.label} {how} on {place.host} before its scorer "
-        f"was loaded (environment {plan.environment.label}){memory_limit()}; the end of its log "
-        "says why.",
+        f"was loaded (environment {plan.environment.label}){memory_limit()}"
+        f"{_full_disk(place, sidecar)}; the end of its log says why.",
         sidecar.log_tail(until=END),
     )
 
@@ -105,7 +108,7 @@ def died(
         last_words = END
     return SidecarDiedError(
         f"The scorer of pipeline {plan.pipeline.label} {how} on {place.host} {during}"
-        f"{memory_limit()}; the end of its log is below.",
+        f"{memory_limit()}{_full_disk(place, sidecar)}; the end of its log is below.",
         sidecar.log_tail(until=last_words),
     )
 
@@ -125,6 +128,16 @@ def memory_limit() -> str:
             "the executor's cores: raise it if this is for want of memory)"
         )
     return f" (a process here may have {limit}, set by ulimit or spark.executor.pyspark.memory)"
+
+
+def _full_disk(place: Place, sidecar: SidecarHandle) -> str:
+    # Said by us, since a log on that disk cannot say it.
+    for folder in (place.folder, sidecar.log.parent):
+        with contextlib.suppress(OSError):
+            found = os.statvfs(folder)
+            if found.f_bavail * found.f_frsize < _NO_ROOM_BYTES:
+                return f" (the disk of {folder} is full)"
+    return ""
 
 
 def first_line(text: str) -> str:
