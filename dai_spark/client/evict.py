@@ -14,9 +14,10 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, Sequence
+from typing import Iterator, List, Sequence, Union
 
 from dai_spark.cache import cache_folder, private_folder
 from dai_spark.client.lock import SHARED, held, lock_within, try_lock
@@ -118,7 +119,7 @@ def in_use(folders: Sequence[Path], timeout_s: float) -> Iterator[List[int]]:
                     "executors to a folder of another disk."
                 ) from error
             locks.callback(os.close, fd)
-            os.utime(fd)
+            _touch(fd)
             fds.append(fd)
         yield fds
 
@@ -127,7 +128,7 @@ def touch(folders: Sequence[Path]) -> None:
     """Note that folders of the cache are used now, by who holds them in use already."""
     for folder in folders:
         with contextlib.suppress(OSError):
-            os.utime(_beside(folder, "use"))
+            _touch(_beside(folder, "use"))
 
 
 def measure(folder: Path) -> int:
@@ -174,6 +175,12 @@ def evict(limit_bytes: int) -> List[CachedFolder]:
 
 def _beside(folder: Path, ending: str) -> Path:
     return folder.with_name(f"{folder.name}.{ending}")
+
+
+def _touch(use: Union[int, Path]) -> None:
+    # The kernel's own "now" has steps of milliseconds, within which uses would have no order.
+    now_ns = time.time_ns()
+    os.utime(use, ns=(now_ns, now_ns))
 
 
 def _look(folder: Path) -> CachedFolder:
