@@ -125,7 +125,7 @@ def memory_limit() -> str:
     if "PYSPARK_EXECUTOR_MEMORY_MB" in os.environ:
         return (
             f" (a process here may have {limit}, which is spark.executor.pyspark.memory divided by "
-            "the executor's cores: raise it if this is for want of memory)"
+            "spark.executor.cores: raise it if this is for want of memory)"
         )
     return f" (a process here may have {limit}, set by ulimit or spark.executor.pyspark.memory)"
 
