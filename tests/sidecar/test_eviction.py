@@ -189,14 +189,17 @@ def test_what_is_found_is_never_evicted_before_it_is_used(cache, archives, monke
 def test_what_is_being_unpacked_is_left_alone_until_its_process_is_gone(cache, tmp_path):
     """Somebody else's half-unpacked folder stays while they live; a killed one's is swept up."""
     file = shipped(of_files(tmp_path / "many.tar.gz", 3000, 10))
-    with unpacking(1, file) as process:
+    process = unpacking(1, file)
+    try:
         folder = cache / "environments"
         assert wait_until(lambda: list(folder.glob(".*.*")), 30)
         process.send_signal(signal.SIGSTOP)
         (half,) = folder.glob(".*.*")
         assert evict(0) == []
         assert half.is_dir()
+    finally:
         process.kill()
+        process.communicate(timeout=20)
     assert evict(0) == []
     assert not half.exists()
     with in_use([folder / file.digest], 5):
