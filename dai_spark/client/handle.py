@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -85,6 +86,11 @@ class SidecarHandle:
     def is_ready(self) -> bool:
         """Whether it has said that it listens."""
         return (self.run_folder / protocol.READY_NAME).exists()
+
+    def forget_ready(self) -> None:
+        """Take back that it listens; only for who holds its lock."""
+        with suppress(FileNotFoundError):
+            (self.run_folder / protocol.READY_NAME).unlink()
 
 
 def _tail(path: Path) -> bytes:

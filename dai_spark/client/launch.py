@@ -90,6 +90,9 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
                 return sidecar
         else:
             try:
+                # The lock was free, so who said that it listens was killed.  First of all: other
+                # tasks find the lock held from now on, and would call where nobody does.
+                sidecar.forget_ready()
                 failed = remembered(plan, place, sidecar)
                 # Status 0: it ended of its own accord between two looks.  Twice is no chance.
                 if process is not None and (process.poll() != 0 or n_started > 1):

@@ -21,6 +21,8 @@ PROGRAMS = Path(__file__).resolve().parent / "programs"
 ROOT = PROGRAMS.parent.parent.parent
 
 TIMEOUT_S = 240
+# Some twenty jobs and their retries.
+FAULTS_TIMEOUT_S = 480
 
 
 class Run:
@@ -143,11 +145,11 @@ def start(tmp_path_factory, bare_python):
 def run_program(start):
     """A function that runs a program to its end and gives its Run."""
 
-    def run(command, arguments=None, **words):
+    def run(command, arguments=None, *, timeout_s=TIMEOUT_S, **words):
         begun = time.monotonic()
         made, process = start(command, arguments, **words)
         try:
-            made.exit_code = process.wait(TIMEOUT_S)
+            made.exit_code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
@@ -238,4 +240,100 @@ def table_jobs(
         },
     )
     assert made.exit_code == 0, made.stderr
+    return made
+
+
+FAULTY = (
+    "raise_in_load",
+    "hang_in_load",
+    "raise_in_score",
+    "exit_in_score",
+    "segfault_in_score",
+    "hang_in_score",
+    "flood_in_score",
+    "garbage_in_score",
+)
+
+
+class Faults:
+    """What the applications that suffer fault after fault score, and with which pipelines.
+
+    Attributes
+    ----------
+    rows : pandas.DataFrame
+    marked_rows : pandas.DataFrame
+        The same, one row of which bears the mark that the fates in scoring wait for.
+    exports : dict
+        A pipeline for each fate, and a slow one that has none.
+    """
+
+    def __init__(self, rows, marked_rows, exports):
+        self.rows = rows
+        self.marked_rows = marked_rows
+        self.exports = exports
+
+
+@pytest.fixture(scope="session")
+def faults(export, flights):
+    """The rows and pipelines of both applications."""
+    from dai_spark.testing import MARK_TEXT
+
+    rows = flights.head(400)
+    marked_rows = rows.copy()
+    marked_rows.loc[150, "carrier"] = MARK_TEXT
+    exports = {name: export(fate=name) for name in FAULTY}
+    exports["slow"] = export(score_seconds=0.3)
+    return Faults(rows, marked_rows, exports)
+
+
+@pytest.fixture(scope="session")
+def fault_arguments(faults, packed_environment, license_file, license_text, tmp_path_factory):
+    """What programs/faults.py is told, but for the kind of workers."""
+    from dai_spark.testing import MARK_TEXT
+
+    folder = tmp_path_factory.mktemp("faulty")
+    tables = folder / "flights"
+    tables.mkdir()
+    for part in range(4):
+        faults.rows[part * 100 : part * 100 + 100].to_parquet(tables / f"{part}.parquet")
+    bad_license = folder / "bad.sig"
+    bad_license.touch(mode=0o600)
+    bad_license.write_text(license_text[::-1])
+    return {
+        "exports": {name: str(path) for name, path in faults.exports.items()},
+        "env": packed_environment.path,
+        "license_file": license_file,
+        "bad_license_file": bad_license,
+        "flights": tables,
+        "marked": int(faults.rows["flight_id"][150]),
+        "most_from": int(faults.rows["flight_id"][300]),
+        "mark": MARK_TEXT,
+    }
+
+
+@pytest.fixture(scope="session")
+def daemon_run(run_program, fault_arguments):
+    """The application with pyspark's daemons; it is stopped in the middle of its last job."""
+    words = {**fault_arguments, "use_daemon": "true"}
+    made = run_program("faults.py", words, timeout_s=FAULTS_TIMEOUT_S)
+    assert made.exit_code == 0, made.stderr
+    return made
+
+
+@pytest.fixture(scope="session")
+def no_daemon_run(start, fault_arguments):
+    """The application without daemons; its driver is killed in the middle of its last job."""
+    made, process = start("faults.py", {**fault_arguments, "use_daemon": "false"})
+
+    def is_in_last_job():
+        n_scorers = sum(not is_sidecar for is_sidecar, _ in looking.sidecars(made.folder).values())
+        begun = "the last job begins" in made.stdout
+        return process.poll() is not None or (begun and n_scorers >= 2)
+
+    assert looking.wait_until(is_in_last_job, FAULTS_TIMEOUT_S), made.stderr
+    assert process.poll() is None, made.stderr
+    java = looking.java_below(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    os.kill(java, signal.SIGKILL)
+    made.gone_s = looking.wait_until(lambda: not looking.sidecars(made.folder), 15)
     return made

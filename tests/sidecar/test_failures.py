@@ -1,6 +1,11 @@
 """Every way a scorer can fail, in loading and in scoring, and what the user reads."""
 
+import json
+import os
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +13,9 @@ from processes import wait_until
 from scoring_calls import batches_of, describe, log_of
 from scoring_calls import score as score_frame
 
+from dai_spark.client import launch
 from dai_spark.client.score import score_batches
+from dai_spark.client.unpack import environment_folder
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,
@@ -100,6 +107,28 @@ def test_a_failed_load_is_remembered_for_the_retry(plan, place, export):
         describe(made, place)
     assert time.monotonic() - begun < 0.25
     assert first.value.text == second.value.text
+
+
+def test_tasks_that_come_after_a_kill_wait_for_the_new_sidecar(plan, place, monkeypatch):
+    """One starts it, however long that takes; the others do not call where the dead one listened.
+
+    Unpacking is what takes long on a real host; here it is a pause.
+    """
+    made = describe(plan(), place)
+    (ready,) = place.folder.glob("*/ready.json")
+    sidecar = json.loads(ready.read_text())["pid"]
+    os.kill(sidecar, signal.SIGKILL)
+    assert wait_until(lambda: not Path(f"/proc/{sidecar}").exists())
+
+    def slowly(*arguments):
+        time.sleep(1)
+        return environment_folder(*arguments)
+
+    monkeypatch.setattr(launch, "environment_folder", slowly)
+    with ThreadPoolExecutor(4) as tasks:
+        found = list(tasks.map(lambda _: describe(made, place).described, range(4)))
+    assert [one.columns for one in found] == [made.described.columns] * 4
+    assert log_of(place).count("Scorer() constructed") == 2
 
 
 def test_a_load_that_hangs_is_given_up_after_the_limit(plan, place, export):

@@ -2,7 +2,7 @@
 
 Fates in scoring wait for a marked row: one with `MARK_TEXT` in a text column or `MARK_NUMBER` in a
 numeric one.  The others happen always.  Limits: a hang lasts for ever, `grow_in_score` keeps
-`GROWTH_BYTES` a batch.
+`GROWTH_BYTES` a batch, `flood_in_score` prints `FLOOD_BYTES`.
 """
 
 import os
@@ -17,6 +17,9 @@ import numpy as np
 MARK_TEXT = "stand-in: now"
 MARK_NUMBER = -987654.0
 GROWTH_BYTES = 10000000
+FLOOD_BYTES = 100000000
+# Every byte there is, so that no decoder takes all of it: 0x80 alone is no UTF-8.
+GARBAGE = bytes(bytearray(range(256))) * 40
 
 IN_LOAD = (
     "raise_in_load",
@@ -35,6 +38,8 @@ IN_SCORE = (
     "hang_in_score",
     "nan_in_score",
     "short_in_score",
+    "flood_in_score",
+    "garbage_in_score",
 )
 OF_FORK = ("refuses_fork", "refuses_fork_by_raising")
 ALL = IN_LOAD + IN_SCORE + OF_FORK + ("grow_in_score",)
@@ -59,6 +64,20 @@ def _hang() -> None:
 def _die(signal_number: int) -> None:
     os.kill(os.getpid(), signal_number)
     time.sleep(60)
+
+
+def _flood() -> None:
+    line = "stand-in: flood " + 83 * "." + "\n"
+    for _ in range(FLOOD_BYTES // (1000 * len(line))):
+        sys.stdout.write(1000 * line)
+    # Last, so that it is still there where only the end of a log is kept.
+    sys.stdout.write("stand-in: flooded\n")
+
+
+def _write_garbage() -> None:
+    # Past Python's own encoders, as a native library writes.
+    sys.stdout.flush()
+    os.write(1, GARBAGE)
 
 
 def _call_recipe_server() -> None:
@@ -118,6 +137,10 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         _die(signal.SIGSEGV)
     if fate == "hang_in_score":
         _hang()
+    if fate == "flood_in_score":
+        _flood()
+    if fate == "garbage_in_score":
+        _write_garbage()
 
 
 def after_score(fate: str, frame: Any, answer: Any) -> Any:

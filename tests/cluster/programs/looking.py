@@ -1,5 +1,6 @@
 """Looking at what a run left on this host: sidecar processes, and files of dai_spark."""
 
+import os
 import time
 from pathlib import Path
 
@@ -60,3 +61,51 @@ def java_below(pid):
         if name.endswith("(java") and int(fields.split()[1]) == pid:
             return int(process.name)
     return None
+
+
+def python_workers(place):
+    """Spark's Python processes of an executor, by its SPARK_LOCAL_DIRS: pid to parent's pid."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes()
+            variables = (process / "environ").read_bytes().decode("utf-8", "replace").split("\0")
+            parent = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+        except (OSError, IndexError):
+            continue
+        if b"-m\0pyspark." in line and f"SPARK_LOCAL_DIRS={place}" in variables:
+            found[int(process.name)] = int(parent)
+    return found
+
+
+def zombies(parents):
+    """Processes that ended and that one of `parents` has not asked for."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] == "Z" and int(fields[1]) in parents:
+            found.append(int(process.name))
+    return found
+
+
+def scorer_folders(folder):
+    """Working folders of scorers: path to whether the scorer has been given a batch.
+
+    A stand-in writes each batch below its working folder, and keeps the last one.
+    """
+    found = {}
+    # os.walk bears that folders go while it looks at them.
+    for path, _, names in os.walk(folder):
+        for part in Path(path).parts:
+            if part.startswith("scorer-"):
+                whose = Path(path[: path.index(f"/{part}") + len(part) + 1])
+                found[whose] = found.get(whose, False) or "data_batch_0.jay" in names
+    return found
+
+
+def scorer_at_work(folder):
+    """The folder of a scorer that has been given a batch; None where none has."""
+    return next((path for path, is_at_work in scorer_folders(folder).items() if is_at_work), None)
