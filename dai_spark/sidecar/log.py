@@ -39,6 +39,8 @@ class Log:
             try:
                 os.close(self._lock_fd)
                 os.close(self._writing)
+                # The run folder is to go while this still writes.
+                os.chdir("/")
                 # From a restart they are the pipe itself, whose end would never come.
                 nothing = os.open(os.devnull, os.O_RDWR)
                 for fd in (0, 1, 2):

@@ -199,11 +199,11 @@ def nothing_left():
     def check(run, timeout_s=15):
         def left():
             files = [*looking.leftovers(run.local), *looking.leftovers(run.temporary)]
-            return looking.sidecars(run.folder), files
+            return looking.beside(run.home), files
 
         # A driver's Python may end a second before its JVM has taken its own folders away.
-        looking.wait_until(lambda: left() == ({}, []), timeout_s)
-        assert left() == ({}, [])
+        looking.wait_until(lambda: left() == ([], []), timeout_s)
+        assert left() == ([], [])
 
     return check
 
