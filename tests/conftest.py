@@ -26,7 +26,12 @@ for name in ("DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICENSE_KEY"):
 
 def pytest_collection_modifyitems(items):
     """Let the tests that share something costly run in one process: a file, a Spark session."""
-    shared = {"test_license": "table_jobs", "test_table_jobs": "table_jobs"}
+    shared = {
+        "test_license": "table_jobs",
+        "test_table_jobs": "table_jobs",
+        "test_faults_killed": "faults",
+        "test_faults_pipeline": "faults",
+    }
     for item in items:
         is_spark = item.path.parent.name == "spark"
         group = "spark" if is_spark else shared.get(item.path.stem, str(item.path))
