@@ -242,7 +242,7 @@ def test_a_limit_on_memory_is_named(export, packed_environment, license_text, fl
     marked = flights.head(100).copy()
     marked.loc[50, "carrier"] = MARK_TEXT
     marked.to_parquet(tmp_path / "rows.parquet")
-    fates = ("large_in_load", "exit_in_score", "")
+    fates = ("large_in_load", "large_in_score", "exit_in_score", "")
     words = {
         "rows": str(tmp_path / "rows.parquet"),
         "limit_bytes": 3000 << 20,
@@ -261,10 +261,11 @@ def test_a_limit_on_memory_is_named(export, packed_environment, license_text, fl
     )
     told = done.stdout.splitlines()
     clause = "3,000 MB of memory addresses, which is spark.executor.pyspark.memory divided by"
-    for line, kind in zip(told, ("SidecarStartError", "SidecarDiedError")):
+    for line, kind in zip(told, ("SidecarStartError", "ScoringError", "SidecarDiedError")):
         assert line.startswith(kind), line
         assert clause in line
     assert "MemoryError" in told[0]
+    assert "MemoryError" in told[1]
     # A limit that is high enough is in nobody's way.
-    assert told[2:] == ["100"]
+    assert told[3:] == ["100"]
     assert wait_until(lambda: not list(tmp_path.glob("dai_spark-*")), 10)
