@@ -49,7 +49,7 @@ def test_a_full_disk_of_the_run_folder_is_told(plan, disk_place):
     """A sidecar without room for its working folder ends; the sentence names the full disk."""
     place = disk_place("size=64k")
     fill(place.folder.parent)
-    words = r"before its scorer was loaded .*\(the disk of \S+/disk/local is full\)"
+    words = r"left with exit code 1 on this-host before .*\(the disk of \S+/disk/local is full\)"
     with pytest.raises(SidecarStartError, match=words) as caught:
         describe(plan(start_timeout_s=30), place)
     assert "No space left on device" in caught.value.details
