@@ -13,7 +13,7 @@ import pyarrow as pa
 from dai_spark.client.handle import SidecarHandle
 from dai_spark.client.launch import find_or_start
 from dai_spark.client.place import Place
-from dai_spark.client.verdict import died, first_line, loading_error
+from dai_spark.client.verdict import died, first_line, loading_error, memory_limit
 from dai_spark.errors import (
     DaiSparkError,
     ProtocolError,
@@ -235,6 +235,8 @@ class Connection:
             KeyError,
             TypeError,
             ValueError,
+            OverflowError,
+            AttributeError,
             OSError,
             StopIteration,
         ) as error:
@@ -257,9 +259,10 @@ class Connection:
 
     def _scoring_error(self, failure: Dict[str, Any], rows: str) -> ScoringError:
         text = self._sidecar.clean(f"{failure['type']}: {failure['message']}")
+        limit = memory_limit() if failure["type"].endswith("MemoryError") else ""
         return ScoringError(
             f"Pipeline {self._plan.pipeline.label} failed on {rows} on {self._place.host}: "
-            f"{first_line(text)}",
+            f"{first_line(text)}{limit}",
             self._sidecar.clean(failure["traceback"]),
         )
 

@@ -76,7 +76,6 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
     sidecar = SidecarHandle(run_folder, log, key, license)
     deadline = time.monotonic() + plan.options.start_timeout_s
     process: Optional[subprocess.Popen[bytes]] = None
-    n_started = 0
     folders = used_folders(plan)
     while True:
         try:
@@ -94,14 +93,12 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
                 # tasks find the lock held from now on, and would call where nobody does.
                 sidecar.forget_ready()
                 failed = remembered(plan, place, sidecar)
-                # Status 0: it ended of its own accord between two looks.  Twice is no chance.
-                if process is not None and (process.poll() != 0 or n_started > 1):
-                    failed = failed or ended_while_loading(plan, place, sidecar, process)
+                if failed is None and process is not None and process.poll() != 0:
+                    failed = ended_while_loading(plan, place, sidecar, process)
                 if failed is not None:
                     raise failed
                 with in_use(folders, plan.options.start_timeout_s) as uses:
                     process = _start(plan, place, sidecar, lock, uses)
-                n_started += 1
             finally:
                 os.close(lock)
         if time.monotonic() > deadline:

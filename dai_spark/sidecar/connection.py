@@ -171,7 +171,8 @@ class ScorerConnection:
             except (protocol.Closed, protocol.TimedOut, OSError):
                 # Nobody waits for what is being scored any more.
                 os._exit(0)
-            except protocol.BrokenProtocol as error:
+            except Exception as error:
+                # Whatever it is (no memory for a batch): who waits must not wait for ever.
                 ahead.put(error)
                 return
             if kind == protocol.CANCEL:

@@ -204,7 +204,7 @@ def receive(
     if kind in _JSON_KINDS:
         try:
             payload = json.loads(bytes(content).decode("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BrokenProtocol(
                 "a message of kind {!r} is not JSON: {}".format(kind, error)
             ) from None

@@ -370,8 +370,10 @@ def main(argv: List[str]) -> None:
             sys.stdout.flush()
             os._exit(1)
         sidecar.run()
+        status = 0
     except BaseException:
         traceback.print_exc()
+        status = 1
     sidecar.close()
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(status)

@@ -4,7 +4,7 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def run(run_program, export, packed_environment, license_file, flights_parquet):
+def run(run_program, export, pipeline_python, license_file, flights_parquet):
     """One application on one executor, with one pipeline that is too large for it and one not."""
     pipelines = {"large": export(fate="large_in_load"), "small": export()}
     made = run_program(
@@ -12,7 +12,8 @@ def run(run_program, export, packed_environment, license_file, flights_parquet):
         {
             "flights": flights_parquet,
             "pipelines": {name: str(path) for name, path in pipelines.items()},
-            "env": packed_environment.path,
+            # Unpacked already, so that nothing large has to be shipped for this.
+            "env": pipeline_python.parent.parent,
             "license_file": license_file,
         },
     )

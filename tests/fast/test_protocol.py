@@ -91,6 +91,7 @@ def test_random_bytes_never_hang_and_never_pass_for_an_unknown_message(data):
         (struct.pack("<cQ", protocol.HELLO, 2) + b"[]", "not a JSON object"),
         (struct.pack("<cQ", protocol.HELLO, 2) + b"{]", "not JSON"),
         (struct.pack("<cQ", protocol.HELLO, 1) + b"\xff", "not JSON"),
+        (struct.pack("<cQ", protocol.HELLO, 50_000) + b"[" * 50_000, "not JSON"),
     ],
 )
 def test_a_broken_frame_is_named(pair, header, words):
@@ -99,6 +100,28 @@ def test_a_broken_frame_is_named(pair, header, words):
     left.sendall(header)
     with pytest.raises(protocol.BrokenProtocol, match=words):
         protocol.receive(right, time.monotonic() + 5)
+
+
+@given(
+    st.sampled_from([protocol.HELLO, protocol.BATCH, protocol.FAILURE, protocol.FINISH]),
+    st.dictionaries(st.text(), st.text()),
+    st.integers(0, 200),
+    st.integers(1, 255),
+)
+def test_a_spoilt_message_is_a_message_or_a_broken_one(kind, message, at, change):
+    """One byte of a sound message changed, the sender still there: nothing else is raised."""
+    payload = b"" if kind == protocol.FINISH else json.dumps(message).encode()
+    sent = bytearray(struct.pack("<cQ", kind, len(payload)) + payload)
+    sent[at % len(sent)] ^= change
+    left, right = socket.socketpair()
+    with left, right:
+        left.sendall(sent)
+        try:
+            protocol.receive(right, time.monotonic() + 0.01)
+        except (protocol.BrokenProtocol, protocol.TimedOut):
+            return
+        # Not more than there is was taken for a message.
+        assert struct.unpack("<Q", sent[1:9])[0] <= len(sent) - 9
 
 
 def test_a_false_length_costs_no_memory(pair):

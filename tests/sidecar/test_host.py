@@ -49,7 +49,7 @@ def test_a_full_disk_of_the_run_folder_is_told(plan, disk_place):
     """A sidecar without room for its working folder ends; the sentence names the full disk."""
     place = disk_place("size=64k")
     fill(place.folder.parent)
-    words = r"before its scorer was loaded .*\(the disk of \S+/disk/local is full\)"
+    words = r"left with exit code 1 on this-host before .*\(the disk of \S+/disk/local is full\)"
     with pytest.raises(SidecarStartError, match=words) as caught:
         describe(plan(start_timeout_s=30), place)
     assert "No space left on device" in caught.value.details
@@ -242,7 +242,7 @@ def test_a_limit_on_memory_is_named(export, packed_environment, license_text, fl
     marked = flights.head(100).copy()
     marked.loc[50, "carrier"] = MARK_TEXT
     marked.to_parquet(tmp_path / "rows.parquet")
-    fates = ("large_in_load", "exit_in_score", "")
+    fates = ("large_in_load", "large_in_score", "exit_in_score", "")
     words = {
         "rows": str(tmp_path / "rows.parquet"),
         "limit_bytes": 3000 << 20,
@@ -261,10 +261,11 @@ def test_a_limit_on_memory_is_named(export, packed_environment, license_text, fl
     )
     told = done.stdout.splitlines()
     clause = "3,000 MB of memory addresses, which is spark.executor.pyspark.memory divided by"
-    for line, kind in zip(told, ("SidecarStartError", "SidecarDiedError")):
+    for line, kind in zip(told, ("SidecarStartError", "ScoringError", "SidecarDiedError")):
         assert line.startswith(kind), line
         assert clause in line
     assert "MemoryError" in told[0]
+    assert "MemoryError" in told[1]
     # A limit that is high enough is in nobody's way.
-    assert told[2:] == ["100"]
+    assert told[3:] == ["100"]
     assert wait_until(lambda: not list(tmp_path.glob("dai_spark-*")), 10)
