@@ -27,6 +27,7 @@ __all__ = ["Connection", "Retired"]
 
 # A sidecar may end for idleness between being found and being greeted.
 _TRIES = 3
+_CONNECT_POLL_S = 0.02
 
 
 class Retired(Exception):
@@ -72,9 +73,13 @@ class Connection:
         for tries_left in reversed(range(_TRIES)):
             self._sidecar = find_or_start(plan, place)
             try:
-                self._socket = _connect(self._sidecar)
+                self._socket = _connect(self._sidecar, plan.options.start_timeout_s)
                 self._greet()
                 return
+            except protocol.TimedOut:
+                self.close()
+                limit_s = plan.options.start_timeout_s
+                raise self._timed_out(limit_s, "start_timeout_s", "when it was called") from None
             except (OSError, protocol.Closed):
                 self.close()
                 if tries_left == 0:
@@ -282,23 +287,36 @@ class Connection:
         )
 
 
-def _connect(sidecar: SidecarHandle) -> socket.socket:
+def _connect(sidecar: SidecarHandle, timeout_s: float) -> socket.socket:
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # With a deadline on every send, a send may not block by itself; nor may a connect.
+    found.setblocking(False)
     try:
-        path = sidecar.run_folder / protocol.SOCKET_NAME
         if sys.platform.startswith("linux"):
             # A Unix socket's address has 107 bytes; executors' folders are often deeper.  Through
             # a descriptor of the folder every path is short.
             folder = os.open(sidecar.run_folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                found.connect(f"/proc/self/fd/{folder}/{protocol.SOCKET_NAME}")
+                path = f"/proc/self/fd/{folder}/{protocol.SOCKET_NAME}"
+                _connect_within(found, path, timeout_s)
             finally:
                 os.close(folder)
         else:
-            found.connect(str(path))
-        # With a deadline on every send, a send may not block by itself.
-        found.setblocking(False)
+            _connect_within(found, str(sidecar.run_folder / protocol.SOCKET_NAME), timeout_s)
     except BaseException:
         found.close()
         raise
     return found
+
+
+def _connect_within(found: socket.socket, path: str, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            found.connect(path)
+            return
+        except BlockingIOError:
+            # More wait already than the sidecar has room for: it is stopped, or very busy.
+            if time.monotonic() > deadline:
+                raise protocol.TimedOut() from None
+            time.sleep(_CONNECT_POLL_S)

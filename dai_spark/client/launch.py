@@ -128,6 +128,7 @@ def _start(
     spec = {
         "run_folder": str(sidecar.run_folder),
         "lock_fd": lock,
+        "use_fds": uses,
         "log": str(sidecar.log),
         "key": sidecar.key,
         "pipeline_folder": str(pipeline),

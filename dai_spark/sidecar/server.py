@@ -5,6 +5,7 @@ own, with one JSON object on standard input::
 
     run_folder        TEXT   socket, verdict, fates, and the scorers' working folders lie in it
     lock_fd           INT    holds the run folder's lock for as long as this process lives
+    use_fds           [INT]  hold what lies in the cache for as long as this process lives
     log               TEXT   where all that it, its scorers and the pipeline print goes
     key               TEXT   what a client must name in HELLO
     pipeline_folder   TEXT   the unpacked pipeline: pipeline.json, site/, tmp/
@@ -354,7 +355,9 @@ def main(argv: List[str]) -> None:
     os.umask(0o077)
     if argv[1:2] == ["--connection"]:
         serve_one(spec, int(argv[2]))
-    os.set_inheritable(spec["lock_fd"], False)
+    for fd in [spec["lock_fd"]] + spec["use_fds"]:
+        # What a pipeline starts must not hold them.
+        os.set_inheritable(fd, False)
     sidecar = Sidecar(spec, Log(spec["log"], spec["lock_fd"]))
     try:
         try:
