@@ -4,6 +4,7 @@ Runs in the peers' environment, whose workers find this module on their path.
 """
 
 import importlib
+import inspect
 import os
 import shutil
 import tempfile
@@ -55,6 +56,7 @@ def cached_pandas_udf(package: str, names: list[str]) -> Column:
 
 def batch_udf(package: str, names: list[str], batch_rows: int) -> Column:
     """`predict_batch_udf`, which hands arrays over and wants arrays back."""
+    n = len(names)
 
     def make_predict() -> Callable[..., Any]:
         enter_own_folder()
@@ -64,6 +66,10 @@ def batch_udf(package: str, names: list[str], batch_rows: int) -> Column:
             scores = scorer.score_batch(pd.DataFrame(dict(zip(names, columns))))
             return {name: scores[name].to_numpy() for name in OUTPUTS}
 
+        # It counts the parameters of a function to tell columns from one tensor.
+        predict.__signature__ = inspect.Signature(
+            [inspect.Parameter(f"c{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(n)]
+        )
         return predict
 
     made = predict_batch_udf(make_predict, return_type=STRUCT, batch_size=batch_rows)

@@ -1,16 +1,18 @@
 """Spark sessions for benchmarks: quiet, on stated cores, with files of their own."""
 
+import atexit
 import os
+import shutil
 import sys
 from pathlib import Path
 
-from direct import FOLDER, fresh
+from direct import FOLDER
 from pyspark.sql import SparkSession
 
 N_CORES = 2
 BATCH_ROWS = 10_000
 # Sidecars work below it, so that the processes of a session can be told from others.
-LOCAL_FOLDER = FOLDER / "spark-local"
+LOCAL_FOLDER = FOLDER / f"spark-local-{os.getpid()}"
 
 
 def start_spark(
@@ -27,10 +29,12 @@ def start_spark(
     **settings
         Further settings, their dots written as two underscores.
     """
+    LOCAL_FOLDER.mkdir(parents=True, exist_ok=True)
+    atexit.register(shutil.rmtree, LOCAL_FOLDER, ignore_errors=True)
     os.environ.update(
         SPARK_LOCAL_IP="127.0.0.1",
         SPARK_LOCAL_HOSTNAME="localhost",
-        SPARK_LOCAL_DIRS=str(fresh(LOCAL_FOLDER)),
+        SPARK_LOCAL_DIRS=str(LOCAL_FOLDER),
         PYSPARK_PYTHON=sys.executable,
         PYSPARK_DRIVER_PYTHON=sys.executable,
     )
