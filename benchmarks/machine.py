@@ -13,7 +13,7 @@ def describe_machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(_memory_bytes() / 1e9, 1),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "python": platform.python_version(),
         **{name: _version(name) for name in ("pyspark", "pyarrow", "pandas")},
         "load_average": [round(load, 1) for load in os.getloadavg()],

@@ -1,7 +1,7 @@
 """Cost per row from 10 to 5,000 columns, and cost per task from 1 to 4,000 partitions.
 
-- Columns: tables of doubles, each wider than the last.  The time of `score_dataframe` less that of a
-  bare mapInArrow over the same columns is what scoring costs; it should grow as the row's bytes do.
+- Columns: tables of doubles, each wider than the last.  The time of `score_dataframe` less that of
+  a bare mapInArrow over the same columns is what scoring costs; it should grow with a row's bytes.
   `score_pandas` tells the same without Spark, on one core.
 - Partitions: one small table in more and more partitions.  The same difference, divided by the
   number of tasks, is what a task costs: a connection, a forked scorer, its folder.
