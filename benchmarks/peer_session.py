@@ -123,7 +123,7 @@ def mlflow_udf(spark: SparkSession, model: Path, env_manager: str) -> Any:
     return made(F.struct(*NAMES))
 
 
-def isolated_apart(spark: SparkSession, words: dict[str, Any], whole_s: float) -> dict[str, float]:
+def isolated_apart(spark: SparkSession, words: dict[str, Any], whole_s: float) -> dict[str, Any]:
     """Rows a second of MLflow's isolated mode without the start of its servers.
 
     From the whole table's time and half the table's: what both have in common is the start.
@@ -135,7 +135,7 @@ def isolated_apart(spark: SparkSession, words: dict[str, Any], whole_s: float) -
     n_half = half.count()
     half_s = took(lambda: write_parquet(half.select(KEY, column.alias("prediction")), target))
     n_rows = rows_of(spark, words, ISOLATED)
-    steady = (n_rows - n_half) / (whole_s - half_s) if whole_s > half_s else float("nan")
+    steady = (n_rows - n_half) / (whole_s - half_s) if whole_s > half_s else None
     return {"half_rows": n_half, "half_s": half_s, "rows_per_s_without_start": steady}
 
 

@@ -2,7 +2,7 @@
 
 - Columns: tables of doubles, each wider than the last.  The time of `score_dataframe` less that of
   a bare mapInArrow over the same columns is what scoring costs; it should grow with a row's bytes.
-  `score_pandas` tells the same without Spark, on one core.
+  Direct scoring of the same files tells how much of it is the pipeline's own.
 - Partitions: one small table in more and more partitions.  The same difference, divided by the
   number of tasks, is what a task costs: a connection, a forked scorer, its folder.
 """
@@ -17,14 +17,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from bare import bare_frame
-from direct import ENVIRONMENT, FOLDER, LICENSE, fresh, prepare_files
+from direct import ENVIRONMENT, FOLDER, LICENSE, fresh, prepare_files, score_directly
 from exports import flights_pipeline
 from program import Program, in_turn, medians, say, took
 from pyspark.sql import SparkSession
 from session import N_CORES, start_spark, write_away
 from tables import FEATURES, KEY, written_table
 
-from dai_spark import score_dataframe, score_pandas
+from dai_spark import score_dataframe
 from dai_spark.driver.progress import quiet
 from dai_spark.local import unpacked_python
 from dai_spark.testing import build_export
@@ -69,27 +69,23 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def measure_columns(
     spark: SparkSession, n_columns: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """One width: seconds bare, scored and without Spark, and what scoring costs a row."""
+    """One width: seconds bare, direct and scored, and what scoring costs a row."""
     # As many values in each table, but no fewer rows than can be measured.
     n_rows = max(arguments.rows * 10 // n_columns, arguments.rows // 100)
-    table, block = wide_table(n_columns, n_rows)
+    table = wide_table(n_columns, n_rows)
     pipeline = wide_pipeline(n_columns)
     frame = spark.read.parquet(str(table))
     names = [name for name in frame.columns if name != KEY]
     # Built before it is timed: Spark's own analysis of thousands of columns takes seconds.
     bare = bare_frame(frame, [KEY], names)
     scored = score_dataframe(frame, pipeline, keep=[KEY], say=quiet, **FILES)
-    pandas_frame = block.to_pandas()
-
-    def without_spark() -> float:
-        return took(lambda: score_pandas(pandas_frame, pipeline, batch_rows=BATCH_ROWS, **FILES))
-
-    without_spark()
     seconds = in_turn(
         {
             "bare": lambda: took(lambda: write_away(bare)),
             "scored": lambda: took(lambda: write_away(scored)),
-            "without Spark": without_spark,
+            "direct": lambda: score_directly(
+                sorted(table.glob("*.parquet")), FOLDER / "direct", N_CORES, BATCH_ROWS, pipeline
+            ),
         },
         # One more, since the first run of each plan compiles it.
         arguments.repeat + 1,
@@ -106,8 +102,8 @@ def measure_columns(
         "median_s": median,
         "over_bare_us_per_row": 1e6 * over_bare_s / n_rows,
         "over_bare_ns_per_byte": 1e9 * over_bare_s / n_rows / row_bytes,
-        "without_spark_us_per_row": 1e6 * median["without Spark"] / len(pandas_frame),
-        "without_spark_ns_per_byte": 1e9 * median["without Spark"] / len(pandas_frame) / row_bytes,
+        "direct_us_per_row": 1e6 * median["direct"] / n_rows,
+        "time_over_bare_and_direct": median["scored"] / (median["bare"] + median["direct"]),
     }
 
 
@@ -153,8 +149,8 @@ def wide_block(n_columns: int, n_rows: int) -> pd.DataFrame:
     return pd.DataFrame(values, columns=[f"x{i:04}" for i in range(n_columns)])
 
 
-def wide_table(n_columns: int, n_rows: int) -> tuple[Path, pa.Table]:
-    """Write a table of one block of rows again and again; return its folder and the block."""
+def wide_table(n_columns: int, n_rows: int) -> Path:
+    """Write a table of one block of rows again and again; return its folder."""
     folder = FOLDER / "tables" / f"doubles-{n_columns}-by-{n_rows}"
     block = pa.Table.from_pandas(wide_block(n_columns, BATCH_ROWS), preserve_index=False)
     if not (folder / "_SUCCESS").exists():
@@ -171,7 +167,7 @@ def wide_table(n_columns: int, n_rows: int) -> tuple[Path, pa.Table]:
                     keys = pa.array(range(first, first + n), pa.int64())
                     writer.write_table(block.slice(0, n).append_column(KEY, keys))
         (folder / "_SUCCESS").touch()
-    return folder, block
+    return folder
 
 
 def wide_pipeline(n_columns: int) -> Path:

