@@ -145,7 +145,7 @@ def staged(plan: ScoringPlan) -> Any:
             described = connection.describe()
             marks.append(time.monotonic())
             sent = cast_batch(rows, plan.with_description(described).wanted(), "the first batch")
-            connection.send_batch(sent)
+            connection.send_batch(sent, 0)
             connection.receive_batch("the first batch")
             marks.append(time.monotonic())
         names = ("unpack_s", "start_and_load_s", "describe_s", "first_batch_s")
