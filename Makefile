@@ -35,8 +35,11 @@ test-py39: java python38  ## part of the suite on Python 3.9 and Spark 3.5
 dist: .venv/.stamp  ## wheel, and dai_spark.zip for --py-files
 	@$(PYTHON) scripts/dist.py
 
-bench: .venv/.stamp java python38  ## the table job against direct scoring
-	$(PYTHON) benchmarks/job_against_direct.py
+bench: .venv/.stamp java python38  ## all benchmarks, and benchmarks/README.md from them (hours)
+	for name in throughput peers memory cold_start shapes; do \
+		$(PYTHON) benchmarks/$$name.py $(BENCH) || exit 1; \
+	done
+	$(PYTHON) benchmarks/page.py
 
 lock: .venv/.stamp  ## pin the developers' environments anew
 	.tools/bin/uv pip compile requirements-dev.in setup.py --extra env --extra testing \

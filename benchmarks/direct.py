@@ -17,6 +17,7 @@ ENVIRONMENT = BUILD / "dai-1.10.tar.zst"
 PIPELINE = BUILD / "flights-scorer.zip"
 LICENSE = BUILD / "license.txt"
 SOURCE = BUILD / "tables" / "flights"
+FOLDER = BUILD / "benchmark"
 LIMIT_S = 3600
 
 
@@ -28,7 +29,13 @@ def prepare_files() -> None:
     subprocess.run(demo, check=True, timeout=LIMIT_S)
 
 
-def score_directly(files: list[Path], target: Path, n_processes: int, batch_rows: int) -> float:
+def score_directly(
+    files: list[Path],
+    target: Path,
+    n_processes: int,
+    batch_rows: int,
+    pipeline_path: Path = PIPELINE,
+) -> float:
     """Score Parquet files into a folder and return the seconds it took, loading not counted.
 
     Each process has its share of the files, a working directory of its own, and one thread, as
@@ -36,7 +43,7 @@ def score_directly(files: list[Path], target: Path, n_processes: int, batch_rows
     """
     folder = fresh(target)
     work = fresh(target.with_name(f"{target.name}-work"))
-    pipeline = ScoringPipeline(PIPELINE)
+    pipeline = ScoringPipeline(pipeline_path)
     python = unpacked_python(ENVIRONMENT)
     workers = []
     for number in range(n_processes):

@@ -14,6 +14,7 @@ from dai_spark.testing.flights import (
     FLIGHT_FEATURES,
     flights_export,
     flights_table,
+    planes_table,
     weather_table,
 )
 from dai_spark.testing.scoring_package import license_check
@@ -31,6 +32,7 @@ __all__ = [
     "flights_export",
     "flights_table",
     "license_text",
+    "planes_table",
     "weather_table",
 ]
 

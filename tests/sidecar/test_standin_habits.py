@@ -30,6 +30,19 @@ def test_constructor_is_noisy(binomial, tmp_path):
     assert (cwd / "tmp/scoring_user/h2oai_experiment_scoring_id/scoring.log").exists()
 
 
+def test_ballast_is_memory_that_the_scorer_holds(install, tmp_path):
+    """A scorer with a ballast of 300 MB is larger by that, and still scores."""
+    heavy = install(ballast_bytes=300_000_000)
+    script = """
+scorer = make()
+held = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
+tell(held_kb=int(held[0].split()[1]), rows=len(scorer.score_batch(rows())))
+"""
+    told = heavy.run(script, heavy.folder(tmp_path)).told
+    assert told["held_kb"] * 1024 > 300_000_000
+    assert told["rows"] > 0
+
+
 def test_no_license_is_a_system_exit(binomial, tmp_path):
     """Without a licence, or with a bad one, `Scorer()` raises SystemExit(-1), not an Exception."""
     script = """

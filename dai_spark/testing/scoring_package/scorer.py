@@ -56,6 +56,8 @@ class BaseScorer(object):
         model = self._schema["model"]
         data = pkgutil.get_data(__package__, boosters.FILES[model]) or b""
         self._booster = boosters.load(model, data, self._n_outputs)
+        # Ones, since pages of zeros would be shared by all processes whatever they do.
+        self._ballast = np.ones(self._habits["ballast_bytes"], dtype=np.uint8)
         self._row: Dict[str, Any] = dict.fromkeys(self._names)
         self._in_use = threading.Lock()
         self._loaded_in = os.getpid()
@@ -141,6 +143,7 @@ class BaseScorer(object):
         frame = columns.take(frame, self._names, self._dtypes)
         if not len(frame):
             raise ValueError("stand-in: a frame without rows cannot be scored")
+        self._read_ballast()
         fates.before_score(self._habits["fate"], frame, self._loaded_in)
         noise.say("scoring a batch of %d rows" % len(frame))
         frame = working_folder.through_file(frame, self._habits["score_seconds"])
@@ -154,6 +157,11 @@ class BaseScorer(object):
         else:
             found = self._predictions(matrix)
         return fates.after_score(self._habits["fate"], frame, found.astype(np.float32))
+
+    def _read_ballast(self) -> None:
+        """Touch every page of the ballast, as a model's trees are walked for every batch."""
+        if not self._ballast[::4096].all():
+            raise RuntimeError("stand-in: the ballast was overwritten")
 
     def _matrix(self, frame: Any) -> Any:
         schema = self._schema

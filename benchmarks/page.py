@@ -1,0 +1,266 @@
+"""Writes benchmarks/README.md, with tables and plots, from the JSON files of the benchmarks.
+
+A benchmark that was not run yet has no section.  Nothing is measured here.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import plots
+from program import RESULTS, say
+
+Lines = list[str]
+INTRODUCTION = """\
+# How fast, and what it costs
+
+Written by `python benchmarks/page.py` from the files in `results/`; `make bench` measures all of it
+anew. What is compared was run in turn, on the same machine, in the same minutes, so look at the
+ratios. *Direct* is the pipeline in processes of its own Python, as many as cores, from Parquet to
+Parquet, without Spark. *Bare* is Spark passing the same columns through a function that scores
+nothing. Scoring on Spark does the work of both."""
+
+
+def main() -> None:
+    """Write the page from what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
+    folder = parser.parse_args().results
+    page = [INTRODUCTION]
+    for name, section in SECTIONS.items():
+        path = folder / f"{name}.json"
+        if path.exists():
+            result = json.loads(path.read_text(encoding="utf-8"))
+            page += section(result["figures"], folder)
+            page += [footnote(result)]
+    (folder.parent / "README.md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
+    say("README.md is written")
+
+
+def footnote(result: dict[str, Any]) -> str:
+    """How the figures above it were made, and on what."""
+    machine = result["machine"]
+    return (
+        f"<sub>`{result['command']}`, {result['took_s']:,.0f} s; {machine['cores']} cores "
+        f"({machine['processor']}), {machine['memory_gb']:.0f} GB, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, Spark {machine['pyspark']}, pyarrow {machine['pyarrow']}, "
+        f"pandas {machine['pandas']}; median of {result['settings']['repeat']}</sub>"
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table, its numbers to the right."""
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    lines = [head, rule, *[[shown(cell) for cell in row] for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def shown(cell: Any) -> str:
+    """A figure as people read it."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.3g}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def picture(text: str, name: str) -> str:
+    """A plot within the page."""
+    return f"![{text}](results/{name})"
+
+
+def throughput(figures: dict[str, Any], folder: Path) -> Lines:
+    """Every way of dai_spark against direct and bare."""
+    page = [
+        "## Throughput",
+        f"{figures['rows']:,} rows of {figures['columns']} columns, numbers and text, in batches "
+        f"of {figures['batch_rows']:,}, on {figures['cores']} cores; the pipeline on Python "
+        f"{figures['pipeline_python']}. All scores equal those of direct scoring, bit for bit.",
+    ]
+    for model in figures["models"]:
+        over = model["time_over_bare_and_direct"]
+        against = model["rows_per_s_over_direct"]
+        rows = [
+            [way, median_s, model["rows_per_s"][way], over.get(way), against.get(way)]
+            for way, median_s in model["median_s"].items()
+        ]
+        name = f"throughput-{model['trees']}-trees.svg"
+        drawn = plots.bars(folder / name, model["rows_per_s"], "rows/s", list(over))
+        head = ["", "seconds", "rows/s", "time / (bare + direct)", "rows/s / direct"]
+        page += [
+            f"### {model['trees']:,} trees",
+            table(head, rows),
+            picture(f"Rows a second, {model['trees']} trees", drawn),
+        ]
+    page.append(
+        "To reach: time at most 1.10 of bare and direct together; with 1,000 trees 0.92 of "
+        "direct's rows/s."
+    )
+    return page
+
+
+def peers(figures: dict[str, Any], folder: Path) -> Lines:
+    """Against what people write by hand, and MLflow."""
+    speed = figures["rows_per_s"]
+    ours = [way for way in speed if way.startswith("dai_spark")]
+    best = max(speed[way] for way in ours) if ours else None
+    rows = [
+        [way, figures["rows_of"][way], figures["median_s"][way], value, best and best / value]
+        for way, value in sorted(speed.items(), key=lambda item: -item[1])
+    ]
+    page = [
+        "## Against what people write by hand",
+        "One pipeline of a Python (3.11) that can be hosted in Spark's own workers and by MLflow "
+        f"{figures['mlflow']}, {figures['trees']} trees, batches of {figures['batch_rows']:,} "
+        "rows, Parquet to Parquet. `bare` scores nothing.",
+        table(["", "rows", "seconds", "rows/s", "best of dai_spark / it"], rows),
+        picture("Rows a second", plots.bars(folder / "peers.svg", speed, "rows/s", ours)),
+    ]
+    apart = figures.get("isolated", {}).get("rows_per_s_without_start")
+    if apart is not None:
+        page.append(
+            f"MLflow's isolated mode without the start of its servers: {shown(apart)} rows/s."
+        )
+    return page
+
+
+def memory(figures: dict[str, Any], folder: Path) -> Lines:
+    """Shared by scorers, and over growing tables."""
+    sharing, growth = figures["sharing"], figures["growth"]
+    smallest = {
+        way: min(one["proportional_bytes"] for one in sharing[way]) / 1e6
+        for way in ("fork", "spawn")
+    }
+    n_rows = [one["rows"] for one in growth]
+    peaks = {
+        "Python worker": [one["worker_peak_bytes"] / 1e6 for one in growth],
+        "scorer": [one["scorer_peak_bytes"] / 1e6 for one in growth],
+    }
+    drawn = plots.lines(
+        folder / "memory.svg", n_rows, peaks, ("rows", "peak MB"), logarithmic=False
+    )
+    return [
+        "## Memory",
+        f"{sharing['scorers']} scorers at work on an executor, each with a model of "
+        f"{sharing['model_bytes'] / 1e6:,.0f} MB; proportional set size of the sidecar and all its "
+        "scorers.",
+        table(
+            ["", "MB"],
+            [
+                ["forked, the model loaded once", smallest["fork"]],
+                ["each loads", smallest["spawn"]],
+            ],
+        ),
+        f"Ratio {sharing['fork_over_spawn']:.2f}, to reach {sharing['to_reach']:.2f}.",
+        table(
+            ["rows", "Python worker, peak MB", "scorer, peak MB"],
+            list(zip(n_rows, *peaks.values())),
+        ),
+        picture("Peak memory over rows", drawn),
+    ]
+
+
+def cold_start(figures: dict[str, Any], folder: Path) -> Lines:
+    """First use in parts, second use, large environments."""
+    names = {
+        "ship_s": "ship (driver)",
+        "fetch_s": "fetch (executor)",
+        "unpack_s": "unpack",
+        "start_and_load_s": "start and load",
+        "describe_s": "describe",
+        "first_batch_s": "first batch",
+    }
+    cold = median_of(figures["cold"])
+    large = median_of(figures["large"])
+    warm = figures["warm"]
+    parts = {shown_as: cold[name] for name, shown_as in names.items()}
+    return [
+        "## Cold start, warm start",
+        table(["first use on a host", "seconds"], parts.items()),
+        picture("Parts of a cold start", plots.stacks(folder / "cold.svg", parts, "seconds")),
+        table(
+            ["from submit to the first scored batch", "seconds"],
+            [
+                ["bare mapInArrow", warm["bare_s"]],
+                ["second job on a warm executor", warm["second_job_s"]],
+                [f"over bare (to reach {warm['to_reach_s']})", warm["over_bare_s"]],
+            ],
+        ),
+        table(
+            [f"environment of {large['environment_mb']:,.0f} MB", "seconds"],
+            [
+                ["first executor on a host, unpacks", large["first_executor_s"]],
+                [
+                    f"second executor there (to reach {large['to_reach_second_s']})",
+                    large["second_executor_s"],
+                ],
+            ],
+        ),
+    ]
+
+
+def median_of(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The median of each figure over runs."""
+    return {name: sorted(run[name] for run in runs)[len(runs) // 2] for name in runs[0]}
+
+
+def shapes(figures: dict[str, Any], folder: Path) -> Lines:
+    """Columns and partitions."""
+    columns, partitions = figures["columns"], figures["partitions"]
+    cost = {
+        "scored, over a bare mapInArrow": [one["over_bare_us_per_row"] for one in columns],
+        "direct": [one["direct_us_per_row"] for one in columns],
+    }
+    drawn = plots.lines(
+        folder / "columns.svg",
+        [one["row_bytes"] for one in columns],
+        cost,
+        ("bytes of a row", "µs a row"),
+    )
+    return [
+        "## Shapes of tables",
+        f"Doubles in batches of {figures['batch_rows']:,} rows, {figures['trees']} trees, "
+        f"{figures['cores']} cores.",
+        table(
+            [
+                *("columns", "rows", "bare, s", "direct, s", "scored, s"),
+                *("scored / (bare + direct)", "over bare, µs/row", "over bare, ns/byte"),
+            ],
+            [
+                [
+                    *(one["columns"], one["rows"]),
+                    *(one["median_s"][way] for way in ("bare", "direct", "scored")),
+                    one["time_over_bare_and_direct"],
+                    *(one["over_bare_us_per_row"], one["over_bare_ns_per_byte"]),
+                ]
+                for one in columns
+            ],
+        ),
+        picture("Cost per row over bytes per row", drawn),
+        "A small table in more and more partitions:",
+        table(
+            ["partitions", "rows", "bare, s", "scored, s", "over bare, ms a task"],
+            [
+                [
+                    *(one["partitions"], one["rows"]),
+                    *(one["median_s"]["bare"], one["median_s"]["scored"]),
+                    one["over_bare_ms_per_task"],
+                ]
+                for one in partitions
+            ],
+        ),
+    ]
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
+    "throughput": throughput,
+    "peers": peers,
+    "memory": memory,
+    "cold_start": cold_start,
+    "shapes": shapes,
+}
+
+if __name__ == "__main__":
+    main()
