@@ -13,6 +13,9 @@ from pandas.testing import assert_frame_equal
 
 from dai_spark import errors
 
+# One application serves all tests; on a machine with other work it takes minutes.
+pytestmark = pytest.mark.timeout(600)
+
 HOST = re.escape(socket.gethostname())
 ROWS = r"while it scored rows \d+-\d+ of partition \d \(stage \d+, attempt \d\)"
 WITH_DAEMON = (

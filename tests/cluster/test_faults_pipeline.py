@@ -13,6 +13,9 @@ from pandas.testing import assert_frame_equal
 
 from dai_spark import errors
 
+# One application serves all tests; on a machine with other work it takes minutes.
+pytestmark = pytest.mark.timeout(600)
+
 HOST = re.escape(socket.gethostname())
 ROWS = r"rows \d+-\d+ of partition 0 \(stage \d+, attempt 3\)"
 READ = {

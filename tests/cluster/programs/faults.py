@@ -245,6 +245,8 @@ spark = (
     .config("spark.speculation.interval", "200ms")
     .config("spark.speculation.quantile", "0.5")
     .config("spark.speculation.multiplier", "1.1")
+    # Else a copy is made only of a task that reads its rows more slowly than the others.
+    .config("spark.speculation.efficiency.enabled", "false")
     .config("spark.driver.memory", "512m")
     .config("spark.executor.memory", "512m")
     .config("spark.ui.enabled", "false")
