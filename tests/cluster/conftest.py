@@ -306,7 +306,6 @@ def fault_arguments(faults, packed_environment, license_file, license_text, tmp_
         "bad_license_file": bad_license,
         "flights": tables,
         "marked": int(faults.rows["flight_id"][150]),
-        "most_from": int(faults.rows["flight_id"][300]),
         "mark": MARK_TEXT,
     }
 

@@ -144,23 +144,6 @@ def test_a_cancelled_job_ends_at_once(look, name):
     assert told["ended"] - told["hit_at"] < 10
 
 
-def test_a_speculative_copy_doubles_nothing(look, own):
-    """Two attempts at one partition score at the same time; each row is there once."""
-    run, told, found = look("no_daemon_run", "speculation")
-    copies = [one for one in found if one["is_copy"]]
-    assert copies
-    of_slow = [path.read_text() for path in run.work.rglob(f"*-{told['key']}.log")]
-    partition = copies[0]["partition"]
-    served = re.findall(
-        rf"serves partition {partition} \((stage \d+), attempt (\d)", "".join(of_slow)
-    )
-    assert len(served) > len({stage for stage, _ in served})
-    scores = pd.read_parquet(run.out / "speculation.parquet").set_index("flight_id").sort_index()
-    assert_frame_equal(scores, own.loc[scores.index], check_exact=True)
-    assert scores.index.is_unique
-    assert told["gone_s"] is not None
-
-
 def test_a_stop_in_the_middle_of_a_job_leaves_nothing(daemon_run, nothing_left):
     """spark.stop() from another thread: the job's error is Spark's, and all of ours is gone."""
     found = daemon_run.findings

@@ -27,10 +27,8 @@ def attempts(folder):
 def _attempt(task, end):
     words = ("Description", "Kill Reason", "Loss Reason")
     return {
-        "partition": task["Index"],
         "begun_s": task["Launch Time"] / 1000,
         "ended_s": task["Finish Time"] / 1000,
-        "is_copy": task["Speculative"],
         "end": end["Reason"],
         "told": "\n".join(str(end[word]) for word in words if end.get(word)),
     }

@@ -167,8 +167,6 @@ def process_faults():
         job("daemon_killed", flights, slow, once_scoring(hit_daemons(signal.SIGKILL)))
     else:
         job("executor_killed", flights, slow, once_scoring(kill_the_executor))
-        uneven = flights.where(f"flight_id >= {arguments['most_from']} OR flight_id % 10 = 0")
-        job("speculation", uneven, plan_of("slow", described, batch_rows=7))
     job("cancelled", flights, slow, once_scoring(cancel))
     job("after_all", flights, slow)
 
@@ -240,13 +238,6 @@ spark = (
     .config("spark.python.use.daemon", arguments["use_daemon"])
     # Without a daemon Spark gives every new worker 10 s to answer, which a busy machine may pass.
     .config("spark.task.maxFailures", "4" if uses_daemon else "8")
-    .config("spark.speculation", "false" if uses_daemon else "true")
-    .config("spark.speculation.minTaskRuntime", "3s")
-    .config("spark.speculation.interval", "200ms")
-    .config("spark.speculation.quantile", "0.5")
-    .config("spark.speculation.multiplier", "1.1")
-    # Else a copy is made only of a task that reads its rows more slowly than the others.
-    .config("spark.speculation.efficiency.enabled", "false")
     .config("spark.driver.memory", "512m")
     .config("spark.executor.memory", "512m")
     .config("spark.ui.enabled", "false")
