@@ -27,7 +27,7 @@ WITH_DAEMON = (
     "daemon_killed",
     "after_all",
 )
-WITHOUT_DAEMON = ("sidecar_killed", "worker_killed", "executor_killed", "after_all")
+WITHOUT_DAEMON = ("sidecar_killed", "worker_killed", "executor_killed")
 SURVIVED = [
     *[("daemon_run", fault) for fault in WITH_DAEMON],
     *[("no_daemon_run", fault) for fault in WITHOUT_DAEMON],

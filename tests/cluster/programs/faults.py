@@ -168,7 +168,8 @@ def process_faults():
     else:
         job("executor_killed", flights, slow, once_scoring(kill_the_executor))
     job("cancelled", flights, slow, once_scoring(cancel))
-    job("after_all", flights, slow)
+    if uses_daemon:
+        job("after_all", flights, slow)
 
 
 # -- faults of pipelines -----------------------------------------------------------------------
