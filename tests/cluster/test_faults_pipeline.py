@@ -121,7 +121,7 @@ def test_what_a_pipeline_prints_harms_nothing(daemon_run, ends, faults, own_scor
 
 
 def test_what_was_printed_is_in_the_log(daemon_run):
-    """The flood and the garbage really reached the sidecar's own output, and no log holds it all."""
+    """The flood and the garbage reached the sidecar's output, and no log holds it all."""
     logs = [path.read_bytes() for path in daemon_run.work.rglob("dai_spark-sidecar-*.log*")]
     assert sum(map(len, logs)) < 50_000_000
     assert any(b"stand-in: flooded" in log for log in logs)
