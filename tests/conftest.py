@@ -24,18 +24,19 @@ for name in ("DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICENSE_KEY"):
     os.environ.pop(name, None)
 
 
-def pytest_collection_modifyitems(items):
+SHARED = {
+    "test_license": "table_jobs",
+    "test_table_jobs": "table_jobs",
+    "test_faults_killed": "faults",
+    "test_faults_pipeline": "faults",
+}
+
+
+def pytest_itemcollected(item):
     """Let the tests that share something costly run in one process: a file, a Spark session."""
-    shared = {
-        "test_license": "table_jobs",
-        "test_table_jobs": "table_jobs",
-        "test_faults_killed": "faults",
-        "test_faults_pipeline": "faults",
-    }
-    for item in items:
-        is_spark = item.path.parent.name == "spark"
-        group = "spark" if is_spark else shared.get(item.path.stem, str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
+    is_spark = item.path.parent.name == "spark"
+    group = "spark" if is_spark else SHARED.get(item.path.stem, str(item.path))
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 def alone(path):
