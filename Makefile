@@ -13,7 +13,7 @@ demo: .venv/.stamp java python38  ## score 336,776 flights with spark-submit, te
 
 test: check java python38  ## checks and the whole suite
 	@# What is shared runs in one process; two use the time in which Spark and the sidecars start.
-	$(PYTHON) -m pytest -n 2 --dist loadgroup
+	$(PYTHON) -m pytest -n 2 --dist loadscope
 
 check: .venv/.stamp  ## ruff, formatting, mypy
 	$(PYTHON) -m ruff check .

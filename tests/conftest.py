@@ -24,19 +24,27 @@ for name in ("DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICENSE_KEY"):
     os.environ.pop(name, None)
 
 
+# Files whose tests share something costly: an application on a cluster, the Spark session.
 SHARED = {
-    "test_license": "table_jobs",
-    "test_table_jobs": "table_jobs",
+    "test_license": "table jobs",
+    "test_table_jobs": "table jobs",
     "test_faults_killed": "faults",
     "test_faults_pipeline": "faults",
 }
 
 
-def pytest_itemcollected(item):
-    """Let the tests that share something costly run in one process: a file, a Spark session."""
-    is_spark = item.path.parent.name == "spark"
-    group = "spark" if is_spark else SHARED.get(item.path.stem, str(item.path))
-    item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give a process whole files, and all files that share something (not every lane has xdist)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = Path(nodeid.partition("::")[0])
+            shared = "spark" if path.parent.name == "spark" else path.as_posix()
+            return SHARED.get(path.stem, shared)
+
+    return Together(config, log)
 
 
 def alone(path):
