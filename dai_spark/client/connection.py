@@ -251,7 +251,7 @@ class Connection:
 
     def _timed_out(self, limit_s: float, limit: str, during: str) -> DaiSparkError:
         return SidecarTimeoutError(
-            f"The scorer of pipeline {self._plan.pipeline.label} gave no answer for {limit_s:.0f} "
+            f"The scorer of pipeline {self._plan.pipeline.label} gave no answer for {limit_s:g} "
             f"s on {self._place.host} {during}; raise {limit} if it is slow and not stuck.",
             self._sidecar.log_tail(),
         )

@@ -107,7 +107,7 @@ def in_use(folders: Sequence[Path], timeout_s: float) -> Iterator[List[int]]:
             except TimeoutError as error:
                 raise EnvironmentUnpackError(
                     f"Another process of this host removes {folder} from the cache for more than "
-                    f"{timeout_s:.0f} s; raise start_timeout_s, or look why the disk is so slow."
+                    f"{timeout_s:g} s; raise start_timeout_s, or look why the disk is so slow."
                 ) from error
             except OSError as error:
                 if error.errno == errno.EROFS:

@@ -106,7 +106,7 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
                 process.kill()
             raise SidecarTimeoutError(
                 f"The scorer of pipeline {plan.pipeline.label} was not loaded within "
-                f"{plan.options.start_timeout_s:.0f} s on {place.host}; raise start_timeout_s, or "
+                f"{plan.options.start_timeout_s:g} s on {place.host}; raise start_timeout_s, or "
                 "see below where it hangs.",
                 sidecar.log_tail(),
             )

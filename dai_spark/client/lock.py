@@ -48,7 +48,7 @@ def lock_within(path: Path, timeout_s: float, kind: int = EXCLUSIVE) -> int:
         if fd is not None:
             return fd
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{path} was held by another process for {timeout_s:.0f} s")
+            raise TimeoutError(f"{path} was held by another process for {timeout_s:g} s")
         time.sleep(_POLL_S)
 
 

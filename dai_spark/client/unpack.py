@@ -152,7 +152,7 @@ def _unpacked(
         except TimeoutError as error:
             raise EnvironmentUnpackError(
                 f"Another process of this host unpacks {file.label} for more than "
-                f"{timeout_s:.0f} s; raise start_timeout_s, or look why the disk is so slow."
+                f"{timeout_s:g} s; raise start_timeout_s, or look why the disk is so slow."
             ) from error
         evict(limit_bytes)
     return final

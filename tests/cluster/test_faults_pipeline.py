@@ -21,7 +21,7 @@ ROWS = r"rows \d+-\d+ of partition 0 \(stage \d+, attempt 3\)"
 READ = {
     "raise_in_load": ("SidecarStartError", f"failed on {HOST} .*RuntimeError: stand-in: raise"),
     "bad_license": ("LicenseError", f"wants a valid .* licence on {HOST}: the one given was refu"),
-    "hang_in_load": ("SidecarTimeoutError", f"not loaded within 2 s on {HOST}; raise start_time"),
+    "hang_in_load": ("SidecarTimeoutError", f"not loaded within 1.5 s on {HOST}; raise start_time"),
     "raise_in_score": ("ScoringError", f"failed on {ROWS} on {HOST}: ValueError: stand-in"),
     "exit_in_score": ("SidecarDiedError", f"exit code 70 on {HOST} while it scored {ROWS}"),
     "segfault_in_score": (
@@ -30,7 +30,7 @@ READ = {
     ),
     "hang_in_score": (
         "SidecarTimeoutError",
-        f"no answer for 2 s on {HOST} while it scored {ROWS}; raise batch_timeout_s",
+        f"no answer for 1.5 s on {HOST} while it scored {ROWS}; raise batch_timeout_s",
     ),
 }
 

@@ -76,7 +76,7 @@ def test_a_scorer_that_dies_is_noticed_at_once(plan, place, export, flights, fat
 def test_a_scorer_that_hangs_is_given_up_after_the_limit(plan, place, export, flights):
     """The option to raise is named, and the hanging process is ended."""
     made = describe(plan(export(fate="hang_in_score"), batch_timeout_s=1.5), place)
-    with pytest.raises(SidecarTimeoutError, match="no answer for 2 s .*raise batch_timeout_s"):
+    with pytest.raises(SidecarTimeoutError, match="no answer for 1.5 s .*raise batch_timeout_s"):
         score_frame(made, place, marked(flights, 10))
     assert wait_until(lambda: not list(place.folder.glob("*/scorer-[0-9]*")), 10)
 
