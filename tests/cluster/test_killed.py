@@ -1,23 +1,20 @@
-"""Workers that Spark starts one by one, and a driver that is killed."""
+"""A driver that is killed in the middle of a job, with pyspark's daemons at work."""
 
 import os
 import signal
 
-import pandas as pd
 import pytest
 from cluster.programs import looking
-from pandas.testing import assert_frame_equal
 
 TIMEOUT_S = 200
 
 
 @pytest.fixture(scope="module")
 def run(start, export, packed_environment, license_file, flights_parquet):
-    """A program that scores, stops, and is killed while its second application scores."""
+    """A program that is killed while it scores."""
     made, process = start(
-        "no_daemon.py",
+        "long_job.py",
         {
-            "pipeline": export(),
             "slow_pipeline": export(score_seconds=0.5),
             "env": packed_environment.path,
             "license_file": license_file,
@@ -39,19 +36,6 @@ def run(start, export, packed_environment, license_file, flights_parquet):
     os.kill(java, signal.SIGKILL)
     made.gone_s = looking.wait_until(lambda: not looking.sidecars(made.folder), 15)
     return made
-
-
-def test_scores_without_pyspark_daemons(run, own_flight_scores, export):
-    """With spark.python.use.daemon=false the scores are the same and the sidecar is found."""
-    scores = pd.read_parquet(run.out / "no_daemon.parquet").set_index("flight_id").sort_index()
-    assert_frame_equal(scores, own_flight_scores(export()), check_exact=True)
-    assert any(is_sidecar for is_sidecar, _ in run.findings["sidecars"])
-
-
-def test_nothing_is_left_without_pyspark_daemons(run):
-    """The sidecar ends with its executor although no process group is hung up."""
-    assert run.findings["gone_s"] is not None
-    assert run.findings["left"] == []
 
 
 def test_a_killed_driver_leaves_nothing(run, nothing_left):

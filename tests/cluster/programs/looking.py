@@ -46,11 +46,12 @@ def wait_until(condition, timeout_s):
 
 def leftovers(folder):
     """Sockets and folders of dai_spark below a folder; what Spark keeps of its own is not ours."""
-    return sorted(
-        str(path)
-        for path in Path(folder).rglob("*")
-        if (path.is_dir() and path.name.startswith("dai_spark-")) or path.is_socket()
-    )
+    found = []
+    # Unlike rglob, this bears that a JVM deletes folders meanwhile.
+    for parent, folders, files in os.walk(folder):
+        found += [Path(parent, name) for name in folders if name.startswith("dai_spark-")]
+        found += [path for name in files if (path := Path(parent, name)).is_socket()]
+    return sorted(map(str, found))
 
 
 def java_above(pid):
