@@ -46,6 +46,9 @@ def main() -> None:
     program.parser.add_argument(
         "--trees", type=int, nargs="+", default=[100, 1000], help="(default 100 1000)"
     )
+    program.parser.add_argument(
+        "--repeat-heavy", type=int, default=1, help="runs with models after the first (default 1)"
+    )
     program.parser.add_argument("--batch-rows", type=int, default=10_000, help="(default 10000)")
     program.run(measure)
 
@@ -57,12 +60,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     spark = start_spark(
         batch_rows=arguments.batch_rows, spark__sql__files__minPartitionNum=str(N_FILES)
     )
-    models = []
+    models: list[dict[str, Any]] = []
     for n_trees in arguments.trees:
         pipeline = flights_pipeline(n_trees)
         ways = ways_of(spark, pipeline, source, files, arguments.batch_rows)
         warm_up(spark, pipeline, files[0], arguments)
-        seconds = in_turn(ways, arguments.repeat, f"{n_trees} trees")
+        repeat = arguments.repeat_heavy if models else arguments.repeat
+        seconds = in_turn(ways, repeat, f"{n_trees} trees")
         check_equal(BARE_OF)
         models.append({"trees": n_trees, **compare(seconds, arguments.rows)})
     spark.stop()
