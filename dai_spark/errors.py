@@ -22,7 +22,10 @@
     ├── ScoringError                       the pipeline raised while scoring a batch
     ├── ShippingError                      the files could not be brought to the executors
     └── TableJobError                      score_table
-        └── TableExistsError
+        ├── TableExistsError
+        ├── OverlapError                   another run of the same job is at work
+        ├── BadRowsError                   more rows cannot be scored than allowed
+        └── DriftError                     predictions have moved further than allowed
 
 Catch `DaiSparkError` to catch them all.  A message stands alone: Spark carries nothing but text
 from an executor to the driver, so what was found, where, why and what to do are all in it.
@@ -33,8 +36,10 @@ import re
 from typing import Dict, Optional, Tuple, Type
 
 __all__ = [
+    "BadRowsError",
     "ColumnError",
     "DaiSparkError",
+    "DriftError",
     "EnvironmentBuildError",
     "EnvironmentFault",
     "EnvironmentMismatchError",
@@ -43,6 +48,7 @@ __all__ = [
     "LicenseError",
     "NotAPipelineError",
     "OptionError",
+    "OverlapError",
     "PipelineError",
     "PipelineNotFoundError",
     "ProtocolError",
@@ -73,7 +79,16 @@ class DaiSparkError(Exception):
     details : str, optional
         What the sentence rests on, many lines: the pipeline's own traceback, the end of a log.
         Part of `str(error)`, below the sentence; a command line prints the sentence first.
+
+    Attributes
+    ----------
+    status : str
+        What a command's exit status and a report say of it: ``"failed"``, ``"usage"``,
+        ``"bad rows"``, ``"drift"``, or ``"refused"``, which the table job sets on whatever was
+        raised before it started.
     """
+
+    status = "failed"
 
     def __init__(self, message: str, details: str = "") -> None:
         super().__init__(message, details)
@@ -92,6 +107,8 @@ class DaiSparkError(Exception):
 
 class OptionError(DaiSparkError, ValueError):
     """An argument or option has a value that cannot be meant, or two exclude each other."""
+
+    status = "usage"
 
 
 class PipelineError(DaiSparkError):
@@ -177,6 +194,22 @@ class TableJobError(DaiSparkError):
 
 class TableExistsError(TableJobError):
     """The target exists and the mode is `fail`."""
+
+
+class OverlapError(TableJobError):
+    """Another run of the same job is at work on the same target."""
+
+
+class BadRowsError(TableJobError):
+    """More rows cannot be scored than the job allows; the target is as it was."""
+
+    status = "bad rows"
+
+
+class DriftError(TableJobError):
+    """Predictions have moved further from the last run's than allowed; the target is as it was."""
+
+    status = "drift"
 
 
 def _tree(base: Type[DaiSparkError]) -> Dict[str, Type[DaiSparkError]]:
