@@ -3,8 +3,8 @@
 import argparse
 from typing import Any, Callable, Dict
 
+from dai_spark.table_job.job import MODES
 from dai_spark.table_job.report import Report
-from dai_spark.table_job.target import MODES
 
 __all__ = ["add_arguments", "run"]
 

@@ -2,34 +2,50 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from dai_spark.errors import OptionError, TableJobError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["TableName"]
+__all__ = ["FILE_FORMATS", "TableName", "first_line"]
 
-_FORMATS = ("parquet",)
+# Formats whose tables are nothing but files below a folder.
+FILE_FORMATS = ("parquet", "orc", "csv", "json", "avro")
+
 _WITH_FORMAT = re.compile(r"^([a-z][a-z0-9_]*):(.+)$", re.DOTALL)
 # Spark's error classes for "there is nothing": of a path, and of a catalog table.
-_ABSENT = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "Path does not exist")
-_EMPTY_FOLDER = "UNABLE_TO_INFER_SCHEMA"
+_ABSENT = (
+    "PATH_NOT_FOUND",
+    "TABLE_OR_VIEW_NOT_FOUND",
+    "Path does not exist",
+    "SCHEMA_NOT_FOUND",
+    "DELTA_MISSING_DELTA_TABLE",
+    "DELTA_TABLE_NOT_FOUND",
+    "is not a Delta table",
+)
+_EMPTY_FOLDER = ("UNABLE_TO_INFER_SCHEMA", "DELTA_SCHEMA_NOT_SET")
+_NO_FORMAT = ("DATA_SOURCE_NOT_FOUND", "Failed to find the data source")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what Spark says, which is the one that says what happened."""
+    return str(error).strip().partition("\n")[0]
 
 
 @dataclass(frozen=True)
 class TableName:
-    """A catalog table (``lake.db.customers``), or files of a format (``parquet:PATH``).
+    """A catalog table (``lake.db.customers``), or what a format keeps (``parquet:PATH``).
 
     Attributes
     ----------
     text : str
         As the user wrote it; what messages call it.
     format : str or None
-        None for a catalog table.
+        Any format that Spark knows; None for a catalog table.
     name : str
-        The catalog's name, or the path.
+        The catalog's name, or the path (empty where options say it all, as for JDBC).
     """
 
     text: str
@@ -38,65 +54,153 @@ class TableName:
 
     @classmethod
     def of(cls, text: str) -> "TableName":
-        """Read ``lake.db.table`` or ``parquet:PATH``.
+        """Read ``lake.db.table`` or ``FORMAT:PATH`` (``jdbc:`` alone, its options say the rest).
 
         Raises
         ------
         OptionError
-            Another format, or no name.
+            A path without its format, or no name.
         """
+        if text == "jdbc:":
+            return cls(text, "jdbc", "")
         match = _WITH_FORMAT.match(text)
-        if match is None:
-            if not text.strip() or "/" in text:
-                raise OptionError(
-                    f"{text!r} names no table; give a catalog table (db.table) or parquet:PATH."
-                )
-            return cls(text, None, text)
-        if match.group(1) not in _FORMATS:
+        if match is not None and not match.group(2).startswith("//"):
+            return cls(text, match.group(1), match.group(2))
+        if not text.strip() or "/" in text:
             raise OptionError(
-                f"{text!r} is of format {match.group(1)}; the formats are {', '.join(_FORMATS)}, "
-                "or give a catalog table (db.table)."
+                f"{text!r} names no table; give a catalog table (lake.db.table) or FORMAT:PATH, "
+                "such as parquet:/data/flights or delta:s3a://lake/flights."
             )
-        return cls(text, match.group(1), match.group(2))
+        return cls(text, None, text)
 
-    def read(self, spark: Any) -> "DataFrame":
+    @property
+    def sql(self) -> str:
+        """What SQL calls it: ``delta.`PATH` `` for a path."""
+        if self.format is None:
+            return self.name
+        return f"{self.format}.`{self.name}`"
+
+    def details(self, spark: Any) -> Dict[str, str]:
+        """What ``DESCRIBE TABLE EXTENDED`` says of a catalog table; empty where it has nothing.
+
+        Runs on the driver.  The keys asked for here are ``Provider``, ``Location`` and ``Type``.
+        """
+        if self.format is not None:
+            return {}
+        try:
+            # Asked first: a statement on a table that is not there leaves a trace in Spark's log.
+            if not spark.catalog.tableExists(self.name):
+                return {}
+            rows = spark.sql(f"DESCRIBE TABLE EXTENDED {self.name}").collect()
+        except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
+            if any(word in str(error) for word in _ABSENT):
+                return {}
+            raise TableJobError(f"Table {self.text} cannot be read: {first_line(error)}") from None
+        # Behind the columns; a later row of a name is the table's, a column may be called so too.
+        return {row["col_name"]: row["data_type"] for row in rows if row["data_type"] is not None}
+
+    def provider(self, spark: Any) -> Optional[str]:
+        """The table's format in lower case; None for a catalog table that does not exist."""
+        if self.format is not None:
+            return self.format
+        found = self.details(spark)
+        return found["Provider"].lower() if "Provider" in found else None
+
+    def read(
+        self,
+        spark: Any,
+        options: Optional[Mapping[str, str]] = None,
+        version: Optional[str] = None,
+        timestamp: Optional[str] = None,
+    ) -> "DataFrame":
         """Return the table as a DataFrame; its schema is read, its rows are not.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        options : mapping of str to str, optional
+            For Spark's reader.
+        version, timestamp : str, optional
+            Time travel, where the format knows it.
 
         Raises
         ------
         TableJobError
-            Nothing is there, or it is not of its format.
+            Nothing is there, it is not of its format, or the format knows no time travel.
         """
-        found = self._try_read(spark)
+        found = self._try_read(spark, options or {}, version, timestamp)
         if found is None:
             raise TableJobError(f"There is no table {self.text}; check the name, or the path.")
         return found
 
-    def schema_if_exists(self, spark: Any) -> "Any":
+    def schema_if_exists(self, spark: Any, options: Optional[Mapping[str, str]] = None) -> "Any":
         """The table's schema, None where nothing is there, and an empty one for an empty folder."""
         from pyspark.sql.types import StructType
 
         try:
-            found = self._try_read(spark)
+            found = self._try_read(spark, options or {}, None, None)
         except TableJobError as error:
-            if _EMPTY_FOLDER in error.message:
+            if any(word in error.message for word in _EMPTY_FOLDER):
                 return StructType([])
             raise
         return None if found is None else found.schema
 
-    def _try_read(self, spark: Any) -> "Optional[DataFrame]":
+    def _try_read(
+        self,
+        spark: Any,
+        options: Mapping[str, str],
+        version: Optional[str],
+        timestamp: Optional[str],
+    ) -> "Optional[DataFrame]":
         try:
-            if self.format is None:
-                frame: DataFrame = spark.table(self.name)
-            else:
-                frame = spark.read.format(self.format).load(self.name)
+            if self.format is None and not spark.catalog.tableExists(self.name):
+                return None
+            frame = self._frame(spark, options, version, timestamp)
             # Connect resolves nothing before the schema is asked for.
             _ = frame.schema
         except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
             text = str(error)
             if any(word in text for word in _ABSENT):
                 return None
-            raise TableJobError(
-                f"Table {self.text} cannot be read: {text.strip().partition(chr(10))[0]}"
-            ) from None
+            if any(word in text for word in _NO_FORMAT):
+                raise OptionError(
+                    f"Spark has no format {self.format!r} for {self.text}; give one that it has "
+                    "(parquet, orc, csv, json, jdbc), or add the format's jars (spark.jars, "
+                    "spark.jars.packages)."
+                ) from None
+            raise TableJobError(f"Table {self.text} cannot be read: {first_line(error)}") from None
         return frame
+
+    def _frame(
+        self,
+        spark: Any,
+        options: Mapping[str, str],
+        version: Optional[str],
+        timestamp: Optional[str],
+    ) -> "DataFrame":
+        frame: DataFrame
+        if self.format is None:
+            if version is None and timestamp is None:
+                frame = spark.read.options(**options).table(self.name)
+                return frame
+            at = f"VERSION AS OF {_literal(version)}" if version else ""
+            at = at or f"TIMESTAMP AS OF {_literal(timestamp or '')}"
+            frame = spark.sql(f"SELECT * FROM {self.name} {at}")
+            return frame
+        travel: Dict[str, str] = {}
+        if version is not None:
+            travel["snapshot-id" if self.format == "iceberg" else "versionAsOf"] = version
+        if timestamp is not None:
+            travel["timestampAsOf"] = timestamp
+        if travel and self.format not in ("delta", "iceberg"):
+            raise OptionError(
+                f"{self.text} has no versions to read; leave --source-version and "
+                "--source-timestamp out, or keep the source as a Delta or Iceberg table."
+            )
+        reader = spark.read.format(self.format).options(**{**options, **travel})
+        frame = reader.load(self.name) if self.name else reader.load()
+        return frame
+
+
+def _literal(text: str) -> str:
+    return text if text.isdigit() else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

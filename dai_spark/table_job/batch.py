@@ -1,0 +1,297 @@
+"""BatchRun: one run of the table job, from its lock to its report."""
+
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional
+
+from dai_spark.driver import progress
+from dai_spark.driver.dataframe import scored_frame
+from dai_spark.driver.metrics import MetricsSum
+from dai_spark.driver.prepare import prepare
+from dai_spark.errors import DaiSparkError, OptionError, TableJobError, from_spark
+from dai_spark.plan import ScoringPlan
+from dai_spark.request import ScoringRequest
+from dai_spark.table_job.job import TableJob
+from dai_spark.table_job.key import check_key
+from dai_spark.table_job.lineage import RunRecord, derived_run_id
+from dai_spark.table_job.lock import JobLock
+from dai_spark.table_job.new_rows import NewRows
+from dai_spark.table_job.output import Output
+from dai_spark.table_job.refusal import refusing
+from dai_spark.table_job.report import Report
+from dai_spark.table_job.source import Source
+from dai_spark.table_job.table import first_line
+from dai_spark.table_job.target.choose import target_of, work_folder
+from dai_spark.table_job.write import Written, write_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["BatchRun"]
+
+_PREVIEW_ROWS = 10
+# Modes that write the same rows again when repeated, so that only the newest commit counts.
+_REPEATABLE = ("overwrite", "overwrite-partitions", "merge")
+
+
+class BatchRun:
+    """One run over a table as it is now.
+
+    Lives on the driver, once.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    job : TableJob
+    request : ScoringRequest
+    say : callable
+
+    Raises
+    ------
+    OptionError, TableJobError
+        What names alone can tell.
+    """
+
+    def __init__(
+        self, spark: Any, job: TableJob, request: ScoringRequest, say: Callable[[str], None]
+    ) -> None:
+        self.spark = spark
+        self.job = job
+        self.request = request
+        self.say = say
+        self.metrics = MetricsSum(spark)
+        self._begun = time.monotonic()
+        self._lock: Optional[JobLock] = None
+        self.target = target_of(spark, job)
+        if (self.target.table.format, self.target.table.name.rstrip("/")) == _same(job.source):
+            raise TableJobError(
+                f"Source and target are both {job.source}; scores go to a table of their own."
+            )
+        self.target.check_mode()
+        self.source = Source.of(spark, job)
+
+    def run(self) -> Report:
+        """Do what the job says.
+
+        Raises
+        ------
+        DaiSparkError
+            See `dai_spark.score_table`.
+        """
+        with ExitStack() as stack:
+            with refusing():
+                if not self.job.dry_run:
+                    stack.enter_context(self.locked())
+                    self.renew_target()
+                    self.target.recover()
+                run_id = self.run_id()
+                done = self.done(run_id)
+                if done is not None:
+                    return self.report(done, status="already done")
+                self.target.check_absent(run_id)
+                plan = prepare(self.spark, self.request, self.say, probe=self.job.dry_run)
+                record = self.record(run_id, plan)
+                new = NewRows.of(
+                    self.source, self.target, self.job, record.pipeline_digest, self.say
+                )
+                record = replace(record, high_water_mark=new.high_water_mark)
+                self.check(new.rows, plan, record)
+                if new.is_known_empty:
+                    return self.report(record, plan, Written(), status="nothing to do")
+                n_rows = None if self.job.dry_run else self.check_key(new.rows)
+                if n_rows == 0 and new.deleted is None and self.job.incremental:
+                    return self.report(record, plan, Written(), status="nothing to do")
+            if self.job.dry_run:
+                return self._preview(new, plan, record)
+            preparing_s = time.monotonic() - self._begun
+            written = self.write(new, plan, record)
+            return self.report(record, plan, written, preparing_s=preparing_s)
+
+    # -- identity -------------------------------------------------------------------------------
+
+    def run_id(self) -> str:
+        """The user's run id, or one that says what would be written.
+
+        Raises
+        ------
+        OptionError
+            An append from a source whose version nothing tells.
+        """
+        job = self.job
+        if job.run_id is not None:
+            return job.run_id
+        if self.source.version is None and job.mode == "append" and not job.incremental:
+            raise OptionError(
+                f"Nothing tells the version of {self.source.table.text}, so a second run could not "
+                "know that the first one is done; give --run-id (the schedule's date, say)."
+            )
+        decided = ""
+        if job.incremental == "missing" or self.source.version is None:
+            # The target's content decides what is new, and a repetition finds nothing.
+            decided = str(time.time_ns())
+        elif job.incremental:
+            last = self.target.last(job.job_name)
+            decided = last.run_id if last is not None else "the first"
+        environment = self.request.environment
+        return derived_run_id(
+            job.job_name,
+            job.digest(),
+            self.request.pipeline.digest,
+            environment.digest,
+            f"{self.source.version} {decided}",
+        )
+
+    def record(self, run_id: str, plan: ScoringPlan) -> RunRecord:
+        """What the commit will say of this run."""
+        return RunRecord(
+            job_name=self.job.job_name,
+            run_id=run_id,
+            mode=self.job.mode,
+            pipeline=self.request.pipeline.experiment_id,
+            pipeline_digest=plan.pipeline.digest,
+            environment_digest=plan.environment.digest,
+            source=self.source.table.text,
+            source_version=self.source.version,
+        )
+
+    def done(self, run_id: str) -> Optional[RunRecord]:
+        """The record of this very run, if it was committed and still holds."""
+        if self.job.mode in _REPEATABLE:
+            newest = self.target.newest()
+            return newest if newest is not None and newest.run_id == run_id else None
+        return self.target.find(run_id)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the job's lock; over Spark Connect there is no place for one."""
+        work = work_folder(self.spark, self.job, self.target.table)
+        if work is None:
+            self.say("over Spark Connect nothing keeps two runs of a job apart")
+            yield
+            return
+        job = self.job
+        lock = JobLock(work / "lock", job.job_name, job.on_overlap, job.overlap_timeout_s, self.say)
+        with lock:
+            self._lock = lock
+            yield
+
+    def renew_target(self) -> None:
+        """Look at the target again: a run that this one has waited for may have changed it."""
+        self.target = target_of(self.spark, self.job)
+
+    # -- checks ---------------------------------------------------------------------------------
+
+    def kept(self) -> List[str]:
+        """Source columns that the target gets."""
+        return list(self.source.frame.columns if self.job.keep is None else self.job.keep)
+
+    def output(self, plan: ScoringPlan) -> Output:
+        """What brings scored rows into the target's columns."""
+        assert plan.described is not None
+        fields = [name for name, _ in plan.described.output]
+        return Output(self.job, self.target, fields, self.say)
+
+    def scored(self, rows: "DataFrame", plan: ScoringPlan) -> "DataFrame":
+        """Kept columns and the prediction's struct."""
+        where = f"Table {self.source.table.text}"
+        kept, name = self.kept(), self.job.prediction
+        return scored_frame(rows, plan, kept, name, self.say, where, self.metrics)
+
+    def check(self, rows: "DataFrame", plan: ScoringPlan, record: RunRecord) -> None:
+        """Hold the source's columns against the pipeline's, and the output's against the target's.
+
+        Raises
+        ------
+        ColumnError, TableJobError
+        """
+        output = self.output(plan)
+        output.columns(self.kept())
+        made = output.of(self.scored(rows, plan), self.kept(), record)
+        self.target.check_schema(made.schema)
+
+    def check_key(self, rows: "DataFrame") -> Optional[int]:
+        """Hold the key against the rows and count them; None where there is no key."""
+        if not self.job.key:
+            return None
+        return check_key(rows, self.job.key, f"Table {self.source.table.text}")
+
+    def commit_check(self) -> None:
+        """Last look before a commit: the lock is still this run's."""
+        if self._lock is not None:
+            self._lock.check()
+
+    # -- work -----------------------------------------------------------------------------------
+
+    def write(self, new: NewRows, plan: ScoringPlan, record: RunRecord) -> Written:
+        """Score and write the rows.
+
+        Raises
+        ------
+        DaiSparkError
+            Of the pipeline as itself, everything else as `TableJobError`.
+        """
+        try:
+            with progress.show_progress(self.spark):
+                return write_rows(self, new, plan, record)
+        except Exception as error:
+            found = from_spark(error)
+            if found is not None:
+                raise found from None
+            raise TableJobError(
+                f"Spark could not score {self.source.table.text} into {self.target.table.text}: "
+                f"{first_line(error)}",
+                str(error),
+            ) from error
+
+    def _preview(self, new: NewRows, plan: ScoringPlan, record: RunRecord) -> Report:
+        from pyspark.sql import functions as F
+
+        try:
+            made = self.output(plan).of(self.scored(new.rows, plan), self.kept(), record)
+            # DataFrame.toJSON does not exist over Connect.
+            texts = made.limit(_PREVIEW_ROWS).select(F.to_json(F.struct("*")).alias("row"))
+            rows = tuple(row["row"] for row in texts.collect())
+        except Exception as error:
+            found: Optional[DaiSparkError] = from_spark(error)
+            if found is None:
+                raise
+            raise found from None
+        report = self.report(record, plan, None, preparing_s=time.monotonic() - self._begun)
+        return replace(report, dry_run=True, preview=rows)
+
+    def report(
+        self,
+        record: RunRecord,
+        plan: Optional[ScoringPlan] = None,
+        written: Optional[Written] = None,
+        *,
+        status: str = "done",
+        preparing_s: Optional[float] = None,
+    ) -> Report:
+        """What was done, for people and for schedulers."""
+        elapsed_s = time.monotonic() - self._begun
+        preparing_s = elapsed_s if preparing_s is None else preparing_s
+        described = plan.described if plan is not None else None
+        return Report(
+            source=self.source.table.text,
+            target=self.target.table.text,
+            mode=self.job.mode,
+            pipeline=str(self.request.pipeline.path),
+            experiment_id=record.pipeline,
+            pipeline_digest=record.pipeline_digest,
+            environment=self.job.env,
+            columns=tuple(plan.wanted()) if plan is not None else (),
+            prediction=tuple(name for name, _ in described.output) if described else (),
+            n_rows=written.n_written if written is not None else None,
+            preparing_s=preparing_s,
+            scoring_s=elapsed_s - preparing_s,
+            metrics=self.metrics.value,
+        )
+
+
+def _same(source: str) -> "tuple[Optional[str], str]":
+    from dai_spark.table_job.table import TableName
+
+    table = TableName.of(source)
+    return table.format, table.name.rstrip("/")

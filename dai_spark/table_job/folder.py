@@ -1,0 +1,189 @@
+"""Folder: files and folders of the file system that a table lies on, by Spark's own Hadoop classes.
+
+What Spark's writers cannot do (make a file exclusively, rename a folder) is done here, with the
+session's own settings, so whatever the session can write to, this can too.
+"""
+
+import json
+from typing import Any, Dict, List, Optional, Tuple
+
+from dai_spark.driver.session import is_connect
+from dai_spark.errors import TableJobError
+from dai_spark.table_job.table import first_line
+
+__all__ = ["Folder"]
+
+
+class Folder:
+    """A folder on any file system that the session's Hadoop settings reach.
+
+    Lives on the driver of a classic session.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic: Spark Connect has no gateway to the JVM.
+    path : str
+        A path of the default file system, or a URI.
+    """
+
+    def __init__(self, spark: Any, path: str) -> None:
+        self._spark = spark
+        self._jvm = spark.sparkContext._jvm
+        self._configuration = spark._jsparkSession.sessionState().newHadoopConf()
+        self._path = self._jvm.org.apache.hadoop.fs.Path(path)
+        try:
+            self._system = self._path.getFileSystem(self._configuration)
+        except Exception as error:  # noqa: BLE001 - whatever the JVM raises comes as one class
+            raise TableJobError(
+                f"Spark reaches no file system for {path} ({_cause(error)}); add the jars of its "
+                "scheme, or give another path."
+            ) from None
+        self.path = str(self._system.makeQualified(self._path).toString())
+
+    @classmethod
+    def of(cls, spark: Any, path: str) -> "Optional[Folder]":
+        """The folder; None over Spark Connect, whose client reaches no file system but its own."""
+        return None if is_connect(spark) else cls(spark, path)
+
+    def __truediv__(self, name: str) -> "Folder":
+        return Folder(self._spark, f"{self.path.rstrip('/')}/{name}")
+
+    @property
+    def parent(self) -> "Folder":
+        """The folder above."""
+        return Folder(self._spark, str(self._path.getParent().toString()))
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return str(self._path.getName())
+
+    def exists(self) -> bool:
+        """Whether a file or folder is there."""
+        return bool(self._system.exists(self._path))
+
+    def make(self) -> "Folder":
+        """Create it, with those above, unless it is there."""
+        self._tried("made", lambda: self._system.mkdirs(self._path))
+        return self
+
+    def names(self) -> List[str]:
+        """Names of what is in it, hidden ones too; empty where it is not there."""
+        if not self.exists():
+            return []
+        return sorted(str(s.getPath().getName()) for s in self._system.listStatus(self._path))
+
+    def files(self) -> List[str]:
+        """Paths of all files below it, relative to it, hidden ones left out (as Spark does)."""
+        found = []
+        prefix = len(self.path.rstrip("/")) + 1
+        for status in self._system.listStatus(self._path):
+            path = str(status.getPath().toString())
+            if status.getPath().getName().startswith(("_", ".")):
+                continue
+            if status.isDirectory():
+                below = Folder(self._spark, path)
+                found += [f"{path[prefix:]}/{name}" for name in below.files()]
+            else:
+                found.append(path[prefix:])
+        return found
+
+    def remove(self) -> None:
+        """Remove it with all that is in it; nothing happens where it is not there."""
+        self._tried("removed", lambda: self._system.delete(self._path, True))
+
+    def rename_to(self, other: "Folder") -> None:
+        """Rename it, a file or a folder; `other` must not exist.
+
+        Raises
+        ------
+        TableJobError
+            The file system did not: Hadoop's own answer is nothing but "false".
+        """
+        done = self._tried("renamed", lambda: self._system.rename(self._path, other._path))
+        if not done:
+            raise TableJobError(
+                f"{self.path} could not be renamed to {other.path}; look whether the target may be "
+                "written by this user, and run the job again: it goes on where it stopped."
+            )
+
+    def create(self, text: str) -> bool:
+        """Make it as a file with that text, unless it is there; whether this call made it.
+
+        One of two callers at a moment wins on HDFS and on local disks; on object stores, which
+        have no such promise, the later one does.
+        """
+        try:
+            stream = self._system.create(self._path, False)
+        except Exception as error:  # noqa: BLE001
+            if "FileAlreadyExists" in str(error) or "already exists" in str(error):
+                return False
+            raise self._not("made", error) from None
+        self._write(stream, text)
+        return True
+
+    def write(self, text: str) -> None:
+        """Write it as a file, in place of one that is there: a reader sees the old one or this."""
+        aside = self.parent / f".{self.name}.aside"
+        self._write(self._tried("written", lambda: self._system.create(aside._path, True)), text)
+        if self.exists():
+            self._tried("replaced", lambda: self._system.delete(self._path, False))
+        aside.rename_to(self)
+
+    def _write(self, stream: Any, text: str) -> None:
+        try:
+            stream.write(bytearray(text.encode("utf-8")))
+        finally:
+            stream.close()
+
+    def read(self) -> Optional[str]:
+        """Its text as a file; None where it is not there."""
+        try:
+            stream = self._system.open(self._path)
+        except Exception as error:  # noqa: BLE001
+            if "FileNotFound" in str(error):
+                return None
+            raise self._not("read", error) from None
+        try:
+            charset = self._jvm.java.nio.charset.StandardCharsets.UTF_8
+            return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, charset))
+        finally:
+            stream.close()
+
+    def read_json(self) -> Optional[Dict[str, Any]]:
+        """Its object as a JSON file; None where it is not there, or not whole."""
+        text = self.read()
+        try:
+            found = json.loads(text) if text else None
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def stamp(self) -> Optional[Tuple[int, int]]:
+        """Length in bytes and time of change in milliseconds; None where it is not there."""
+        try:
+            status = self._system.getFileStatus(self._path)
+        except Exception as error:  # noqa: BLE001
+            if "FileNotFound" in str(error):
+                return None
+            raise self._not("read", error) from None
+        return int(status.getLen()), int(status.getModificationTime())
+
+    def _tried(self, what: str, action: Any) -> Any:
+        try:
+            return action()
+        except Exception as error:  # noqa: BLE001
+            raise self._not(what, error) from None
+
+    def _not(self, what: str, error: BaseException) -> TableJobError:
+        return TableJobError(
+            f"{self.path} could not be {what} ({_cause(error)}); look whether this user may write "
+            "there, and whether the disk has room."
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """What the JVM's exception says, without py4j's own first line."""
+    java = getattr(error, "java_exception", None)
+    return str(java.toString()).partition("\n")[0] if java is not None else first_line(error)

@@ -1,0 +1,178 @@
+"""The table job's modes on every kind of table: what a first run does, and what a second one."""
+
+import json
+from uuid import uuid4
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import functions as F
+
+from dai_spark import score_table
+from dai_spark.errors import TableExistsError, TableJobError
+
+# Source and target: kinds of table, by what the job calls them.
+KINDS = ["delta", "delta catalog", "iceberg", "parquet", "parquet catalog"]
+
+
+@pytest.fixture(scope="module")
+def sources(spark, flights_frame, tmp_path_factory):
+    """The same 3,000 flights as a Delta table and as Parquet."""
+    folder = tmp_path_factory.mktemp("sources")
+    rows = flights_frame.limit(3000).coalesce(2).cache()
+    rows.write.format("delta").save(f"{folder}/delta")
+    rows.write.parquet(f"{folder}/parquet")
+    return {"delta": f"delta:{folder}/delta", "parquet": f"parquet:{folder}/parquet"}
+
+
+@pytest.fixture
+def target(spark, request, tmp_path):
+    """Name of a table that does not exist yet, of the kind asked for."""
+    name = f"t{uuid4().hex[:12]}"
+    kind = request.param
+    if kind == "iceberg":
+        spark.sql("CREATE NAMESPACE IF NOT EXISTS ice.db")
+        yield f"ice.db.{name}"
+        spark.sql(f"DROP TABLE IF EXISTS ice.db.{name}")
+    elif kind.endswith("catalog"):
+        yield name
+        spark.sql(f"DROP TABLE IF EXISTS {name}")
+    else:
+        yield f"{kind}:{tmp_path}/{name}"
+
+
+@pytest.fixture
+def job(spark, export, with_scorer, sources, target, request):
+    """The job from the flights to the target, by its key, with a format where one is to be said."""
+    kind = request.node.callspec.params["target"]
+    said = {"target_format": "delta"} if kind == "delta catalog" else {}
+
+    def run(**words):
+        words = {
+            "source": sources["parquet" if kind.startswith("delta") else "delta"],
+            "target": target,
+            "keep": ["flight_id", "carrier", "month"],
+            "key": ["flight_id"],
+            **said,
+            **words,
+        }
+        return score_table(words.pop("pipeline", export()), **with_scorer, spark=spark, **words)
+
+    return run
+
+
+def read(spark, target):
+    """The table as it is."""
+    kind, _, path = target.partition(":")
+    return spark.read.format(kind).load(path) if path else spark.table(target)
+
+
+def assert_scores(spark, target, expected, n_rows):
+    """Hold the target against the pipeline's own scores, each row once."""
+    found = read(spark, target).select("flight_id", "prediction")
+    assert found.count() == n_rows
+    own = expected.join(found.select("flight_id"), "flight_id", "left_semi")
+    assert_df_equality(found, own, ignore_row_order=True, ignore_nullable=True)
+
+
+@pytest.mark.parametrize("target", KINDS, indirect=True)
+def test_a_second_run_writes_nothing_twice(spark, job, target, expected):
+    """Fail, append and overwrite: rows once, lineage of the run, and the second run says so."""
+    report = job()
+    assert (report.status, report.n_rows) == ("done", 3000)
+    assert_scores(spark, target, expected, 3000)
+    assert job().status == "already done"
+    with pytest.raises(TableExistsError, match="exists; give --mode append or --mode overwrite"):
+        job(run_id="another")
+    assert job(mode="append", run_id="monday").n_rows == 3000
+    assert job(mode="append", run_id="monday").status == "already done"
+    assert read(spark, target).count() == 6000
+    runs = {row[0] for row in read(spark, target).select("scoring.run_id").distinct().collect()}
+    assert runs == {report.run_id, "monday"}
+    report = job(mode="overwrite")
+    assert (report.status, report.n_rows) == ("done", 3000)
+    assert job(mode="overwrite").status == "already done"
+    assert_scores(spark, target, expected, 3000)
+
+
+@pytest.mark.parametrize("target", KINDS, indirect=True)
+def test_only_the_partitions_scored_are_replaced(spark, job, target, expected):
+    """Other months keep their rows and their lineage."""
+    first = job(partition_by=["month"])
+    n_january = read(spark, target).where("month = 1").count()
+    words = {"mode": "overwrite-partitions", "partition_by": ["month"], "where": "month = 1"}
+    second = job(**words)
+    assert (second.status, second.n_rows) == ("done", n_january)
+    found = read(spark, target)
+    january = found.where("month = 1").select("scoring.run_id").distinct().collect()
+    assert [row[0] for row in january] == [second.run_id]
+    others = found.where("month <> 1").select("scoring.run_id").distinct().collect()
+    assert [row[0] for row in others] == [first.run_id]
+    assert job(**words).status == "already done"
+    assert_scores(spark, target, expected, 3000)
+
+
+@pytest.mark.parametrize("target", ["delta", "delta catalog", "iceberg"], indirect=True)
+def test_a_merge_touches_only_what_has_changed(spark, job, target, expected, export):
+    """New keys are inserted, changed scores updated, the others keep the first run's lineage."""
+    first = job(mode="merge", where="month <= 6")
+    n_first = read(spark, target).count()
+    assert 0 < n_first < 3000
+    second = job(mode="merge")
+    assert_scores(spark, target, expected, 3000)
+    runs = {
+        row["run_id"]: row["count"]
+        for row in read(spark, target).groupBy("scoring.run_id").count().collect()
+    }
+    assert runs == {first.run_id: n_first, second.run_id: 3000 - n_first}
+    assert job(mode="merge").status == "already done"
+    third = job(mode="merge", pipeline=export(n_trees=21))
+    changed = read(spark, target).where(F.col("scoring.run_id") == third.run_id).count()
+    assert changed > 2000
+    assert read(spark, target).count() == 3000
+
+
+@pytest.mark.parametrize("target", ["parquet"], indirect=True)
+def test_files_refuse_a_merge(job):
+    """A promise that cannot be kept is refused, with what to use instead."""
+    with pytest.raises(TableJobError, match="cannot be promised .* Delta or Iceberg table"):
+        job(mode="merge")
+
+
+@pytest.mark.parametrize("target", ["delta", "delta catalog", "iceberg"], indirect=True)
+def test_new_columns_are_added_only_when_allowed(spark, job, target):
+    """A column more needs --evolve-schema; a column less is refused always."""
+    job(keep=["flight_id", "month"], mode="append")
+    with pytest.raises(TableJobError, match=r"carrier: target has none, scored string.*evolve"):
+        job(mode="append", run_id="2")
+    job(mode="append", run_id="2", evolve_schema=True)
+    assert read(spark, target).where("carrier IS NOT NULL").count() == 3000
+    with pytest.raises(TableJobError, match="carrier: target string, scored has none"):
+        job(keep=["flight_id", "month"], mode="append", run_id="3", evolve_schema=True)
+    assert read(spark, target).count() == 6000
+
+
+@pytest.mark.parametrize("target", ["parquet", "parquet catalog"], indirect=True)
+def test_files_never_get_other_columns(spark, job, target):
+    """Readers take the columns of one file for those of all, so nothing is added."""
+    job(keep=["flight_id", "month"], mode="append")
+    with pytest.raises(TableJobError, match="carrier: target has none, scored string"):
+        job(mode="append", run_id="2", evolve_schema=True)
+    assert read(spark, target).count() == 3000
+
+
+@pytest.mark.parametrize("target", ["delta", "iceberg", "parquet"], indirect=True)
+def test_the_commit_says_what_it_is(spark, job, target):
+    """Delta's userMetadata, Iceberg's snapshot, a file beside Parquet: the run's own record."""
+    report = job()
+    kind, _, path = target.partition(":")
+    if kind == "delta":
+        text = spark.sql(f"DESCRIBE HISTORY delta.`{path}`").collect()[0]["userMetadata"]
+    elif kind == "parquet":
+        (file,) = spark.read.format("binaryFile").load(f"{path}/_dai_spark").collect()
+        text = bytes(file["content"]).decode()
+    else:
+        text = spark.sql(f"SELECT summary FROM {target}.snapshots").collect()[0][0]["dai_spark"]
+    record = json.loads(text)["dai_spark"]
+    assert record["run_id"] == report.run_id
+    assert record["pipeline_digest"] == report.pipeline_digest
+    assert record["source_version"]
