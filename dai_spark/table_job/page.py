@@ -201,7 +201,13 @@ def _prediction(report: Report, place: int, name: str) -> Dict[str, Any]:
 def _drift_mood(index: Optional[float], limit: Optional[float]) -> str:
     if index is None:
         return ""
-    return "bad" if index > (MUCH if limit is None else limit) else "fair" if index > LITTLE else "good"
+    return (
+        "bad"
+        if index > (MUCH if limit is None else limit)
+        else "fair"
+        if index > LITTLE
+        else "good"
+    )
 
 
 def _figures(sides: List[Distribution]) -> List[Dict[str, Any]]:
