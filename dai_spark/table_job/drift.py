@@ -38,8 +38,9 @@ def psi(earlier: Distribution, later: Distribution) -> Optional[float]:
     if min(earlier.n_rows, later.n_rows) < LEAST_ROWS:
         return None
     tenths = [earlier.quantile(i / _N_BINS) for i in range(1, _N_BINS)] if earlier.n else []
-    # A value that many rows have is the end of several tenths: these are one bin.
-    edges = np.unique(tenths)
+    # A value that many rows have ends several tenths: all but one are empty on both sides, and
+    # add nothing.
+    edges = np.array(tenths)
     before, after = (_shares(side, edges) for side in (earlier, later))
     return float(np.sum((after - before) * np.log(after / before)))
 

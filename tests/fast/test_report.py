@@ -16,6 +16,7 @@ from dai_spark.pipeline import PipelineColumn
 from dai_spark.table_job.distribution import Distribution
 from dai_spark.table_job.example_rows import distributions_of, example_rows
 from dai_spark.table_job.page import check_available, page
+from dai_spark.table_job.pictures import histogram
 from dai_spark.table_job.report import STATUSES, Report
 
 YES = np.random.default_rng(3).beta(2, 5, size=2_000)
@@ -188,6 +189,7 @@ def test_the_page_can_be_read_without_eyes():
     """A language, one main heading, a name for each picture and section, scopes in tables."""
     found = Read(page(report()))
     assert found.all("html") == [{"lang": "en"}]
+    assert len(found.all("style")) == 1
     assert len(found.all("h1")) == len(found.all("main")) == len(found.all("title")[:1]) == 1
     ids = [attributes["id"] for _, attributes in found.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -240,6 +242,19 @@ def test_what_tables_say_is_text_and_never_markup():
     assert "49" not in found.text
     for _, attributes in found.elements:
         assert not [name for name in attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize("value", [0.5, 0.0, -1e9, 1e300])
+def test_one_value_is_drawn_as_one_bar(value):
+    """A pipeline that answers the same for every row has a picture that shows where."""
+    drawn = histogram("p", Distribution.of([value] * 600))
+    path = re.search(r'id="p-this-run">\s*<path d="([^"]*)"', drawn).group(1)
+    x, y = (
+        np.array(numbers, "float64") for numbers in zip(*re.findall(r"([\d.]+) ([\d.]+)", path))
+    )
+    assert np.ptp(x) > 200
+    assert np.ptp(y) > 80
+    assert 0 < np.ptp(x[y == y.min()]) < 20
 
 
 @pytest.mark.parametrize("status", STATUSES)
