@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
     from pyspark.sql.types import StructType
 
-__all__ = ["MAX_FIELDS", "Distribution", "observed_expressions", "read"]
+__all__ = ["MAX_FIELDS", "Distribution", "measured_fields", "observed_expressions", "read"]
 
 # A pipeline of a thousand classes has a thousand predictions; nobody looks at more than a few.
 MAX_FIELDS = 20
@@ -27,6 +27,7 @@ MAX_FIELDS = 20
 _SHARES = (0.001, 0.005, *(i / 100 for i in range(1, 100)), 0.995, 0.999)
 # Ranks are right to 1 in so many: below what can be seen, and below what moves an index.
 _ACCURACY = 1000
+_NUMERIC = ("float", "double", "tinyint", "smallint", "int", "bigint")
 _PREFIX = "distribution of "
 _N_ROWS = "rows of distributions"
 
@@ -145,6 +146,12 @@ class Distribution:
         return cls(**known)
 
 
+def measured_fields(schema: "StructType", max_fields: int = MAX_FIELDS) -> List[str]:
+    """Names of the predictions that are numbers, the first ones."""
+    numeric = [f.name for f in schema.fields if f.dataType.simpleString() in _NUMERIC]
+    return numeric[:max_fields]
+
+
 def observed_expressions(
     schema: "StructType", parent: Optional[str] = "prediction", max_fields: int = MAX_FIELDS
 ) -> "List[Column]":
@@ -171,8 +178,7 @@ def observed_expressions(
 
     from dai_spark.driver.schema import quoted
 
-    numeric = ("float", "double", "tinyint", "smallint", "int", "bigint")
-    names = [f.name for f in schema.fields if f.dataType.simpleString() in numeric][:max_fields]
+    names = measured_fields(schema, max_fields)
     if not names:
         return []
     above = "" if parent is None else f"{quoted(parent)}."

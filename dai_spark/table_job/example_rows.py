@@ -1,14 +1,20 @@
-"""The rows that an export brings along: what its example scores."""
+"""The rows that an export brings along, and how their predictions lie."""
 
+import logging
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
+from dai_spark.driver.dataframe import scored_frame
+from dai_spark.driver.progress import quiet
 from dai_spark.pipeline import ScoringPipeline
-from dai_spark.table_job.distribution import Distribution
+from dai_spark.plan import ScoringPlan
+from dai_spark.table_job.distribution import MAX_FIELDS, Distribution, measured_fields
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["distributions_of", "example_rows"]
+__all__ = ["example_distributions", "example_rows"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def example_rows(pipeline: ScoringPipeline) -> "Optional[pd.DataFrame]":
@@ -39,19 +45,48 @@ def example_rows(pipeline: ScoringPipeline) -> "Optional[pd.DataFrame]":
     return rows
 
 
-def distributions_of(scores: "pd.DataFrame", max_fields: int) -> Dict[str, Distribution]:
-    """Measure the numeric columns of scored rows that are in memory."""
-    import pandas as pd
+def example_distributions(
+    spark: Any, pipeline: ScoringPipeline, plan: ScoringPlan, max_fields: int = MAX_FIELDS
+) -> Dict[str, Distribution]:
+    """Score the example's rows, in one small task, and measure the predictions.
 
-    numeric = [
-        name
-        for name in scores.columns
-        if pd.api.types.is_numeric_dtype(scores[name])
-        and not pd.api.types.is_bool_dtype(scores[name])
-    ]
+    Runs on the driver.  A comparison in a report and no more: what the pipeline cannot score of its
+    own example ends no job.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    pipeline : ScoringPipeline
+    plan : ScoringPlan
+        Of that pipeline, described (`dai_spark.driver.prepare`).
+
+    Returns
+    -------
+    dict of str to Distribution
+        Of each numeric prediction; empty without an example, or where it cannot be scored.
+    """
+    from pyspark.sql import types as t
+
+    rows = example_rows(pipeline)
+    if rows is None:
+        return {}
+    schema = t.StructType(
+        [
+            t.StructField(c.name, t.DoubleType() if c.is_number else t.StringType())
+            for c in pipeline.columns
+        ]
+    )
+    plain = rows.astype("object").where(rows.notna(), None)
+    try:
+        frame = spark.createDataFrame(list(plain.itertuples(index=False, name=None)), schema)
+        scored = scored_frame(frame.coalesce(1), plan, [], "prediction", quiet, "The example")
+        answers = [row["prediction"] for row in scored.collect()]
+    except Exception as error:  # noqa: BLE001 - whatever an executor raised, as text of Spark's
+        _LOG.info("the export's own example could not be scored: %s", error)
+        return {}
+    kind = scored.schema["prediction"].dataType
+    assert isinstance(kind, t.StructType)
     return {
-        str(name): Distribution.of(
-            [None if v is None or v is pd.NA else float(v) for v in scores[name]]
-        )
-        for name in numeric[:max_fields]
+        name: Distribution.of([answer[name] for answer in answers])
+        for name in measured_fields(kind, max_fields)
     }

@@ -14,7 +14,7 @@ from dai_spark.errors import OptionError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.pipeline import PipelineColumn
 from dai_spark.table_job.distribution import Distribution
-from dai_spark.table_job.example_rows import distributions_of, example_rows
+from dai_spark.table_job.example_rows import example_rows
 from dai_spark.table_job.page import check_available, page
 from dai_spark.table_job.pictures import histogram
 from dai_spark.table_job.report import STATUSES, Report
@@ -319,14 +319,3 @@ def test_the_examples_rows_can_be_scored():
     pd.testing.assert_frame_equal(found, expected)
     Pipeline.columns = (PipelineColumn("n", "float32"),)
     assert example_rows(Pipeline()) is None
-
-
-def test_only_numeric_scores_of_the_example_are_measured():
-    """Text and booleans are left; NaN stays NaN; no more than so many."""
-    scores = pd.DataFrame(
-        {"a": [1.0, np.nan], "text": ["x", "y"], "flag": [True, False], "b": [1, 2], "c": [3, 4]}
-    )
-    found = distributions_of(scores, 2)
-    assert list(found) == ["a", "b"]
-    assert (found["a"].n, found["a"].n_nan, found["a"].n_null) == (1, 1, 0)
-    assert found["b"].mean == 1.5

@@ -6,8 +6,12 @@ from pyspark.sql import Observation
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
+from dai_spark import ScoringPipeline
+from dai_spark.driver.prepare import prepare
+from dai_spark.request import ScoringRequest
 from dai_spark.table_job.distribution import MAX_FIELDS, Distribution, observed_expressions, read
 from dai_spark.table_job.drift import LEAST_ROWS, psi
+from dai_spark.table_job.example_rows import example_distributions, example_rows
 
 N_ROWS = 60_000
 # Of the quantiles' ranks: what is asked of Spark, and one value more where tasks are merged.
@@ -142,3 +146,28 @@ def test_other_observed_figures_are_left_alone(spark):
     assert observation.get["n_rows"] == 10
     assert read(observation.get)["id"].maximum == 9
     assert observed_expressions(t.StructType([t.StructField("s", t.StringType())])) == []
+
+
+def test_the_exports_own_example_is_scored_and_measured(spark, export, with_scorer, own_scores):
+    """Its rows' predictions are those of the pipeline itself; no example, no comparison."""
+    pipeline = ScoringPipeline(export())
+    words = {**with_scorer, "license": None, "options": None, "words": {}, "read_uri": None}
+    plan = prepare(spark, ScoringRequest.of(pipeline, **words), lambda text: None)
+    rows = example_rows(pipeline)
+    assert len(rows) == 15
+    found = example_distributions(spark, pipeline, plan)
+    scores = own_scores(export(), rows)
+    expected = {name: Distribution.of(scores[name].tolist()) for name in scores.columns}
+    assert found == expected
+    assert list(found) == ["late.no", "late.yes"]
+    pipeline.columns = ()
+    assert example_distributions(spark, pipeline, plan) == {}
+
+
+def test_an_example_that_cannot_be_scored_ends_no_job(spark, export, with_scorer):
+    """An example that lacks a column is left out of the report."""
+    pipeline = ScoringPipeline(export())
+    words = {**with_scorer, "license": None, "options": None, "words": {}, "read_uri": None}
+    plan = prepare(spark, ScoringRequest.of(pipeline, **words), lambda text: None)
+    pipeline.columns = pipeline.columns[:1]
+    assert example_distributions(spark, pipeline, plan) == {}
