@@ -11,9 +11,13 @@ __all__ = ["main"]
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run a command line and return its exit status: 0 done, 1 refused or failed, 2 usage."""
+    """Run a command line and return its exit status: 0 done, 1 refused or failed, 2 usage.
+
+    The table job tells its ends further apart; `dai_spark.table_job.status` has its table.
+    """
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], None] = arguments.command
+    exit_status: Callable[[DaiSparkError], int] = arguments.exit_status
     try:
         command(arguments)
     except DaiSparkError as error:
@@ -22,7 +26,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             print(error.details.rstrip(), file=sys.stderr)
         elif error.details:
             print("dai-spark: --verbose shows what this rests on.", file=sys.stderr)
-        return 1
+        return exit_status(error)
     except KeyboardInterrupt:
         print("dai-spark: interrupted", file=sys.stderr)
         return 130
@@ -39,8 +43,10 @@ def _parser() -> argparse.ArgumentParser:
 
     table = _command(commands, "score-table", _score_table, "score a table into a table")
     from dai_spark.table_job.arguments import add_arguments
+    from dai_spark.table_job.status import exit_status
 
     add_arguments(table)
+    table.set_defaults(exit_status=exit_status)
 
     pipeline = commands.add_parser("pipeline", help="look into an exported pipeline")
     of_pipeline = pipeline.add_subparsers(metavar="COMMAND", required=True)
@@ -83,8 +89,12 @@ def _command(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
     parser.add_argument("--verbose", action="store_true", help="show what an error rests on")
-    parser.set_defaults(command=function)
+    parser.set_defaults(command=function, exit_status=_failed)
     return parser
+
+
+def _failed(error: DaiSparkError) -> int:
+    return 1
 
 
 def _score_table(arguments: argparse.Namespace) -> None:

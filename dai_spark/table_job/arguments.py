@@ -1,121 +1,385 @@
-"""The command line of the table job: parsed, handed to `score_table`, and nothing else."""
+"""The command line of the table job: parsed, laid over ``--config``, handed to `score_table`."""
 
 import argparse
-from typing import Any, Callable, Dict
+import dataclasses
+import os
+from typing import Any, Callable, Dict, Mapping, Tuple
 
-from dai_spark.table_job.job import MODES
+from dai_spark.options import ScoringOptions
+from dai_spark.table_job.config import read_config, split_names
+from dai_spark.table_job.epilog import epilog
+from dai_spark.table_job.job import INCREMENTAL, LAYOUTS, MODES, TableJob
 from dai_spark.table_job.report import Report
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "job_words", "run"]
 
-_EPILOG = """\
-examples:
-  spark-submit jobs/score_table.py --pipeline scorer.zip --env dai-1.10.tar.gz \\
-      --license-file license.sig --source lake.customers --target lake.scores --dry-run
-  spark-submit jobs/score_table.py --pipeline scorer.zip --env dai-1.10.tar.gz \\
-      --source parquet:/data/customers --target parquet:/data/scores \\
-      --mode overwrite --keep customer_id,region
-
-The target gets the kept columns, then `prediction`: a struct with the pipeline's own output names.
-Exit status: 0 done, 1 refused or failed (one sentence on standard error says why), 2 usage.
-"""
+_USAGE = "%(prog)s --pipeline ZIP --env ENV --source SRC --target DST [option ...]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options of the table job."""
-    parser.epilog = _EPILOG
+    """Give a parser the options of the table job; what is not said is not in its namespace."""
+    parser.usage = _USAGE
+    parser.epilog = epilog()
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--pipeline", required=True, metavar="ZIP", help="scorer.zip as Driverless AI exports it"
-    )
-    parser.add_argument(
-        "--env",
-        required=True,
-        metavar="ENV",
-        help="packed environment (.tar.gz or .tar.zst, shipped to the executors), an absolute "
-        "folder that is on every executor, or the name behind # of an archive in --archives",
-    )
-    parser.add_argument(
-        "--license-file",
-        metavar="URI",
-        help="Driverless AI licence: a path, or any URI that Spark reads; without it "
-        "DRIVERLESS_AI_LICENSE_FILE, DRIVERLESS_AI_LICENSE_KEY and ~/.driverlessai/license.sig "
-        "are looked at, on the driver and then on the executors",
-    )
-    parser.add_argument(
-        "--source", required=True, metavar="SRC", help="db.table or parquet:PATH, what is scored"
-    )
-    parser.add_argument(
-        "--target", required=True, metavar="DST", help="db.table or parquet:PATH, gets the scores"
-    )
-    modes = "; ".join(f"{name}: {meaning}" for name, meaning in MODES.items())
-    parser.add_argument(
-        "--mode", choices=list(MODES), default="fail", help=f"{modes} (default fail)"
-    )
-    parser.add_argument(
-        "--keep",
-        metavar="COL,COL",
-        type=lambda text: [name for name in text.split(",") if name],
-        help="source columns to carry through, in this order (default all)",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="check everything, score five rows, write nothing"
-    )
-    parser.add_argument(
-        "--batch-rows", type=int, metavar="N", help="most rows the pipeline is given at once"
-    )
-    parser.add_argument(
-        "--max-scorers",
-        type=int,
-        metavar="N",
-        help="most scorers of an executor at the same time, where memory is short (default: as "
-        "many as tasks)",
-    )
-    parser.add_argument(
-        "--max-batches-per-scorer",
-        type=int,
-        metavar="N",
-        help="replace a scorer after so many batches, for pipelines that leak",
-    )
-    parser.add_argument(
-        "--start-timeout-s", type=float, metavar="S", help="limit for loading (default 300)"
-    )
-    parser.add_argument(
-        "--batch-timeout-s", type=float, metavar="S", help="limit for one batch (default 600)"
-    )
-    parser.add_argument(
-        "--start-method",
-        choices=["auto", "fork", "spawn"],
-        help="how each task gets its scorer (default auto: fork where the pipeline bears it)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    # A scheduler's command line must not change its meaning when an option is added.
+    parser.allow_abbrev = False
+    parser.argument_default = argparse.SUPPRESS
+    for add in (
+        _what_to_score,
+        _source,
+        _columns,
+        _target,
+        _new_rows,
+        _bad_rows,
+        _runs,
+        _report,
+        _scoring,
+    ):
+        add(parser)
+
+
+def job_words(
+    arguments: argparse.Namespace, read: Callable[[str], bytes], environment: Mapping[str, str]
+) -> Dict[str, Any]:
+    """Return what the command line and its configuration say, by the names of `score_table`.
+
+    Flags win; entries of a table (``--source-option``, ``--column``, ...) are laid over the
+    file's one by one.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+    read : callable
+        Reads the configuration where it is a URI.
+    environment : mapping of str to str
+        Where the configuration's ``${NAME}`` are looked up.
+
+    Raises
+    ------
+    OptionError
+        Of the configuration.
+    """
+    path = getattr(arguments, "config", None)
+    words = {} if path is None else read_config(path, read, environment)
+    said = {k: v for k, v in vars(arguments).items() if k not in _NOT_OF_THE_JOB}
+    for name in ("source_options", "target_options", "columns", "env_vars"):
+        if name in said:
+            said[name] = {**words.get(name, {}), **dict(said[name])}
+    if said.get("keep") == ["all"]:
+        said["keep"] = None
+    return {**words, **said}
 
 
 def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Report:
-    """Call `score_table` with what was parsed, in a session that is made if there is none."""
+    """Call `score_table` with what was said, in a session that is made if there is none."""
     from pyspark.sql import SparkSession
 
-    names = (
-        "batch_rows",
-        "max_scorers",
-        "max_batches_per_scorer",
-        "start_timeout_s",
-        "batch_timeout_s",
-        "start_method",
+    from dai_spark.driver import progress
+    from dai_spark.driver.prepare import read_with_spark
+
+    def session() -> SparkSession:
+        return SparkSession.builder.appName("dai_spark score_table").getOrCreate()
+
+    words = job_words(arguments, lambda uri: read_with_spark(session())(uri), os.environ)
+    arguments.json = words.pop("json", False)
+    if words.pop("quiet", False):
+        words.update(say=progress.quiet, progress=False)
+    # What words alone can tell is told before Spark starts.
+    TableJob.of({k: v for k, v in words.items() if k not in ("say", "progress")})
+    return score_table(**words, spark=session())
+
+
+# Of the command line itself.
+_NOT_OF_THE_JOB = ("command", "config", "exit_status", "verbose")
+_DEFAULTS = {
+    field.name: field.default
+    for owner in (TableJob, ScoringOptions)
+    for field in dataclasses.fields(owner)
+}
+
+
+def _what_to_score(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to score with")
+    group.add_argument(
+        "--pipeline", metavar="ZIP", help="scorer.zip as Driverless AI exports it: path or URI"
     )
-    options: Dict[str, Any] = {
-        name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None
-    }
-    spark = SparkSession.builder.appName("dai_spark score_table").getOrCreate()
-    return score_table(
-        arguments.pipeline,
-        arguments.env,
-        source=arguments.source,
-        target=arguments.target,
-        mode=arguments.mode,
-        keep=arguments.keep,
-        dry_run=arguments.dry_run,
-        license_file=arguments.license_file,
-        spark=spark,
-        **options,
+    group.add_argument(
+        "--env",
+        metavar="ENV",
+        help="packed environment (.tar.gz or .tar.zst: path or URI), an absolute folder that is on "
+        "every executor, or the name behind # of an archive in --archives",
     )
+    group.add_argument(
+        "--license-file",
+        metavar="FILE",
+        help="Driverless AI licence: path or URI; without it DRIVERLESS_AI_LICENSE_FILE, "
+        "DRIVERLESS_AI_LICENSE_KEY and ~/.driverlessai/license.sig are looked at, on the driver "
+        "and then on the executors",
+    )
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        help="job.toml, path or URI: options by the names that score_table has for them, with "
+        "${NAME} for what stands in the environment, such as passwords",
+    )
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("source")
+    group.add_argument("--source", metavar="SRC", help="table that is scored")
+    group.add_argument(
+        "--source-option",
+        dest="source_options",
+        action="append",
+        type=_pair,
+        metavar="K=V",
+        help="for Spark's reader; again for each",
+    )
+    group.add_argument("--where", metavar="EXPR", help="SQL condition on its rows (default: all)")
+    group.add_argument(
+        "--source-version",
+        metavar="N",
+        help="time travel, where the format knows it (default: latest)",
+    )
+    group.add_argument("--source-timestamp", metavar="TIME", help="the same by time")
+
+
+def _columns(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "columns", "Names are separated by commas; a name that holds one goes into --config."
+    )
+    group.add_argument(
+        "--column",
+        dest="columns",
+        action="append",
+        type=_pair,
+        metavar="PIPELINE_COLUMN=EXPR",
+        help="SQL expression on the source for a column that it names otherwise; again for each",
+    )
+    _add_names(
+        group,
+        "--key",
+        "id,date",
+        "columns that tell rows apart: checked to be unique and not null, kept, merged by",
+    )
+    _add_names(
+        group, "--keep", "all|a,b", "source columns to carry through, in this order (default: all)"
+    )
+    group.add_argument(
+        "--prediction",
+        metavar="NAME",
+        help=f"struct column with the pipeline's outputs (default: {_DEFAULTS['prediction']})",
+    )
+    group.add_argument(
+        "--prediction-layout",
+        choices=LAYOUTS,
+        help=f"flat: a column for each output instead (default: {_DEFAULTS['prediction_layout']})",
+    )
+    _add_switch(
+        group,
+        "--lineage",
+        "the struct column scoring, with pipeline, environment, run, time (default: yes)",
+    )
+
+
+def _target(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("target")
+    group.add_argument("--target", metavar="DST", help="table that gets the scores")
+    group.add_argument(
+        "--mode", choices=MODES, help=f"how it is written; see below (default: {_DEFAULTS['mode']})"
+    )
+    group.add_argument(
+        "--target-option",
+        dest="target_options",
+        action="append",
+        type=_pair,
+        metavar="K=V",
+        help="for Spark's writer; again for each",
+    )
+    group.add_argument(
+        "--target-format",
+        metavar="FORMAT",
+        help="of a catalog table that is created (default: the catalog's own)",
+    )
+    _add_names(
+        group, "--partition-by", "a,b", "partition columns of a target that is created, or has them"
+    )
+    group.add_argument(
+        "--files",
+        dest="n_files",
+        type=int,
+        metavar="N",
+        help="write so many files, of each partition, with a shuffle after scoring (default: as "
+        "many as tasks)",
+    )
+    group.add_argument(
+        "--max-file-rows", type=int, metavar="N", help="most rows of a file (default: no limit)"
+    )
+    _add_switch(
+        group,
+        "--evolve-schema",
+        "add output columns that a target which exists lacks (default: no, refuse)",
+    )
+
+
+def _new_rows(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which rows are new")
+    group.add_argument(
+        "--incremental",
+        choices=INCREMENTAL,
+        help="score what is new alone, and how that is told; see below (default: every row)",
+    )
+    group.add_argument(
+        "--since", metavar="COLUMN", help="of --incremental since: it only grows, and is never null"
+    )
+    group.add_argument(
+        "--checkpoint", metavar="URI", help="of --incremental stream: where it keeps its place"
+    )
+    _add_switch(
+        group,
+        "--stream",
+        "with --incremental stream: keep running when nothing is left (default: no, end)",
+        dest="keep_running",
+    )
+
+
+def _bad_rows(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("bad rows")
+    group.add_argument(
+        "--quarantine",
+        metavar="TABLE",
+        help="table for rows that cannot be scored, with the reason (default: none; the first bad "
+        "row fails the job and is named)",
+    )
+    group.add_argument(
+        "--max-bad-rows",
+        metavar="N|P%",
+        help="with more, the job fails and the target stays as it was (default: no limit)",
+    )
+    group.add_argument(
+        "--nan",
+        choices=("keep", "bad"),
+        help=f"what a prediction that is NaN makes of its row (default: {_DEFAULTS['nan']})",
+    )
+
+
+def _runs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("runs and locks")
+    group.add_argument(
+        "--job-name",
+        metavar="NAME",
+        help="runs of one name never overlap (default: score and the target's name)",
+    )
+    group.add_argument(
+        "--run-id",
+        metavar="ID",
+        help="a second run of one id writes nothing twice (default: made from the job, pipeline, "
+        "environment and the source's version)",
+    )
+    group.add_argument(
+        "--on-overlap",
+        choices=("wait", "refuse"),
+        help="what a run does while another of its job is at work "
+        f"(default: {_DEFAULTS['on_overlap']})",
+    )
+    group.add_argument(
+        "--overlap-timeout-s",
+        type=float,
+        metavar="S",
+        help=f"wait so long at most (default: {_DEFAULTS['overlap_timeout_s']:g})",
+    )
+    group.add_argument(
+        "--work-folder",
+        metavar="URI",
+        help="for staged rows, locks and the last run's figures (default: beside the target)",
+    )
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("checks, report and progress")
+    _add_switch(group, "--dry-run", "check everything, score ten rows, write nothing (default: no)")
+    group.add_argument(
+        "--verify",
+        type=int,
+        metavar="N",
+        help="score N random rows of what was written again, one by one, and compare bits "
+        f"(default: {_DEFAULTS['verify']})",
+    )
+    group.add_argument(
+        "--fail-on-drift",
+        type=float,
+        metavar="PSI",
+        help="highest population stability index of a prediction against the last run's; above it "
+        "the job fails and the target stays as it was (default: no limit)",
+    )
+    _add_names(
+        group,
+        "--report",
+        "FILE",
+        "write the report there too: .json or .html, path or URI; again, or with commas, for both",
+    )
+    _add_switch(group, "--json", "print the report as one JSON object (default: no, as text)")
+    _add_switch(group, "--quiet", "say nothing until the report (default: no)")
+
+
+def _scoring(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scoring")
+    _add_switch(group, "--margin", "the model's margin in place of the prediction (default: no)")
+    for name, what in (
+        ("batch_rows", "most rows the pipeline is given at once (default: as Spark sends)"),
+        ("batch_bytes", f"the same in bytes (default: {_DEFAULTS['batch_bytes']:,})"),
+        (
+            "max_scorers",
+            "most scorers of an executor at the same time, where memory is short (default: as many "
+            "as tasks)",
+        ),
+        (
+            "max_batches_per_scorer",
+            "replace a scorer after so many batches, for pipelines that leak (default: no limit)",
+        ),
+        ("max_scorer_memory_bytes", "the same above so much memory (default: no limit)"),
+    ):
+        group.add_argument(_flag(name), type=int, metavar="N", help=what)
+    for name, what in (
+        ("start_timeout_s", "limit for unpacking, and again for loading"),
+        ("batch_timeout_s", "limit for one batch"),
+        ("idle_timeout_s", "a sidecar without a task for so long ends"),
+    ):
+        group.add_argument(
+            _flag(name), type=float, metavar="S", help=f"{what} (default: {_DEFAULTS[name]:g})"
+        )
+    group.add_argument(
+        "--start-method",
+        choices=("auto", "fork", "spawn"),
+        help="how each task gets its scorer; auto: fork where the pipeline bears it (default: "
+        f"{_DEFAULTS['start_method']})",
+    )
+    group.add_argument(
+        "--env-var",
+        dest="env_vars",
+        action="append",
+        type=_pair,
+        metavar="K=V",
+        help="for the sidecar's environment, which inherits nothing; again for each",
+    )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _add_names(group: "argparse._ArgumentGroup", flag: str, metavar: str, what: str) -> None:
+    group.add_argument(flag, action="extend", type=split_names, metavar=metavar, help=what)
+
+
+def _add_switch(group: "argparse._ArgumentGroup", flag: str, what: str, **words: Any) -> None:
+    # Both ways, so that a flag can take back what the configuration says.  Given beside the
+    # action, the help would get a default added by Python before 3.13: that of "not said".
+    group.add_argument(flag, action=argparse.BooleanOptionalAction, **words).help = what
+
+
+def _pair(text: str) -> Tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return key.strip(), value
