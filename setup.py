@@ -46,6 +46,8 @@ setup(
         # Both are what pyspark itself wants for pandas and Arrow UDFs.
         "pandas>=1.5,<3",
         "pyarrow>=4",
+        # For --config of the table job; later Pythons have it as tomllib.
+        "tomli>=1.1; python_version < '3.11'",
     ],
     extras_require={
         # A cluster brings its own pyspark, which must not be replaced; hence no hard dependency.

@@ -43,7 +43,7 @@ _SPARKS_OPTIONS = ("source_options", "target_options")
 
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_NAME = re.compile(
-    r"(password|passwd|passphrase|secret|token|(access|account|api|private)[._-]?key)$",
+    r"(password|passwd|passphrase|secret|token|(access|account|api|private|secret)[._-]?key)$",
     re.IGNORECASE,
 )
 _SECRET_IN_TEXT = re.compile(r"(password|passwd|token)=(?!\$\{)[^&;]", re.IGNORECASE)

@@ -1,0 +1,130 @@
+"""The schedules of jobs/: each is read by its own tool, and its command line by ours."""
+
+import ast
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from dai_spark.cli import _parser
+from dai_spark.table_job.arguments import job_words
+from dai_spark.table_job.job import TableJob
+
+JOBS = Path(__file__).resolve().parent.parent.parent / "jobs"
+
+# Databricks' classes are not for Python 3.9, whose lane has none of these tools.
+needs_tools = pytest.mark.skipif(sys.version_info < (3, 10), reason="Databricks wants Python 3.10")
+
+
+def job(words):
+    """The job of a schedule's command line, with jobs/example.toml for its configuration."""
+    words = list(words)
+    assert words[words.index("--config") + 1].endswith("/customers.toml")
+    words[words.index("--config") + 1] = str(JOBS / "example.toml")
+    said = job_words(_parser().parse_args(["score-table", *words]), lambda uri: b"", {})
+    said.pop("quiet", None)
+    return TableJob.of(said)
+
+
+@needs_tools
+def test_cron_reads_the_crontab():
+    """One line, at half past two each night, whose only % are escaped."""
+    from crontab import CronTab
+
+    path = JOBS / "cron" / "score-customers.cron"
+    table = CronTab(tabfile=str(path), user=False)
+    (line,) = (one for one in table if one.is_enabled())
+    assert line.is_valid()
+    assert line.slices.render() == "30 2 * * *"
+    assert set(table.env) == {
+        "SHELL",
+        "PATH",
+        "JAVA_HOME",
+        "DRIVERLESS_AI_LICENSE_FILE",
+        "MAILTO",
+    }
+    assert path.read_text(encoding="utf-8").endswith("\n")
+    raw = next(text for text in path.read_text().splitlines() if "spark-submit " in text)
+    assert raw.replace(r"\%", "").count("%") == 0
+    words = shlex.split(raw.replace(r"\%", "%"))
+    assert words[words.index("spark-submit") - 5 : words.index("spark-submit")] == [
+        *("30", "2", "*", "*", "*")
+    ]
+    script = next(i for i, word in enumerate(words) if word.endswith("/jobs/score_table.py"))
+    found = job(words[script + 1 : words.index(">/dev/null")])
+    assert found.run_id == "customers-$(date +%F)"
+    assert found.on_overlap == "refuse"
+
+
+def test_the_dag_says_what_we_understand():
+    """Read as Python alone; tests/cluster/test_airflow.py loads it in a real Airflow."""
+    tree = ast.parse((JOBS / "airflow" / "score_customers.py").read_text(encoding="utf-8"))
+    (words,) = (
+        ast.literal_eval(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "application_args"
+    )
+    found = job(words)
+    assert found.run_id == "customers-{{ ds }}"
+    assert "{{ ds }}" in found.where
+    assert len(found.report) == 2
+
+
+@needs_tools
+def test_databricks_reads_the_bundle():
+    """The job is one of Databricks' own classes, field by field; its script is in the bundle."""
+    import yaml
+    from databricks.bundles.jobs import Job
+
+    path = JOBS / "databricks" / "databricks.yml"
+    bundle = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(bundle) == {"bundle", "sync", "variables", "targets", "resources"}
+    (told,) = bundle["resources"]["jobs"].values()
+    made = Job.from_dict(told)
+    (task,) = made.tasks
+    script = task.spark_python_task.python_file
+    assert (path.parent / script).resolve() == JOBS / "score_table.py"
+    assert any(
+        (path.parent / folder).resolve() in (path.parent / script).resolve().parents
+        for folder in bundle["sync"]["paths"]
+    )
+    assert task.job_cluster_key in [cluster.job_cluster_key for cluster in made.job_clusters]
+    # Quartz wants six fields, and ? for one of the two days.
+    fields = made.schedule.quartz_cron_expression.split()
+    assert len(fields) == 6
+    assert "?" in (fields[3], fields[5])
+    variables = {f"${{var.{name}}}" for name in bundle["variables"]}
+    for parameter in (*task.spark_python_task.parameters, *(lib.whl for lib in task.libraries)):
+        if "${" in parameter:
+            assert parameter[: parameter.index("}") + 1] in variables
+    found = job(task.spark_python_task.parameters)
+    assert found.run_id == "customers-{{job.trigger.time.iso_date}}"
+    assert len(found.report) == 2
+
+
+@needs_tools
+def test_kubernetes_reads_the_application():
+    """The operator's own models take every field, and give each back: none is unknown to them."""
+    import yaml
+    from kubeflow_spark_api.models import SparkV1beta2ScheduledSparkApplicationSpec
+
+    path = JOBS / "kubernetes" / "score-customers.yaml"
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert (told["apiVersion"], told["kind"]) == (
+        "sparkoperator.k8s.io/v1beta2",
+        "ScheduledSparkApplication",
+    )
+    spec = SparkV1beta2ScheduledSparkApplicationSpec.from_dict(told["spec"])
+    assert spec.to_dict() == told["spec"]
+    assert len(spec.schedule.split()) == 5
+    assert spec.concurrency_policy == "Forbid"
+    application = spec.template
+    assert application.main_application_file.endswith("/jobs/score_table.py")
+    found = job(application.arguments)
+    assert found.run_id is None
+    # What the arguments name is where the pod has it.
+    words = dict(zip(application.arguments[::2], application.arguments[1::2]))
+    mounts = [one.path for one in (*application.driver.config_maps, *application.driver.secrets)]
+    for flag in ("--config", "--license-file"):
+        assert str(Path(words[flag]).parent) in mounts
