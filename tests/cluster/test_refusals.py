@@ -1,4 +1,4 @@
-"""What cannot work is refused in one sentence, with exit status 1 and no traceback."""
+"""What cannot work is refused in one sentence, with exit status 3 and no traceback."""
 
 import io
 import re
@@ -108,8 +108,8 @@ def run(run_program, runs):
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_one_sentence_says_it(run, name):
-    """Status 1, and on standard error one line of ours that names what was found."""
-    assert run.findings[name] == 1
+    """Status 3, and on standard error one line of ours that names what was found."""
+    assert run.findings[name] == 3
     told = run.stderr.partition(f"<<<{name}\n")[2].partition(f">>>{name}\n")[0]
     lines = [
         line.partition("dai-spark: ")[2] for line in told.splitlines() if "dai-spark: " in line

@@ -88,10 +88,10 @@ def test_nothing_is_left(run, nothing_left):
 
 
 def test_a_second_run_is_refused_in_one_sentence(run, run_program, words, target, bare_python):
-    """Mode fail: exit status 1, one sentence, and the table stays as it is."""
+    """Mode fail: exit status 3, one sentence, and the table stays as it is."""
     files = {path.name for path in target.iterdir()}
     again = run_program(words("local[2]", target), PYSPARK_DRIVER_PYTHON=str(bare_python))
-    assert again.exit_code == 1
+    assert again.exit_code == 3
     told = [line for line in again.stdout.splitlines() if line.startswith("dai-spark: ")]
     assert told == [
         f"dai-spark: The target parquet:{target} exists; give --mode append or --mode overwrite, "

@@ -36,9 +36,9 @@ def test_the_first_run_writes_what_is_kept_and_the_prediction(jobs, flights):
 
 
 def test_mode_fail_refuses_a_target_that_exists(jobs):
-    """Path and catalog table alike: one sentence, status 1."""
+    """Path and catalog table alike: one sentence, status 3."""
     for name, target in (("again", "parquet:"), ("table_again", "scored_flights")):
-        assert jobs[name]["status"] == 1
+        assert jobs[name]["status"] == 3
         assert jobs[name]["out"] == ""
         (told,) = jobs[name]["err"].splitlines()
         assert told.startswith(f"dai-spark: The target {target}")

@@ -138,7 +138,7 @@ def test_the_command_line_is_the_function(job, spark, export, with_scorer, tmp_p
     out = capsys.readouterr().out
     assert f"target      parquet:{tmp_path}/cli (mode fail)" in out
     assert spark.read.parquet(f"{tmp_path}/cli").columns == ["flight_id", "carrier", "prediction"]
-    assert main(arguments) == 1
+    assert main(arguments) == 3
     errors = capsys.readouterr().err
     assert f"dai-spark: The target parquet:{tmp_path}/cli exists" in errors
     assert "Traceback" not in errors
