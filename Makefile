@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SPARK_LOCAL_IP ?= 127.0.0.1
 export SPARK_LOCAL_IP
 
-.PHONY: help demo test check format fast test-py39 dist bench lock clean java python38
+.PHONY: help demo test check format fast test-py39 test-airflow dist bench lock clean java python38
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -32,6 +32,11 @@ test-py39: java python38  ## part of the suite on Python 3.9 and Spark 3.5
 	@# Spark 3.5 itself warns of what newer libraries deprecate.
 	.venv-py39/bin/python -m pytest -W default tests/fast tests/spark/test_udf.py
 
+test-airflow:  ## the DAG of jobs/ in a real Airflow
+	@[ .venv-airflow/.stamp -nt requirements-airflow.lock ] || scripts/bootstrap airflow
+	@# Airflow itself warns of what its own libraries deprecate.
+	.venv-airflow/bin/python -m pytest -W default tests/airflow
+
 dist: .venv/.stamp  ## wheel, and dai_spark.zip for --py-files
 	@$(PYTHON) scripts/dist.py
 
@@ -48,6 +53,9 @@ lock: .venv/.stamp  ## pin the developers' environments anew
 	.tools/bin/uv pip compile requirements-py39.in setup.py --extra env --extra report --extra testing \
 		--python-version 3.9 --generate-hashes --no-header --no-emit-index-url \
 		--quiet --upgrade --output-file requirements-py39.lock
+	.tools/bin/uv pip compile requirements-airflow.in \
+		--python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--quiet --upgrade --output-file requirements-airflow.lock
 
 clean:  ## remove what was built; .venv and .tools stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis spark-warehouse
