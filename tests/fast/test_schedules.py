@@ -79,6 +79,8 @@ def test_databricks_reads_the_bundle():
     path = JOBS / "databricks" / "databricks.yml"
     bundle = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert set(bundle) == {"bundle", "sync", "variables", "targets", "resources"}
+    # Without it the CLI refuses to deploy in this mode.
+    assert bundle["targets"]["prod"]["workspace"]["root_path"]
     (told,) = bundle["resources"]["jobs"].values()
     made = Job.from_dict(told)
     (task,) = made.tasks
