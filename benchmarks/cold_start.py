@@ -30,9 +30,9 @@ from session import start_spark
 from tables import FEATURES, KEY, written_table
 
 from dai_spark import score_dataframe
-from dai_spark.driver.prepare import read_with_spark
 from dai_spark.driver.progress import quiet
 from dai_spark.driver.ship import ship_file, ship_package
+from dai_spark.local import no_uri
 from dai_spark.plan import ScoringPlan, ShippedFile
 from dai_spark.request import ScoringRequest
 
@@ -114,9 +114,7 @@ def cold(
 
 def shipped_plan(spark: SparkSession, pipeline: Path, environment: Path) -> ScoringPlan:
     """What `score_dataframe` does on the driver before its probe."""
-    request = ScoringRequest.of(
-        pipeline, environment, None, str(LICENSE), None, {}, read_with_spark(spark)
-    )
+    request = ScoringRequest.of(pipeline, environment, None, str(LICENSE), None, {}, no_uri, no_uri)
     ship_package(spark)
 
     def ship(path: Path, digest: str, ending: str, label: str) -> ShippedFile:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Callable, Mapping, Optional
 
-from dai_spark.errors import LicenseError, OptionError
+from dai_spark.errors import DaiSparkError, LicenseError, OptionError
+from dai_spark.uri import is_uri, local_path
 
 __all__ = ["License", "find_license", "read_license"]
 
@@ -75,14 +76,15 @@ def read_license(
         return License(text)
     if file is None:
         return find_license(os.environ)
-    path = Path(file).expanduser()
     try:
-        content = read_uri(file) if "://" in file else path.read_bytes()
+        content = read_uri(file) if is_uri(file) else local_path(file).read_bytes()
     except OSError as error:
         raise LicenseError(
             f"The licence file {file} cannot be read ({error.strerror or error}); "
             "give the path of license.sig."
         ) from None
+    except DaiSparkError as error:
+        raise LicenseError(f"The licence cannot be read: {error.message}", error.details) from None
     if not content.strip():
         raise LicenseError(f"The licence file {file} is empty; give the path of license.sig.")
     return License(content.decode("utf-8", "replace"))

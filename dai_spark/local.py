@@ -4,7 +4,7 @@ import atexit
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Set, Union
+from typing import TYPE_CHECKING, Any, NoReturn, Optional, Set, Union
 
 import pyarrow as pa
 
@@ -23,7 +23,7 @@ from dai_spark.request import ScoringRequest
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["local_plan", "score_pandas", "unpacked_python"]
+__all__ = ["local_plan", "no_uri", "score_pandas", "unpacked_python"]
 
 _to_remove: Set[Path] = set()
 
@@ -62,7 +62,9 @@ def score_pandas(
     """
     import pandas as pd
 
-    request = ScoringRequest.of(pipeline, env, license, license_file, options, words, _no_uri)
+    request = ScoringRequest.of(
+        pipeline, env, license, license_file, options, words, no_uri, no_uri
+    )
     place = _place()
     plan = local_plan(request, place)
     wanted = [name for name in plan.wanted() if name in frame.columns]
@@ -118,5 +120,6 @@ def _place() -> Place:
     return place
 
 
-def _no_uri(uri: str) -> bytes:
+def no_uri(uri: str) -> NoReturn:
+    """Refuse what only Spark can read."""
     raise OptionError(f"{uri} can only be read with Spark; give a path of this machine.")

@@ -1,7 +1,7 @@
 """ScoringRequest: what a caller asked for, checked as far as this host alone can tell."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Union
 
@@ -11,6 +11,7 @@ from dai_spark.license import License, read_license
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
 from dai_spark.plan import ScoringPlan, ShippedFile
+from dai_spark.uri import is_uri, local_path
 
 __all__ = ["ScoringRequest"]
 
@@ -33,12 +34,15 @@ class ScoringRequest:
         archive that ``--archives`` shipped.
     license : License or None
     options : ScoringOptions
+    labels : mapping of str to str
+        What the caller calls ``"pipeline"`` and ``"environment"`` where they were fetched.
     """
 
     pipeline: ScoringPipeline
     environment: Union[PackedEnvironment, ShippedFile]
     license: Optional[License]
     options: ScoringOptions
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -50,21 +54,36 @@ class ScoringRequest:
         options: Optional[ScoringOptions],
         words: Mapping[str, Any],
         read_uri: Callable[[str], bytes],
+        fetch: Callable[[str], Path],
     ) -> "ScoringRequest":
         """Check a caller's arguments.
 
+        Parameters
+        ----------
+        read_uri, fetch : callable
+            Read a small file, and bring a large one to this host, by a URI that is no path of it.
+
         Raises
         ------
-        OptionError, PipelineError, EnvironmentFault, LicenseError
+        OptionError, PipelineError, EnvironmentFault, LicenseError, ShippingError
             Whichever argument cannot be meant, is not there, or does not fit the others.
         """
         resolved = ScoringOptions.resolve(options, words)
-        found = pipeline if isinstance(pipeline, ScoringPipeline) else ScoringPipeline(pipeline)
-        environment = _environment(env)
+        found = (
+            pipeline
+            if isinstance(pipeline, ScoringPipeline)
+            else ScoringPipeline(_at_hand(pipeline, fetch))
+        )
+        environment = _environment(env, fetch)
         if isinstance(environment, PackedEnvironment):
             environment.check_fits(found)
         carried = read_license(license, license_file, read_uri)
-        return cls(found, environment, carried, resolved)
+        labels = {
+            name: value
+            for name, value in (("pipeline", pipeline), ("environment", env))
+            if isinstance(value, str) and is_uri(value)
+        }
+        return cls(found, environment, carried, resolved, labels)
 
     def plan(self, ship: Callable[[Path, str, str, str], ShippedFile]) -> ScoringPlan:
         """Make the plan of this request.
@@ -75,7 +94,7 @@ class ScoringRequest:
             ``ship(path, digest, ending, label)`` brings a file to where it is scored.
         """
         slim = self.pipeline.slim_path
-        label = str(self.pipeline.path)
+        label = self.labels.get("pipeline", str(self.pipeline.path))
         pipeline = ship(slim, self.pipeline.digest, "pipeline", label)
         interpreter = ""
         if isinstance(self.environment, ShippedFile):
@@ -90,7 +109,7 @@ class ScoringRequest:
                 self.environment.path,
                 self.environment.digest,
                 "environment",
-                str(self.environment.path),
+                self.labels.get("environment", str(self.environment.path)),
             )
         return ScoringPlan(
             pipeline=pipeline,
@@ -102,8 +121,14 @@ class ScoringRequest:
         )
 
 
+def _at_hand(name: PathLike, fetch: Callable[[str], Path]) -> PathLike:
+    if not isinstance(name, str):
+        return name
+    return fetch(name) if is_uri(name) else local_path(name)
+
+
 def _environment(
-    env: Union[PathLike, PackedEnvironment, None],
+    env: Union[PathLike, PackedEnvironment, None], fetch: Callable[[str], Path]
 ) -> Union[PackedEnvironment, ShippedFile]:
     if isinstance(env, PackedEnvironment):
         return env
@@ -112,6 +137,9 @@ def _environment(
             "env= is missing: the packed environment in which the pipeline runs. Build one with "
             "`dai-spark env build --reference scorer.zip -o dai-1.10.tar.gz`."
         )
+    # A folder below /Volumes that this host does not see may well be on every executor.
+    if isinstance(env, str) and (not env.startswith("/") or env.endswith(_ARCHIVE_ENDINGS)):
+        env = _at_hand(env, fetch)
     name = os.fspath(env)
     if Path(name).expanduser().exists() or name.endswith(_ARCHIVE_ENDINGS):
         return PackedEnvironment(name)

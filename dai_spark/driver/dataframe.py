@@ -1,13 +1,15 @@
 """score_dataframe: a DataFrame in, its kept columns and the prediction out."""
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
 
 from dai_spark.client.task import map_body
 from dai_spark.columns import check_columns, lossy_columns
 from dai_spark.driver import progress
+from dai_spark.driver.files import fetch, read_bytes
 from dai_spark.driver.metrics import MetricsSum
-from dai_spark.driver.prepare import prepare, read_with_spark
+from dai_spark.driver.prepare import prepare
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
 from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import ColumnError
@@ -68,7 +70,14 @@ def score_dataframe(
     """
     say = say or progress.tell
     request = ScoringRequest.of(
-        pipeline, env, license, license_file, options, words, read_with_spark(df.sparkSession)
+        pipeline,
+        env,
+        license,
+        license_file,
+        options,
+        words,
+        read_uri=partial(read_bytes, df.sparkSession),
+        fetch=partial(fetch, df.sparkSession, say=say),
     )
     plan = prepare(df.sparkSession, request, say)
     return scored_frame(df, plan, keep, prediction, say, metrics=metrics)

@@ -13,11 +13,11 @@ from dai_spark.digest import replace_file
 from dai_spark.driver.progress import waiting
 from dai_spark.driver.ship import package_zip, ship_file, ship_package
 from dai_spark.environment import PackedEnvironment
-from dai_spark.errors import LicenseError, ShippingError, from_spark, named
+from dai_spark.errors import from_spark, named
 from dai_spark.plan import Description, ScoringPlan, ShippedFile
 from dai_spark.request import ScoringRequest
 
-__all__ = ["prepare", "read_with_spark"]
+__all__ = ["prepare"]
 
 
 def prepare(
@@ -104,20 +104,3 @@ def _remembered(memory: Path) -> Optional[Description]:
         return Description.from_json(json.loads(memory.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def read_with_spark(spark: Any) -> Callable[[str], bytes]:
-    """A reader of small files by any URI that Spark reads, on classic Spark and Connect alike."""
-
-    def read(uri: str) -> bytes:
-        try:
-            rows = spark.read.format("binaryFile").load(uri).select("content").take(1)
-        except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
-            raise LicenseError(
-                f"Spark cannot read the licence file {uri}: {str(error).partition(chr(10))[0]}"
-            ) from None
-        if not rows:
-            raise ShippingError(f"Spark finds no file at {uri}.")
-        return bytes(rows[0]["content"])
-
-    return read

@@ -1,19 +1,27 @@
 """What a user is told while something takes long: one line a step, and a bar over Spark's tasks."""
 
 import logging
+import os
 import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any, Callable, Iterator, Optional
 
+from dai_spark.driver.bar import Moment, ProgressLine
 from dai_spark.driver.session import is_connect
+from dai_spark.driver.status import JobStatus
 
 __all__ = ["quiet", "show_progress", "tell", "waiting"]
 
 _LOG = logging.getLogger("dai_spark")
 _HEARTBEAT_S = 10.0
-_BAR_WIDTH = 32
+# Of a notebook's line, and of a terminal that does not tell.
+_WIDTH = 120
+# Spark's own bar, where it is on, comes back after half a second.
+_TICK_S = 0.2
+# The job is over; a display that hangs does not hold it up.
+_JOIN_S = 2.0
 
 
 def tell(text: str) -> None:
@@ -29,14 +37,19 @@ def quiet(text: str) -> None:
 
 
 @contextmanager
-def waiting(say: Callable[[str], None], what: str) -> Iterator[None]:
-    """Say that something takes long, and every ten seconds that it still does."""
+def waiting(
+    say: Callable[[str], None], what: str, how_far: Callable[[], str] = str
+) -> Iterator[None]:
+    """Say that something takes long, and every ten seconds that it still does.
+
+    `how_far` is asked each time for words to add.
+    """
     done = threading.Event()
     begun = time.monotonic()
 
     def beat() -> None:
         while not done.wait(_HEARTBEAT_S):
-            say(f"still {what} ({time.monotonic() - begun:.0f} s)")
+            say(f"still {what} ({time.monotonic() - begun:.0f} s{how_far()})")
 
     say(what)
     thread = threading.Thread(target=beat, daemon=True)
@@ -49,89 +62,170 @@ def waiting(say: Callable[[str], None], what: str) -> Iterator[None]:
 
 
 @contextmanager
-def show_progress(spark: Any, every_s: float = 0.5) -> Iterator[None]:
-    """Show a bar over the tasks of the Spark jobs that run within the ``with`` block.
+def show_progress(
+    spark: Any,
+    every_s: float = 0.5,
+    *,
+    quiet: bool = False,
+    say: Callable[[str], None] = tell,
+    line_every_s: float = 30.0,
+) -> Iterator[None]:
+    """Show how far the Spark jobs are that run within the ``with`` block.
 
-    Runs on the driver, in a terminal or a notebook.  Over Spark Connect the client shows progress
-    by its own handler (Spark 4.0 and later), which this registers for the block.
+    Runs on the driver.  On a terminal and in a notebook one line is drawn over and over; where
+    standard error is neither (a scheduler's log), a plain line is said every half a minute.  What
+    cannot be known is left out: rows come with the executors' heartbeats, and Spark Connect tells
+    of tasks and bytes alone.  A display that fails ends, and never the job.
 
     Parameters
     ----------
     spark : SparkSession
     every_s : float, default 0.5
-        How often the bar is drawn.
+        How often Spark is asked and the line drawn.
+    quiet : bool, default False
+        Show nothing.
+    say : callable
+        Is told the plain lines; by default standard error is, and the log.
+    line_every_s : float, default 30
+        How often a plain line is said.
 
     Examples
     --------
     >>> with show_progress(spark):                              # doctest: +SKIP
     ...     df.withColumn("prediction", score()).write.parquet("scores")
-    scoring [################----------------]  12/24 tasks   6 s
+    scoring [############------------] 12/24 tasks  42 s  5,112,000 rows  131,000 rows/s
     """
-    begun = time.monotonic()
-    if is_connect(spark):
-        with _connect_handler(spark, begun):
-            yield
+    if quiet:
+        yield
         return
+    display = _Display(say, line_every_s)
+    follow = _over_connect if is_connect(spark) else _over_tasks
+    with follow(spark, display, every_s):
+        yield
+        display.has_succeeded = True
+
+
+@contextmanager
+def _over_tasks(spark: Any, display: "_Display", every_s: float) -> Iterator[None]:
     done = threading.Event()
-    drawn = threading.Thread(
-        target=_follow, args=(spark.sparkContext, begun, every_s, done), daemon=True
-    )
-    drawn.start()
+    thread = threading.Thread(target=_follow, args=(spark, display, every_s, done), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         done.set()
-        drawn.join()
+        thread.join(_JOIN_S)
 
 
-def _follow(context: Any, begun: float, every_s: float, done: threading.Event) -> None:
-    tracker = context.statusTracker()
-    seen = False
-    n_done = n_all = 0
-    while not done.wait(every_s):
-        counted = _count(tracker)
-        if counted[1]:
-            n_done, n_all = counted
-            seen = True
-            _draw(n_done, n_all, begun)
-    if seen:
-        _draw(n_all, n_all, begun)
-        sys.stderr.write("\n")
-        sys.stderr.flush()
+def _follow(spark: Any, display: "_Display", every_s: float, done: threading.Event) -> None:
+    try:
+        status = JobStatus(spark)
+        sparks_bar = _sparks_own_bar(spark) if display.is_bar else None
+        next_s = time.monotonic() + every_s
+        while not done.wait(min(every_s, _TICK_S)):
+            if sparks_bar is not None:
+                # It draws on the same line, but not within half a second of this.
+                sparks_bar.finishAll()
+            if time.monotonic() >= next_s:
+                display.see(status.look())
+                next_s = time.monotonic() + every_s
+        display.finish(status.rows())
+    except Exception:  # noqa: BLE001 - whatever Spark's internals raise, the job goes on
+        _LOG.debug("The progress line has ended.", exc_info=True)
 
 
-def _count(tracker: Any) -> Tuple[int, int]:
-    n_done = n_all = 0
-    for stage_id in tracker.getActiveStageIds():
-        stage = tracker.getStageInfo(stage_id)
-        if stage is not None:
-            n_done += stage.numCompletedTasks
-            n_all += stage.numTasks
-    return n_done, n_all
+def _sparks_own_bar(spark: Any) -> Any:
+    found = spark.sparkContext._jsc.sc().progressBar()
+    return found.get() if found.isDefined() else None
 
 
 @contextmanager
-def _connect_handler(spark: Any, begun: float) -> Iterator[None]:
-    def handler(stages: Any, inflight_tasks: int, operation_id: Any, done: bool) -> None:
-        n_all = sum(stage.num_tasks for stage in stages or ())
-        if n_all:
-            _draw(sum(stage.num_completed_tasks for stage in stages), n_all, begun)
-        if done:
-            sys.stderr.write("\n")
-
+def _over_connect(spark: Any, display: "_Display", every_s: float) -> Iterator[None]:
     if not hasattr(spark, "registerProgressHandler"):
         yield
         return
+    shown_s = float("-inf")
+
+    def handler(stages: Any, inflight_tasks: int, operation_id: Any, done: bool) -> None:
+        nonlocal shown_s
+        if done or time.monotonic() - shown_s < every_s:
+            return
+        shown_s = time.monotonic()
+        try:
+            told = list(stages or ())
+            if told:
+                display.see(
+                    Moment(
+                        "scoring",
+                        n_done=sum(stage.num_completed_tasks for stage in told),
+                        n_tasks=sum(stage.num_tasks for stage in told),
+                        n_active=inflight_tasks,
+                        n_bytes_read=sum(stage.num_bytes_read for stage in told),
+                    )
+                )
+        except Exception:  # noqa: BLE001 - the client calls this in the midst of the job
+            _LOG.debug("The progress line was not drawn.", exc_info=True)
+
     spark.registerProgressHandler(handler)
     try:
         yield
     finally:
         spark.removeProgressHandler(handler)
+        display.finish(None)
 
 
-def _draw(n_done: int, n_all: int, begun: float) -> None:
-    filled = _BAR_WIDTH * n_done // max(n_all, 1)
-    bar = "#" * filled + "-" * (_BAR_WIDTH - filled)
-    elapsed_s = time.monotonic() - begun
-    sys.stderr.write(f"\rscoring [{bar}] {n_done:>4}/{n_all} tasks {elapsed_s:>4.0f} s ")
-    sys.stderr.flush()
+class _Display:
+    """Draws the line on a terminal or in a notebook, or says it now and then."""
+
+    def __init__(self, say: Callable[[str], None], line_every_s: float) -> None:
+        begun_s = time.monotonic()
+        self.is_bar = _is_drawn_over()
+        self.has_succeeded = False
+        self._line = ProgressLine(begun_s)
+        self._say = say
+        self._line_every_s = line_every_s
+        self._said_s = begun_s
+        self._has_said = False
+        self._drawn = ""
+
+    def see(self, moment: Optional[Moment]) -> None:
+        if moment is None:
+            return
+        now_s = time.monotonic()
+        self._line.see(moment, now_s)
+        if self.is_bar:
+            self._draw()
+        elif now_s - self._said_s >= self._line_every_s:
+            self._said_s = now_s
+            self._has_said = True
+            self._say(self._line.text())
+
+    def finish(self, n_rows: Optional[int]) -> None:
+        if self.has_succeeded:
+            self._line.finish(n_rows, time.monotonic())
+        if self._drawn:
+            self._draw()
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+        elif self._has_said and self.has_succeeded:
+            self._say(self._line.text())
+
+    def _draw(self) -> None:
+        # The last column stays free: a terminal would go to the next line.
+        line = self._line.bar(_width() - 1)
+        # Spaces over what was longer: no control sequence, which a notebook may not know.
+        sys.stderr.write(f"\r{line.ljust(len(self._drawn))}")
+        sys.stderr.flush()
+        self._drawn = line
+
+
+def _is_drawn_over() -> bool:
+    """Whether standard error is a terminal or a notebook's output."""
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
+    except (OSError, ValueError, AttributeError):
+        return _WIDTH

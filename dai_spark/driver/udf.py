@@ -1,13 +1,15 @@
 """score_udf: the scorer as a function of columns, in Python and in SQL."""
 
+import dataclasses
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from dai_spark.client.task import arrow_udf_body, pandas_udf_body
 from dai_spark.driver import progress
+from dai_spark.driver.files import fetch, read_bytes
 from dai_spark.driver.metrics import MetricsSum
-from dai_spark.driver.prepare import prepare, read_with_spark
+from dai_spark.driver.prepare import prepare
 from dai_spark.driver.schema import prediction_type, quoted
 from dai_spark.driver.session import active, spark_version
 from dai_spark.environment import PackedEnvironment
@@ -45,10 +47,12 @@ def score_udf(
     Parameters
     ----------
     pipeline : str, Path or ScoringPipeline
-        The exported ``scorer.zip``, or the folder it was unpacked to.
+        The exported ``scorer.zip``, or the folder it was unpacked to; as text also the URI of a
+        zip that Spark's file systems read.
     env : str, Path or PackedEnvironment
-        A packed archive (it is shipped), an absolute folder that is on every executor, or the
-        name of an archive that ``--archives x.tar.gz#name`` shipped.
+        A packed archive (it is shipped; as text also any URI that Spark's file systems read), an
+        absolute folder that is on every executor, or the name of an archive that
+        ``--archives x.tar.gz#name`` shipped.
     spark : SparkSession, optional
         By default the active one; classic or Connect.
     license : str, optional
@@ -78,10 +82,18 @@ def score_udf(
     >>> spark.sql("SELECT score(struct(*)) AS prediction FROM t")       # doctest: +SKIP
     """
     session = active(spark)
+    say = say or progress.tell
     request = ScoringRequest.of(
-        pipeline, env, license, license_file, options, words, read_with_spark(session)
+        pipeline,
+        env,
+        license,
+        license_file,
+        options,
+        words,
+        read_uri=partial(read_bytes, session),
+        fetch=partial(fetch, session, say=say),
     )
-    return ScoreUdf(session, request, say or progress.tell)
+    return ScoreUdf(session, request, say)
 
 
 class ScoreUdf:
@@ -216,9 +228,7 @@ class ScoreUdf:
         if not self.deterministic:
             return self
         options = ScoringOptions.resolve(self._request.options, {"deterministic": False})
-        request = ScoringRequest(
-            self._request.pipeline, self._request.environment, self._request.license, options
-        )
+        request = dataclasses.replace(self._request, options=options)
         return ScoreUdf(self._spark, request, self._say)
 
     def __repr__(self) -> str:

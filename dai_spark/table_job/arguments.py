@@ -75,12 +75,12 @@ def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Re
     from pyspark.sql import SparkSession
 
     from dai_spark.driver import progress
-    from dai_spark.driver.prepare import read_with_spark
+    from dai_spark.driver.files import read_bytes
 
     def session() -> SparkSession:
         return SparkSession.builder.appName("dai_spark score_table").getOrCreate()
 
-    words = job_words(arguments, lambda uri: read_with_spark(session())(uri), os.environ)
+    words = job_words(arguments, lambda uri: read_bytes(session(), uri), os.environ)
     arguments.json = words.pop("json", False)
     if words.pop("quiet", False):
         words.update(say=progress.quiet, progress=False)

@@ -1,10 +1,11 @@
 """score_table: source table, scored, to target table, with everything checked before it begins."""
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from dai_spark.driver import progress
-from dai_spark.driver.prepare import read_with_spark
+from dai_spark.driver.files import fetch, read_bytes
 from dai_spark.driver.session import active
 from dai_spark.environment import PackedEnvironment
 from dai_spark.pipeline import ScoringPipeline
@@ -78,9 +79,15 @@ def score_table(
         session = active(spark)
 
         def request() -> ScoringRequest:
-            read = read_with_spark(session)
             return ScoringRequest.of(
-                pipeline, env, license, job.license_file, job.options, {}, read
+                pipeline,
+                env,
+                license,
+                job.license_file,
+                job.options,
+                {},
+                read_uri=partial(read_bytes, session),
+                fetch=partial(fetch, session, say=say),
             )
 
         run: Union[BatchRun, StreamRun]

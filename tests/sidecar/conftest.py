@@ -9,7 +9,7 @@ from processes import processes_of, wait_until
 from standin import Installed
 
 from dai_spark.client.place import Owner, Place
-from dai_spark.local import _no_uri
+from dai_spark.local import no_uri
 from dai_spark.plan import ShippedFile
 from dai_spark.request import ScoringRequest
 from dai_spark.sidecar.owner import process_start_time
@@ -72,7 +72,7 @@ def place(tmp_path):
 def plan(packed_environment, license_text, export):
     def make(path=None, license=license_text, **options):
         request = ScoringRequest.of(
-            path or export(), packed_environment, license, None, None, options, _no_uri
+            path or export(), packed_environment, license, None, None, options, no_uri, no_uri
         )
 
         def stay(path, digest, ending, label):

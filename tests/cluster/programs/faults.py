@@ -20,9 +20,10 @@ from pyspark.sql import functions as F  # noqa: E402
 
 from dai_spark import score_dataframe  # noqa: E402
 from dai_spark.driver.dataframe import scored_frame  # noqa: E402
-from dai_spark.driver.prepare import prepare, read_with_spark  # noqa: E402
+from dai_spark.driver.prepare import prepare  # noqa: E402
 from dai_spark.driver.ship import ship_file, ship_package  # noqa: E402
 from dai_spark.errors import from_spark  # noqa: E402
+from dai_spark.local import no_uri  # noqa: E402
 from dai_spark.request import ScoringRequest  # noqa: E402
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])
@@ -42,7 +43,7 @@ def plan_of(name, described, license_file=arguments["license_file"], **options):
     """The plan of one of the exports; `described` spares it the probe, as a memory of it would."""
     path = arguments["exports"][name]
     request = ScoringRequest.of(
-        path, arguments["env"], None, str(license_file), None, options, read_with_spark(spark)
+        path, arguments["env"], None, str(license_file), None, options, no_uri, no_uri
     )
 
     def ship(path, digest, ending, label):
@@ -262,7 +263,8 @@ request = ScoringRequest.of(
     arguments["license_file"],
     None,
     {},
-    read_with_spark(spark),
+    no_uri,
+    no_uri,
 )
 described = prepare(spark, request, say).described
 begun = time.time()

@@ -1,0 +1,220 @@
+"""JobStatus: what Spark's own status stores know of the jobs that run, classic Spark only."""
+
+import json
+import time
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from dai_spark.driver.bar import Moment
+
+__all__ = ["Answering", "JobStatus"]
+
+# The nodes of a plan in which rows meet Python, by the names of Spark 3.5 and 4.
+_MAPS = ("MapInArrow", "PythonMapInArrow")
+_NODES = (*_MAPS, "ArrowEvalPython", "BatchEvalPython")
+_ROWS = "number of output rows"
+# Executors tell of themselves every ten seconds by default; looking more often shows nothing new.
+_EXECUTORS_EVERY_S = 5.0
+
+
+class JobStatus:
+    """Looks at the stages that run, at the rows that came back from Python, and at executors.
+
+    Runs on the driver, in any thread.  The rows are Spark's own metric of the plan's node that
+    calls the scorer: executors send it with their heartbeats (``spark.executor.heartbeatInterval``,
+    10 s by default) for tasks in progress, and with each task that ends.  Nothing is run for it.
+    Structures cross from the JVM as JSON, since each call takes a fraction of a millisecond.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic.  Jobs that run already are left out.
+    """
+
+    def __init__(self, spark: Any) -> None:
+        context = spark.sparkContext
+        jvm = context._jvm
+        scala = context._jsc.sc()
+        self._store = scala.statusStore()
+        self._executions = spark._jsparkSession.sharedState().statusStore()
+        # What Spark's own REST interface writes its JSON with.
+        self._mapper = jvm.org.apache.spark.status.api.v1.JacksonMessageWriter().mapper()
+        self._graphs = jvm.org.apache.spark.ui.scope.RDDOperationGraph
+        heartbeat_s = scala.conf().getTimeAsMs("spark.executor.heartbeatInterval", "10s") / 1000.0
+        self._answering = Answering(2 * heartbeat_s)
+        self._others = {stage["stageId"] for stage in self._stages()}
+        self._scores: Dict[int, bool] = {}
+        begun = self._executions.executionsList()
+        self._newest = int(begun.last().executionId()) if begun.size() else -1
+        self._open: Set[int] = set()
+        # Accumulator to rows; of every execution, since one job may be several.
+        self._rows: Dict[int, int] = {}
+        self._executors: Tuple[int, int, int] = (0, 0, 0)
+        self._looked_s = float("-inf")
+
+    def look(self) -> Optional[Moment]:
+        """Return what is known now; None while no stage runs."""
+        n_rows = self._count_rows()
+        stages = [stage for stage in self._stages() if stage["stageId"] not in self._others]
+        if not stages:
+            return None
+        scoring = [stage for stage in stages if self._is_scoring(stage["stageId"])]
+        if scoring:
+            phase, stages = "scoring", scoring
+            if time.monotonic() - self._looked_s >= _EXECUTORS_EVERY_S:
+                self._looked_s = time.monotonic()
+                self._executors = self._look_at_executors(scoring, n_rows)
+        else:
+            phase = "after scoring" if any(self._scores.values()) else "before scoring"
+        n_executors, n_scoring, n_loading = self._executors if scoring else (0, 0, 0)
+        return Moment(
+            phase,
+            n_done=sum(stage["numCompleteTasks"] for stage in stages),
+            n_tasks=sum(stage["numTasks"] for stage in stages),
+            n_active=sum(stage["numActiveTasks"] for stage in stages),
+            n_failed=sum(stage["numFailedTasks"] for stage in stages),
+            n_rows=n_rows,
+            n_executors=n_executors,
+            n_scoring=n_scoring,
+            n_loading=n_loading,
+        )
+
+    def rows(self) -> Optional[int]:
+        """Rows that were scored so far; None where the plan does not tell."""
+        return self._count_rows()
+
+    # -- stages --------------------------------------------------------------------------------
+
+    def _json(self, value: Any) -> Any:
+        return json.loads(self._mapper.writeValueAsString(value))
+
+    def _stages(self) -> List[Dict[str, Any]]:
+        active: List[Dict[str, Any]] = self._json(self._store.activeStages())
+        return active
+
+    def _is_scoring(self, stage_id: int) -> bool:
+        if stage_id not in self._scores:
+            graph = self._graphs.makeDotFile(self._store.operationGraphForStage(stage_id))
+            self._scores[stage_id] = any(f'"{node}"' in graph for node in _NODES)
+        return self._scores[stage_id]
+
+    # -- rows ----------------------------------------------------------------------------------
+
+    def _find_executions(self) -> None:
+        """Open the executions that have begun since the last look."""
+        executions = self._executions.executionsList()
+        newest = self._newest
+        for i in range(executions.size() - 1, -1, -1):
+            number = int(executions.apply(i).executionId())
+            if number <= self._newest:
+                break
+            self._open.add(number)
+            newest = max(newest, number)
+        self._newest = newest
+
+    def _count_rows(self) -> Optional[int]:
+        self._find_executions()
+        for number in sorted(self._open):
+            # Asked first: what the metrics say after the end is final.
+            found = self._executions.execution(number)
+            has_ended = not found.isDefined() or found.get().completionTime().isDefined()
+            wanted = self._counters(number)
+            if wanted:
+                values = self._json(self._executions.executionMetrics(number))
+                for accumulator in wanted:
+                    text = values.get(str(accumulator))
+                    if text is not None:
+                        self._rows[accumulator] = int(text.replace(",", ""))
+            if has_ended:
+                self._open.discard(number)
+        return sum(self._rows.values()) if self._rows else None
+
+    def _counters(self, number: int) -> List[int]:
+        """The accumulators that count the rows that come back from the scorer."""
+        # The plan changes while it runs (adaptive execution), and its accumulators with it.
+        nodes = [
+            node
+            for node in self._json(self._executions.planGraph(number).allNodes())
+            if node["name"] in _NODES
+        ]
+        ours = [node for node in nodes if "score(" in node["desc"]]
+        if not ours and len(nodes) == 1:
+            # Registered under another name.
+            ours = nodes
+        return [
+            int(metric["accumulatorId"])
+            for node in ours
+            for metric in node["metrics"]
+            if metric["name"] == _ROWS
+        ]
+
+    # -- executors -----------------------------------------------------------------------------
+
+    def _look_at_executors(
+        self, stages: List[Dict[str, Any]], n_rows: Optional[int]
+    ) -> Tuple[int, int, int]:
+        active = {
+            executor["id"]
+            for executor in self._json(self._store.executorList(True))
+            if executor["activeTasks"]
+        }
+        n_read: Dict[str, int] = {}
+        ended: Set[str] = set()
+        for stage in stages:
+            told = self._json(self._store.executorSummary(stage["stageId"], stage["attemptId"]))
+            for name, summary in told.items():
+                read = summary["inputRecords"] + summary["shuffleReadRecords"]
+                n_read[name] = n_read.get(name, 0) + read
+                if summary["succeededTasks"]:
+                    ended.add(name)
+        return self._answering.count(active, n_read, ended, n_rows, time.monotonic())
+
+
+class Answering:
+    """Which executors have answered rows, told from what Spark counts for each.  Pure.
+
+    Spark counts for each executor the rows that it has read, and for all together the rows that
+    came back from Python.  While its scorer loads, an executor reads what fits into the buffers
+    and then stands still; so one whose count has moved since it was first told, or that has ended
+    a task, has answered rows.  One that has not for two heartbeats is loading.  Where that cannot
+    be told (a source that counts no rows), nothing is said.
+
+    Parameters
+    ----------
+    patience_s : float
+        Two heartbeats: within them no count has come.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._since_s: Dict[str, float] = {}
+        self._first_read: Dict[str, int] = {}
+        self._answering: Set[str] = set()
+        self._n_rows = 0
+
+    def count(
+        self,
+        active: Set[str],
+        n_read: Dict[str, int],
+        ended: Set[str],
+        n_rows: Optional[int],
+        now_s: float,
+    ) -> Tuple[int, int, int]:
+        """Return how many executors run tasks, and of these how many are scoring, and loading."""
+        for name in active:
+            self._since_s.setdefault(name, now_s)
+            if n_read.get(name):
+                first = self._first_read.setdefault(name, n_read[name])
+                if n_read[name] != first:
+                    self._answering.add(name)
+        self._answering |= ended
+        if n_rows and len(active) == 1:
+            self._answering |= active
+        n_scoring = len(active & self._answering)
+        if n_rows is None or (n_rows and not any(n_read.values())):
+            return len(active), n_scoring, 0
+        loading = [
+            name
+            for name in active - self._answering
+            if now_s - self._since_s[name] >= self._patience_s
+        ]
+        return len(active), n_scoring, len(loading)

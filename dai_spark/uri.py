@@ -1,0 +1,36 @@
+"""What names a file of this host, and what names one elsewhere that Spark can read."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+__all__ = ["is_uri", "local_path"]
+
+# Two letters at least: one letter would be a drive.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_FILE = re.compile(r"file:(//[^/]*(?=/))?", re.IGNORECASE)
+# Unity Catalog's volumes: a mount on Databricks' own drivers, known to Spark alone elsewhere.
+_VOLUMES = "/Volumes/"
+
+
+def is_uri(text: str) -> bool:
+    """Whether Spark's file systems must read it: not a path of this host, nor a ``file:`` URI.
+
+    ``/Volumes/...`` is a path where it is mounted, and a URI elsewhere.
+    """
+    if _SCHEME.match(text):
+        return not text.lower().startswith("file:")
+    return text.startswith(_VOLUMES) and not Path(text).exists()
+
+
+def local_path(text: str) -> Path:
+    """The path of this host that a path or a ``file:`` URI names.
+
+    Hadoop takes the characters behind ``file:`` as they stand and the web's rules decode them
+    (``%20``); the file that is there is meant.
+    """
+    if not _SCHEME.match(text):
+        return Path(text).expanduser()
+    plain = _FILE.sub("", text, count=1)
+    literal, decoded = Path(plain), Path(unquote(plain))
+    return decoded if decoded.exists() and not literal.exists() else literal
