@@ -1,8 +1,9 @@
 """Files by URI where nothing is remote: used in place, written whole, refused in a sentence."""
 
 import pytest
+from chispa import assert_df_equality
 
-from dai_spark import score_dataframe
+from dai_spark import score_dataframe, score_udf
 from dai_spark.driver.files import fetch, read_bytes, write_text
 from dai_spark.errors import OptionError, PipelineNotFoundError, ShippingError
 
@@ -29,8 +30,6 @@ def test_all_files_may_be_file_uris(
     flights_frame, export, packed_environment, license_file, expected
 ):
     """Pipeline, environment and licence by URI give the pipeline's own scores."""
-    from chispa import assert_df_equality
-
     found = score_dataframe(
         flights_frame,
         export().as_uri(),
@@ -67,8 +66,6 @@ def test_what_is_not_there_is_said(spark, export, packed_environment, tmp_path):
     with pytest.raises(ShippingError, match="There is no file .*/none.toml"):
         read_bytes(spark, f"file:{tmp_path}/none.toml")
     with pytest.raises(PipelineNotFoundError, match="No scoring pipeline lies at"):
-        from dai_spark import score_udf
-
         score_udf(f"file:{tmp_path}/none.zip", env=packed_environment)
 
 

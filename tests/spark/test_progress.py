@@ -70,7 +70,7 @@ def save(frame):
 
 
 def test_a_terminal_shows_one_line_that_fills(spark, slow_frame, flights, terminal):
-    """Drawn over by carriage returns, never wider than the terminal, full and counted at the end."""
+    """Drawn over by carriage returns, narrower than the terminal, full and counted at the end."""
     with show_progress(spark, every_s=0.2):
         save(slow_frame)
     sent = terminal().decode("utf-8")
@@ -89,7 +89,7 @@ def test_a_terminal_shows_one_line_that_fills(spark, slow_frame, flights, termin
 
 
 def test_a_log_gets_plain_lines_now_and_then(spark, slow_frame, flights, capsys):
-    """Where standard error is no terminal: whole lines, no control characters, not twice a second."""
+    """Where standard error is no terminal: whole lines, no control characters, and few."""
     with show_progress(spark, every_s=0.1, line_every_s=1.0):
         save(slow_frame)
     said = capsys.readouterr().err
@@ -191,7 +191,6 @@ def test_stages_before_and_after_are_told_apart(spark, slow_frame, flights_frame
             if moment is not None:
                 seen.append((moment.phase, moment.n_tasks))
 
-    slowly = F.udf(lambda value: time.sleep(0.0005) or value, "long")
     thread = threading.Thread(target=watch)
     thread.start()
     try:
@@ -200,7 +199,6 @@ def test_stages_before_and_after_are_told_apart(spark, slow_frame, flights_frame
     finally:
         done.set()
         thread.join()
-    del slowly
     assert ("scoring", 4) in seen
     assert {phase for phase, _ in seen} <= {"scoring", "after scoring", "before scoring"}
     assert ("scoring", 3) not in seen
