@@ -3,26 +3,35 @@
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional
 
-from dai_spark.driver import progress
 from dai_spark.driver.dataframe import scored_frame
+from dai_spark.driver.files import write_text
 from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare
+from dai_spark.driver.progress import show_progress
 from dai_spark.errors import DaiSparkError, OptionError, TableJobError, from_spark
 from dai_spark.plan import ScoringPlan
 from dai_spark.request import ScoringRequest
+from dai_spark.table_job.distribution import Distribution
+from dai_spark.table_job.drift import check_drift
+from dai_spark.table_job.example_rows import example_distributions
 from dai_spark.table_job.job import TableJob
 from dai_spark.table_job.key import check_key
+from dai_spark.table_job.last_run import LastRun
 from dai_spark.table_job.lineage import RunRecord, derived_run_id
 from dai_spark.table_job.lock import JobLock
 from dai_spark.table_job.new_rows import NewRows
 from dai_spark.table_job.output import Output
+from dai_spark.table_job.page import check_available, page
+from dai_spark.table_job.preflight import checks, estimate, plan_in_words
 from dai_spark.table_job.refusal import refusing
 from dai_spark.table_job.report import Report
 from dai_spark.table_job.source import Source
+from dai_spark.table_job.summary import summary
 from dai_spark.table_job.table import first_line
 from dai_spark.table_job.target.choose import target_of, work_folder
+from dai_spark.table_job.verify import verify
 from dai_spark.table_job.write import Written, write_rows
 
 if TYPE_CHECKING:
@@ -54,14 +63,22 @@ class BatchRun:
     """
 
     def __init__(
-        self, spark: Any, job: TableJob, request: ScoringRequest, say: Callable[[str], None]
+        self,
+        spark: Any,
+        job: TableJob,
+        request: ScoringRequest,
+        say: Callable[[str], None],
+        shows_progress: bool = True,
     ) -> None:
         self.spark = spark
         self.job = job
         self.request = request
         self.say = say
         self.metrics = MetricsSum(spark)
+        self._shows_progress = shows_progress
         self._begun = time.monotonic()
+        self._shipping_s: Optional[float] = None
+        self._distributions: Mapping[str, Distribution] = {}
         self._lock: Optional[JobLock] = None
         self.target = target_of(spark, job)
         if (self.target.table.format, self.target.table.name.rstrip("/")) == _same(job.source):
@@ -72,16 +89,28 @@ class BatchRun:
         self.source = Source.of(spark, job)
 
     def run(self) -> Report:
-        """Do what the job says.
+        """Do what the job says, and write its report, also where it failed.
 
         Raises
         ------
         DaiSparkError
             See `dai_spark.score_table`.
         """
+        try:
+            report = self._run()
+        except DaiSparkError as error:
+            self.keep_report(self.report(status=error.status, message=error.message))
+            raise
+        self.keep_report(report)
+        return report
+
+    def _run(self) -> Report:
+        job = self.job
         with ExitStack() as stack:
             with refusing():
-                if not self.job.dry_run:
+                if any(path.endswith(".html") for path in job.report):
+                    check_available()
+                if not job.dry_run:
                     stack.enter_context(self.locked())
                     self.renew_target()
                     self.target.recover()
@@ -90,23 +119,23 @@ class BatchRun:
                 if done is not None:
                     return self.report(done, status="already done")
                 self.target.check_absent(run_id)
-                plan = prepare(self.spark, self.request, self.say, probe=self.job.dry_run)
+                begun = time.monotonic()
+                plan = prepare(self.spark, self.request, self.say, probe=job.dry_run)
+                self._shipping_s = time.monotonic() - begun
                 record = self.record(run_id, plan)
-                new = NewRows.of(
-                    self.source, self.target, self.job, record.pipeline_digest, self.say
-                )
+                digest = record.pipeline_digest
+                new = NewRows.of(self.source, self.target, job, digest, self.say)
                 record = replace(record, high_water_mark=new.high_water_mark)
                 self.check(new.rows, plan, record)
-                if new.is_known_empty:
-                    return self.report(record, plan, Written(), status="nothing to do")
-                n_rows = None if self.job.dry_run else self.check_key(new.rows)
-                if n_rows == 0 and new.deleted is None and self.job.incremental:
-                    return self.report(record, plan, Written(), status="nothing to do")
-            if self.job.dry_run:
-                return self._preview(new, plan, record)
+                if job.dry_run:
+                    return self._dry_run(new, plan, record)
+                n_rows = 0 if new.is_known_empty else self.check_key(new.rows)
+                if n_rows == 0 and new.deleted is None and job.incremental:
+                    return self.report(record, plan, status="nothing to do")
             preparing_s = time.monotonic() - self._begun
             written = self.write(new, plan, record)
-            return self.report(record, plan, written, preparing_s=preparing_s)
+            report = self.report(record, plan, written, preparing_s=preparing_s)
+            return self._compared(report, plan, record)
 
     # -- identity -------------------------------------------------------------------------------
 
@@ -232,7 +261,7 @@ class BatchRun:
             Of the pipeline as itself, everything else as `TableJobError`.
         """
         try:
-            with progress.show_progress(self.spark):
+            with show_progress(self.spark, quiet=not self._shows_progress, say=self.say):
                 return write_rows(self, new, plan, record)
         except Exception as error:
             found = from_spark(error)
@@ -244,50 +273,88 @@ class BatchRun:
                 str(error),
             ) from error
 
-    def _preview(self, new: NewRows, plan: ScoringPlan, record: RunRecord) -> Report:
+    def _dry_run(self, new: NewRows, plan: ScoringPlan, record: RunRecord) -> Report:
         from pyspark.sql import functions as F
 
+        found = checks(self, plan, new)
         try:
             made = self.output(plan).of(self.scored(new.rows, plan), self.kept(), record)
             # DataFrame.toJSON does not exist over Connect.
             texts = made.limit(_PREVIEW_ROWS).select(F.to_json(F.struct("*")).alias("row"))
             rows = tuple(row["row"] for row in texts.collect())
+            n_rows = new.rows.count()
+            takes = estimate(self, made, n_rows)
         except Exception as error:
-            found: Optional[DaiSparkError] = from_spark(error)
-            if found is None:
+            ours = from_spark(error)
+            if ours is None:
                 raise
-            raise found from None
-        report = self.report(record, plan, None, preparing_s=time.monotonic() - self._begun)
-        return replace(report, dry_run=True, preview=rows)
+            raise ours from None
+        return replace(
+            self.report(record, plan, status="dry run"),
+            n_rows=None,
+            n_read=n_rows,
+            dry_run=True,
+            preview=rows,
+            checks=tuple(found),
+            plan=plan_in_words(self),
+            estimate=takes,
+        )
+
+    # -- report ---------------------------------------------------------------------------------
+
+    def check_drift(self, distributions: Mapping[str, Distribution]) -> None:
+        """Hold predictions against the last run's, where the job says how far they may move.
+
+        Raises
+        ------
+        DriftError
+        """
+        if self.job.fail_on_drift is not None:
+            self._distributions = distributions
+            last = LastRun.read(self.spark, self.job)
+            check_drift(last.distributions, distributions, self.job.fail_on_drift)
+
+    def _compared(self, report: Report, plan: ScoringPlan, record: RunRecord) -> Report:
+        """The report beside the last run's figures, which these replace, and verified."""
+        last = LastRun.read(self.spark, self.job)
+        report = replace(report, last_distributions=last.distributions, last_run_id=last.run_id)
+        if self.job.report:
+            examples = example_distributions(self.spark, self.request.pipeline, plan)
+            report = replace(report, example_distributions=examples)
+        LastRun(record.run_id, report.distributions).write(self.spark, self.job)
+        if self.job.verify:
+            begun = time.monotonic()
+            verified = verify(self, plan, record)
+            report = replace(report, verified=verified, verifying_s=time.monotonic() - begun)
+        return report
 
     def report(
         self,
-        record: RunRecord,
+        record: Optional[RunRecord] = None,
         plan: Optional[ScoringPlan] = None,
         written: Optional[Written] = None,
         *,
         status: str = "done",
+        message: str = "",
         preparing_s: Optional[float] = None,
     ) -> Report:
-        """What was done, for people and for schedulers."""
-        elapsed_s = time.monotonic() - self._begun
-        preparing_s = elapsed_s if preparing_s is None else preparing_s
-        described = plan.described if plan is not None else None
-        return Report(
-            source=self.source.table.text,
-            target=self.target.table.text,
-            mode=self.job.mode,
-            pipeline=str(self.request.pipeline.path),
-            experiment_id=record.pipeline,
-            pipeline_digest=record.pipeline_digest,
-            environment=self.job.env,
-            columns=tuple(plan.wanted()) if plan is not None else (),
-            prediction=tuple(name for name, _ in described.output) if described else (),
-            n_rows=written.n_written if written is not None else None,
+        """What was done, for people and for schedulers; see `summary`."""
+        if preparing_s is None:
+            preparing_s = time.monotonic() - self._begun
+        written = written or Written(distributions=self._distributions)
+        return replace(
+            summary(self, record, plan, written),
+            status=status,
+            message=message,
             preparing_s=preparing_s,
-            scoring_s=elapsed_s - preparing_s,
-            metrics=self.metrics.value,
+            shipping_s=self._shipping_s,
         )
+
+    def keep_report(self, report: Report) -> None:
+        """Write the report to the files that the job names."""
+        for path in self.job.report:
+            text = page(report) if path.endswith(".html") else report.to_json()
+            write_text(self.spark, path, text)
 
 
 def _same(source: str) -> "tuple[Optional[str], str]":

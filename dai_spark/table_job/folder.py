@@ -170,6 +170,22 @@ class Folder:
             raise self._not("read", error) from None
         return int(status.getLen()), int(status.getModificationTime())
 
+    def room(self) -> str:
+        """Free bytes of its file system, in words; says where this user may not write.
+
+        Raises
+        ------
+        TableJobError
+            This user may not write here.
+        """
+        there = self
+        while not there.exists():
+            there = there.parent
+        action = self._jvm.org.apache.hadoop.fs.permission.FsAction.WRITE
+        self._tried("written to", lambda: there._system.access(there._path, action))
+        free_gb = there._system.getStatus(there._path).getRemaining() / 1e9
+        return f"{free_gb:,.0f} GB free where rows are staged ({self.path})"
+
     def _tried(self, what: str, action: Any) -> Any:
         try:
             return action()

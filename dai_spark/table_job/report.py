@@ -48,6 +48,12 @@ class Report:
     dry_run : bool
     preview : tuple of str
         A dry run's scored rows, as JSON texts.
+    checks : tuple of (str, str)
+        What a dry run has looked at, and found.
+    plan : str
+        What the run would do, in one paragraph.
+    estimate : str
+        How long it would take.
     metrics : ScoringMetrics or None
         What the tasks took; None over Spark Connect.
     status : str
@@ -92,6 +98,9 @@ class Report:
     scoring_s: float
     dry_run: bool = False
     preview: Tuple[str, ...] = ()
+    checks: Tuple[Tuple[str, str], ...] = ()
+    plan: str = ""
+    estimate: str = ""
     metrics: Optional[ScoringMetrics] = None
     status: str = "done"
     message: str = ""
@@ -205,7 +214,8 @@ class Report:
         }
         for name in ("columns", "prediction", "preview"):
             known[name] = tuple(known.get(name, ()))
-        known["bad_rows"] = tuple((row, why) for row, why in known.get("bad_rows", ()))
+        for name in ("bad_rows", "checks"):
+            known[name] = tuple((one, other) for one, other in known.get(name, ()))
         for name in _DISTRIBUTIONS:
             found = known.get(name, {}).items()
             known[name] = {field: Distribution.from_json(one) for field, one in found}
@@ -233,6 +243,9 @@ class Report:
             f"prediction  {_shortened(self.prediction)}",
         ]
         if self.dry_run:
+            lines += [f"ok  {what:<12} {found}" for what, found in self.checks]
+            lines += [f"plan        {self.plan}"] if self.plan else []
+            lines += [f"time        {self.estimate}"] if self.estimate else []
             lines += ["dry run     nothing was written; scored rows:", *self.preview]
             lines.append(f"would write to {self.target} (mode {self.mode})")
             return "\n".join(lines)

@@ -4,8 +4,8 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from dai_spark.driver import progress
 from dai_spark.driver.files import fetch, read_bytes
+from dai_spark.driver.progress import tell
 from dai_spark.driver.session import active
 from dai_spark.environment import PackedEnvironment
 from dai_spark.pipeline import ScoringPipeline
@@ -31,6 +31,7 @@ def score_table(
     spark: "Optional[SparkSession]" = None,
     license: Optional[str] = None,
     say: Optional[Callable[[str], None]] = None,
+    progress: bool = True,
     **words: Any,
 ) -> Report:
     """Score a table into a table: what ``jobs/score_table.py`` calls.
@@ -43,6 +44,8 @@ def score_table(
     ----------
     pipeline, env, spark, license, say
         See `dai_spark.score_udf`.
+    progress : bool, default True
+        Show how far the job is: a bar on a terminal, else a line now and then.
     source, target : str
         A catalog table (``lake.db.table``) or ``FORMAT:PATH``.
     **words
@@ -65,7 +68,7 @@ def score_table(
         Another run of the job is at work.
     ColumnError, PipelineError, EnvironmentFault, LicenseError, SidecarError, ScoringError
     """
-    say = say or progress.tell
+    say = say or tell
     with refusing():
         job = TableJob.of(
             {
@@ -92,9 +95,9 @@ def score_table(
 
         run: Union[BatchRun, StreamRun]
         if job.incremental == "stream":
-            run = StreamRun(session, job, request, say)
+            run = StreamRun(session, job, request, say, progress)
         else:
-            run = BatchRun(session, job, request(), say)
+            run = BatchRun(session, job, request(), say, progress)
     return run.run()
 
 

@@ -54,6 +54,7 @@ class StreamRun:
         job: TableJob,
         request: Callable[[], ScoringRequest],
         say: Callable[[str], None],
+        shows_progress: bool = True,
     ) -> None:
         if is_connect(spark):
             raise TableJobError(
@@ -66,7 +67,7 @@ class StreamRun:
         self._say = say
         self._stamp: Optional[Tuple[int, int]] = None
         of_a_batch = replace(job, incremental=None, checkpoint=None, keep_running=False)
-        self._run = BatchRun(spark, of_a_batch, request(), say)
+        self._run = BatchRun(spark, of_a_batch, request(), say, shows_progress)
         self._batches: List[Written] = []
         self._error: Optional[DaiSparkError] = None
 
@@ -101,7 +102,9 @@ class StreamRun:
                 ) from error
             finally:
                 query.stop()
-        return self._run.report(record, plan, _sum(self._batches))
+        report = self._run.report(record, plan, _sum(self._batches))
+        self._run.keep_report(report)
+        return report
 
     def _read(self) -> "DataFrame":
         table, job = self._run.source.table, self._job

@@ -6,11 +6,14 @@ read twice: for a MERGE, for a check before the commit, and to tell bad rows fro
 the plain way has met one.
 """
 
+import json
+import time
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
+from dai_spark.driver.isolated import isolated_frame
 from dai_spark.errors import (
     BadRowsError,
     ScoringError,
@@ -20,6 +23,7 @@ from dai_spark.errors import (
     from_spark,
 )
 from dai_spark.plan import ScoringPlan
+from dai_spark.table_job.distribution import Distribution, observed_expressions, read
 from dai_spark.table_job.folder import Folder
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.new_rows import NewRows
@@ -49,6 +53,10 @@ class Written:
     n_updated: Optional[int] = None
     n_deleted: Optional[int] = None
     n_quarantined: int = 0
+    bad_rows: Tuple[Tuple[str, str], ...] = ()
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    scoring_s: float = 0.0
+    writing_s: Optional[float] = None
 
 
 def write_rows(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecord) -> Written:
@@ -62,8 +70,8 @@ def write_rows(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunReco
         What Spark raised.
     """
     try:
-        if run.job.mode == "merge":
-            return _merge(run, new, plan, record)
+        if run.job.mode == "merge" or run.job.fail_on_drift is not None:
+            return _checked(run, new, plan, record)
         return _straight(run, new.rows, plan, record)
     except Exception as error:
         if run.job.quarantine is None or not isinstance(from_spark(error), _OF_ROWS):
@@ -74,50 +82,87 @@ def write_rows(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunReco
     return _isolated(run, new, plan, record)
 
 
+class _Measured:
+    """A scored frame whose rows are counted, and their predictions measured, as they pass."""
+
+    def __init__(self, run: "BatchRun", scored: "DataFrame") -> None:
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as F
+
+        self._observation = Observation("dai_spark")
+        kind: Any = scored.schema[run.job.prediction].dataType
+        self.frame = scored.observe(
+            self._observation,
+            F.count(F.lit(1)).alias("n_rows"),
+            *observed_expressions(kind, run.job.prediction),
+        )
+
+    def written(self) -> Written:
+        """What was seen, once an action has run."""
+        found = self._observation.get
+        n_rows = int(found["n_rows"])
+        return Written(n_scored=n_rows, n_written=n_rows, distributions=read(found))
+
+
 def _straight(run: "BatchRun", rows: "DataFrame", plan: ScoringPlan, record: RunRecord) -> Written:
-    from pyspark.sql import Observation
-    from pyspark.sql import functions as F
-
-    counted = Observation("dai_spark")
-    made = run.output(plan).of(run.scored(rows, plan), run.kept(), record)
+    measured = _Measured(run, run.scored(rows, plan))
+    made = run.output(plan).of(measured.frame, run.kept(), record)
     run.commit_check()
-    run.target.write(made.observe(counted, F.count(F.lit(1)).alias("n_rows")), record)
-    n_rows = int(counted.get["n_rows"])
-    return Written(n_scored=n_rows, n_written=n_rows)
+    begun = time.monotonic()
+    run.target.write(made, record)
+    return replace(measured.written(), scoring_s=time.monotonic() - begun)
 
 
-def _merge(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecord) -> Written:
-    made = run.output(plan).of(run.scored(new.rows, plan), run.kept(), record)
-    with _staged(run, made, new.deleted) as folder:
-        return _merged(run, folder, record)
+def _checked(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecord) -> Written:
+    """Stage the scored rows, hold them against the last run's, and commit them from there."""
+    measured = _Measured(run, run.scored(new.rows, plan))
+    made = run.output(plan).of(measured.frame, run.kept(), record)
+    begun = time.monotonic()
+    with _staged(run, _with_deleted(run, made, new)) as folder:
+        written = replace(measured.written(), scoring_s=time.monotonic() - begun)
+        run.check_drift(written.distributions)
+        return _commit(run, folder, record, written)
 
 
-def _merged(run: "BatchRun", folder: Folder, record: RunRecord) -> Written:
+def _commit(run: "BatchRun", folder: Folder, record: RunRecord, written: Written) -> Written:
+    """Bring staged rows into the target."""
+    run.commit_check()
+    begun = time.monotonic()
     staged = run.spark.read.parquet(folder.path)
-    n_scored = staged.where(f"NOT {DELETED}").count() if DELETED in staged.columns else None
-    n_scored = staged.count() if n_scored is None else n_scored
+    if run.job.mode != "merge":
+        run.target.write(staged, record)
+        return replace(written, writing_s=time.monotonic() - begun)
     columns = [name for name in staged.columns if name != DELETED]
-    run.commit_check()
     merged = run.target.merge(folder.path, record, columns)
     n_written = None
     if merged.n_inserted is not None and merged.n_updated is not None:
         n_written = merged.n_inserted + merged.n_updated
-    return Written(
-        n_scored=n_scored,
+    return replace(
+        written,
         n_written=n_written,
         n_inserted=merged.n_inserted,
         n_updated=merged.n_updated,
         n_deleted=merged.n_deleted,
+        writing_s=time.monotonic() - begun,
     )
 
 
-@contextmanager
-def _staged(
-    run: "BatchRun", rows: "DataFrame", deleted: "Optional[DataFrame]" = None
-) -> Iterator[Folder]:
-    """Write rows aside, as Parquet; they are removed behind the block."""
+def _with_deleted(run: "BatchRun", made: "DataFrame", new: NewRows) -> "DataFrame":
+    """Rows to be written and keys to be deleted in one frame, told apart by `DELETED`."""
     from pyspark.sql import functions as F
 
+    if run.job.incremental != "changes":
+        return made
+    made = made.withColumn(DELETED, F.lit(False))
+    if new.deleted is None:
+        return made
+    gone = new.deleted.withColumn(DELETED, F.lit(True))
+    return made.unionByName(gone, allowMissingColumns=True)
+
+
+@contextmanager
+def _staged(run: "BatchRun", rows: "DataFrame") -> Iterator[Folder]:
+    """Write rows aside, as Parquet; they are removed behind the block."""
     work = work_folder(run.spark, run.job, run.target.table)
     if work is None:
         raise TableJobError(
@@ -128,16 +173,11 @@ def _staged(
     # Of runs that were killed: the lock is held, so nobody else's.
     staged.remove()
     folder = staged / uuid.uuid4().hex
-    if run.job.incremental == "changes":
-        rows = rows.withColumn(DELETED, F.lit(False))
-        if deleted is not None:
-            gone = deleted.withColumn(DELETED, F.lit(True))
-            rows = rows.unionByName(gone, allowMissingColumns=True)
     rows.write.parquet(folder.path)
     try:
         yield folder
     finally:
-        folder.remove()
+        staged.remove()
 
 
 # -- bad rows -----------------------------------------------------------------------------------
@@ -147,62 +187,59 @@ def _isolated(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecor
     """Score once more, find the bad rows, and write the others."""
     from pyspark.sql import functions as F
 
-    from dai_spark.driver.isolated import isolated_frame
-
-    kept = run.kept()
-    read = list(dict.fromkeys([*kept, *plan.wanted()]))
+    job, kept = run.job, run.kept()
     frame = isolated_frame(
         new.rows,
         plan,
-        read,
-        run.job.prediction,
+        list(dict.fromkeys([*kept, *plan.wanted()])),
+        job.prediction,
         ERROR,
         run.say,
         f"Table {run.source.table.text}",
         run.metrics,
+        # A percentage is of rows that are not counted yet; a number can end a task early.
+        None if "%" in (job.max_bad_rows or "%") else job.bad_rows_allowed(0),
     )
+    begun = time.monotonic()
     with _staged(run, frame) as folder:
+        scoring_s = time.monotonic() - begun
         staged = run.spark.read.parquet(folder.path)
-        counts = staged.agg(F.count(F.lit(1)).alias("n"), F.count(ERROR).alias("bad")).collect()[0]
-        n_rows, n_bad = int(counts["n"]), int(counts["bad"])
         bad = staged.where(F.col(ERROR).isNotNull())
-        _check_bad(run, bad, n_bad, n_rows)
+        good = staged.where(F.col(ERROR).isNull()).drop(ERROR)
+        kind: Any = staged.schema[job.prediction].dataType
+        n_good = F.count(F.lit(1)).alias("n_rows")
+        seen = good.agg(n_good, *observed_expressions(kind, job.prediction)).collect()[0].asDict()
+        n_bad = bad.count()
+        written = Written(
+            n_scored=seen["n_rows"] + n_bad,
+            n_written=seen["n_rows"],
+            n_quarantined=n_bad,
+            bad_rows=tuple(_example(row, job.key) for row in bad.limit(10).collect()),
+            distributions=read(seen),
+            scoring_s=scoring_s,
+        )
+        _check_bad(run, written)
+        run.check_drift(written.distributions)
         run.commit_check()
         # First: rows that are in neither table would be lost where the driver is killed between.
         write_quarantine(run, bad, kept, list(plan.wanted()), ERROR, record)
-        good = staged.where(F.col(ERROR).isNull()).drop(ERROR)
-        made = run.output(plan).of(good, kept, record)
-        if run.job.mode != "merge":
-            run.target.write(made, record)
-            return Written(n_rows, n_rows - n_bad, n_quarantined=n_bad)
+        made = _with_deleted(run, run.output(plan).of(good, kept, record), new)
         again = folder.parent / f"{folder.name}-good"
-        if run.job.incremental == "changes":
-            made = made.withColumn(DELETED, F.lit(False))
-            if new.deleted is not None:
-                gone = new.deleted.withColumn(DELETED, F.lit(True))
-                made = made.unionByName(gone, allowMissingColumns=True)
         made.write.parquet(again.path)
-        return _with_bad(_merged(run, again, record), n_rows, n_bad)
+        return _commit(run, again, record, written)
 
 
-def _with_bad(written: Written, n_rows: int, n_bad: int) -> Written:
-    from dataclasses import replace
-
-    return replace(written, n_scored=n_rows, n_quarantined=n_bad)
-
-
-def _check_bad(run: "BatchRun", bad: "DataFrame", n_bad: int, n_rows: int) -> None:
-    allowed = run.job.bad_rows_allowed(n_rows)
-    if n_bad <= allowed:
-        return
-    examples = [_example(row, run.job.key) for row in bad.limit(3).collect()]
-    raise BadRowsError(
-        f"{n_bad:,} of {n_rows:,} rows of {run.source.table.text} cannot be scored, more than the "
-        f"{allowed:,} that --max-bad-rows {run.job.max_bad_rows} allows; nothing was written. "
-        f"For example {'; '.join(examples)}"
-    )
+def _check_bad(run: "BatchRun", written: Written) -> None:
+    allowed = run.job.bad_rows_allowed(written.n_scored)
+    if written.n_quarantined > allowed:
+        examples = "; ".join(f"{row}: {why}" for row, why in written.bad_rows[:3])
+        raise BadRowsError(
+            f"{written.n_quarantined:,} of {written.n_scored:,} rows of {run.source.table.text} "
+            f"cannot be scored, more than the {allowed:,} that --max-bad-rows "
+            f"{run.job.max_bad_rows} allows; nothing was written. For example {examples}"
+        )
 
 
-def _example(row: Any, key: Sequence[str]) -> str:
-    named = ", ".join(f"{name} {row[name]}" for name in key)
-    return f"{named or 'a row'}: {row[ERROR]}"
+def _example(row: Any, key: Sequence[str]) -> Tuple[str, str]:
+    named = {name: row[name] for name in key or row.asDict() if name != ERROR}
+    return json.dumps(named, default=str), row[ERROR]
