@@ -18,13 +18,14 @@ from dai_spark.testing.flights import (
     weather_table,
 )
 from dai_spark.testing.scoring_package import license_check
-from dai_spark.testing.scoring_package.fates import MARK_NUMBER, MARK_TEXT
+from dai_spark.testing.scoring_package.fates import MARK_NUMBER, MARK_TEXT, MARKS
 
 __all__ = [
     "FATES",
     "FLIGHT_FEATURES",
     "KINDS",
     "LAYOUTS",
+    "MARKS",
     "MARK_NUMBER",
     "MARK_TEXT",
     "MODELS",

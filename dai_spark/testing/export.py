@@ -108,6 +108,7 @@ def build_export(
     fate : str, optional
         One of `FATES`.  Those that end in `_in_score` happen to batches with a row that holds
         `MARK_TEXT` in a text column or `MARK_NUMBER` in a numeric one (`grow_in_score` to all).
+        With `mixed_in_score` rows have several fates: each that of `MARKS` whose text it holds.
     load_seconds, score_seconds : float, default 0
         Sleep in the constructor, and in each batch between writing it to `./tmp` and reading it.
     ballast_bytes : int, default 0

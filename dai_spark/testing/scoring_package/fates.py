@@ -1,11 +1,14 @@
 """What may befall a pipeline: one name a fate, so that a test can ask for it.
 
 Fates in scoring wait for a marked row: one with `MARK_TEXT` in a text column or `MARK_NUMBER` in a
-numeric one.  The others happen always.  Limits: a hang lasts for ever, `grow_in_score` keeps
-`GROWTH_BYTES` a batch, `flood_in_score` prints `FLOOD_BYTES`.
+numeric one.  With `mixed_in_score` the mark, in a text column, says which fate it is (`MARKS`); of
+those that end or hold up a batch, the first row's happens.  The others happen always.  Limits: a
+hang lasts for ever, `grow_in_score` keeps `GROWTH_BYTES` a batch, `flood_in_score` prints
+`FLOOD_BYTES`.
 """
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -18,6 +21,13 @@ MARK_TEXT = "stand-in: now"
 MARK_NUMBER = -987654.0
 GROWTH_BYTES = 10000000
 FLOOD_BYTES = 100000000
+MARKS = {
+    "raise_in_score": "stand-in: raise",
+    "exit_in_score": "stand-in: exit",
+    "segfault_in_score": "stand-in: segfault",
+    "hang_in_score": "stand-in: hang",
+    "nan_in_score": "stand-in: nan",
+}
 # Every byte there is, so that no decoder takes all of it: 0x80 alone is no UTF-8.
 GARBAGE = bytes(bytearray(range(256))) * 40
 
@@ -36,13 +46,14 @@ IN_SCORE = (
     "exit_in_score",
     "segfault_in_score",
     "hang_in_score",
+    "spin_in_score",
     "nan_in_score",
     "short_in_score",
     "flood_in_score",
     "garbage_in_score",
 )
 OF_FORK = ("refuses_fork", "refuses_fork_by_raising")
-ALL = IN_LOAD + IN_SCORE + OF_FORK + ("grow_in_score",)
+ALL = IN_LOAD + IN_SCORE + OF_FORK + ("grow_in_score", "mixed_in_score")
 
 EXIT_CODE = 70
 RECIPE_SERVER_PORT = 50361
@@ -59,6 +70,11 @@ class H2OConnectionError(Exception):
 def _hang() -> None:
     while True:
         time.sleep(60)
+
+
+def _spin() -> None:
+    # For longer than anybody waits, with Python's own lock held: no thread of this process runs.
+    re.match(r"(a+)+$", 64 * "a" + "b")
 
 
 def _die(signal_number: int) -> None:
@@ -106,13 +122,28 @@ def in_load(fate: str) -> None:
         _call_recipe_server()
 
 
-def marked(frame: Any) -> Any:
+def marked(frame: Any, text: str = MARK_TEXT, number: float = MARK_NUMBER) -> Any:
     """Return a boolean array with True for each row of a pandas DataFrame that bears a mark."""
     found = [
-        (frame[name] == (MARK_TEXT if frame[name].dtype == object else MARK_NUMBER)).values
+        (frame[name] == (text if frame[name].dtype == object else number)).values
         for name in frame.columns
     ]
     return sum(found[1:], found[0])
+
+
+def _marked_for(frame: Any, fate: str) -> Any:
+    # No number equals NaN, so none is a mark.
+    return marked(frame, MARKS[fate], float("nan"))
+
+
+def _first_of_mixed(frame: Any) -> str:
+    """Return the fate of the first row that is marked for one; NaN befalls the answer only."""
+    rows = {}
+    for fate in MARKS:
+        found = np.flatnonzero(_marked_for(frame, fate))
+        if len(found) and fate != "nan_in_score":
+            rows[found[0]] = fate
+    return rows[min(rows)] if rows else ""
 
 
 def before_score(fate: str, frame: Any, loaded_in: int) -> None:
@@ -123,7 +154,9 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         _hang()
     if fate == "grow_in_score":
         _kept.append(os.urandom(GROWTH_BYTES))
-    if fate not in IN_SCORE or not marked(frame).any():
+    if fate == "mixed_in_score":
+        fate = _first_of_mixed(frame)
+    elif fate not in IN_SCORE or not marked(frame).any():
         return
     if fate == "raise_in_score":
         raise ValueError("stand-in: raise_in_score")
@@ -137,6 +170,8 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         _die(signal.SIGSEGV)
     if fate == "hang_in_score":
         _hang()
+    if fate == "spin_in_score":
+        _spin()
     if fate == "flood_in_score":
         _flood()
     if fate == "garbage_in_score":
@@ -147,6 +182,8 @@ def after_score(fate: str, frame: Any, answer: Any) -> Any:
     """Return the answer for a batch as the fate leaves it."""
     if fate == "nan_in_score":
         answer[marked(frame)] = float("nan")
+    elif fate == "mixed_in_score":
+        answer[_marked_for(frame, "nan_in_score")] = float("nan")
     elif fate == "short_in_score" and marked(frame).any():
         return answer.iloc[:-1]
     return answer
