@@ -17,6 +17,7 @@ _COUNTS = (
     "max_scorer_memory_bytes",
 )
 _UDF_TYPES = (None, "arrow", "pandas")
+_NAN = ("keep", "bad")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class ScoringOptions:
     batch_bytes : int, default 32 MiB
         Batches of more than so many bytes (of Arrow, of the pipeline's columns) are scored in
         pieces, so that wide tables and long texts cost no more memory than narrow ones.
+    nan : {"keep", "bad"}, default "keep"
+        Whether a row with NaN (or null) in a float column of the prediction is a bad row, as one
+        that the pipeline raises on, or a row whose score is NaN.
     udf_type : {"arrow", "pandas"}, optional
         Kind of UDF that `score_udf` makes.  By default Arrow from Spark 4.1 on, else pandas.
     deterministic : bool, default False
@@ -68,6 +72,7 @@ class ScoringOptions:
     margin: bool = False
     batch_rows: Optional[int] = None
     batch_bytes: int = 32 << 20
+    nan: str = "keep"
     udf_type: Optional[str] = None
     deterministic: bool = False
     start_method: str = "auto"
@@ -84,6 +89,8 @@ class ScoringOptions:
             raise OptionError(
                 f"start_method={self.start_method!r} is none of {', '.join(_START_METHODS)}."
             )
+        if self.nan not in _NAN:
+            raise OptionError(f"nan={self.nan!r} is none of {', '.join(_NAN)}.")
         if self.udf_type not in _UDF_TYPES:
             raise OptionError(f"udf_type={self.udf_type!r} is neither 'arrow' nor 'pandas'.")
         for name in _COUNTS:

@@ -112,8 +112,6 @@ class TableJob:
         Table of bad rows: the columns kept and read, the reason, the run.
     max_bad_rows : str, optional
         ``"N"`` or ``"P%"``: with more, the job fails and the target stays as it was.
-    nan : {"keep", "bad"}, default "keep"
-        Whether a row whose prediction is NaN is a bad row.
     dry_run : bool, default False
         Check everything, score ten rows, write nothing.
     verify : int, default 0
@@ -163,7 +161,6 @@ class TableJob:
     keep_running: bool = False
     quarantine: Optional[str] = None
     max_bad_rows: Optional[str] = None
-    nan: str = "keep"
     dry_run: bool = False
     verify: int = 0
     fail_on_drift: Optional[float] = None
@@ -186,7 +183,6 @@ class TableJob:
             ("prediction_layout", LAYOUTS),
             ("on_overlap", ("wait", "refuse")),
             ("incremental", (None, *INCREMENTAL)),
-            ("nan", ("keep", "bad")),
         ):
             value = getattr(self, name)
             if value not in allowed:
@@ -278,7 +274,7 @@ class TableJob:
             for f in dataclasses.fields(self)
             if f.name not in _OF_THE_RUN and f.name not in ("pipeline", "env", "options")
         }
-        plain["options"] = self.options.for_answer()
+        plain["options"] = {**self.options.for_answer(), "nan": self.options.nan}
         text = json.dumps(plain, sort_keys=True, default=dict)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 

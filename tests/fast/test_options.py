@@ -18,6 +18,7 @@ from dai_spark.table_job.target import Target
     [
         {"start_method": "thread"},
         {"udf_type": "scalar"},
+        {"nan": "drop"},
         {"batch_rows": 0},
         {"start_timeout_s": 0},
         {"batch_timeout_s": -1},
