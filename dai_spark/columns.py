@@ -176,7 +176,9 @@ def cast_batch(
             raise ColumnError(
                 f"Column {name} holds a value in {rows} that the pipeline cannot be given "
                 f"unchanged ({error}); cast the column (to string or double, rounding as you mean "
-                "it) before scoring."
+                "it) before scoring.",
+                cause=f"Column {name} holds a value that the pipeline cannot be given unchanged: "
+                f"{error}",
             ) from None
     return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
 

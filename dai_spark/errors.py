@@ -79,6 +79,9 @@ class DaiSparkError(Exception):
     details : str, optional
         What the sentence rests on, many lines: the pipeline's own traceback, the end of a log.
         Part of `str(error)`, below the sentence; a command line prints the sentence first.
+    cause : str, optional
+        Of an error of a batch: what befell it, in a sentence that names neither rows nor place.
+        No part of `str(error)`, so it stays in the process that raised it.
 
     Attributes
     ----------
@@ -90,10 +93,11 @@ class DaiSparkError(Exception):
 
     status = "failed"
 
-    def __init__(self, message: str, details: str = "") -> None:
+    def __init__(self, message: str, details: str = "", *, cause: str = "") -> None:
         super().__init__(message, details)
         self.message = message
         self.details = details
+        self.cause = cause
 
     def __str__(self) -> str:
         text = self.message if not self.details else f"{self.message}\n{self.details.rstrip()}"
@@ -169,7 +173,10 @@ class SidecarStartError(SidecarError):
 
 
 class SidecarDiedError(SidecarError):
-    """The sidecar or one of its scorers ended while an answer was awaited."""
+    """The sidecar or one of its scorers ended while an answer was awaited.
+
+    Has a `cause` where the scorer ended and its sidecar lives: then its batch may be to blame.
+    """
 
 
 class SidecarTimeoutError(SidecarError):

@@ -10,5 +10,9 @@ on disk (unpacked folders) or in another process (the sidecar).
     unpack      shipped files to folders, once per host
     launch      find the executor's sidecar, or start it
     connection  one connection to it
+    under_way   the batches that it was sent and has not answered
     score       an iterator of record batches to an iterator of answers
+    nan         predictions that are no scores
+    isolate     the same, with bad rows set apart
+    task        what Spark calls
 """

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dai_spark.client.handle import SidecarHandle
 from dai_spark.client.launch import find_or_start
-from dai_spark.client.place import Place
+from dai_spark.client.place import Owner, Place
 from dai_spark.client.verdict import died, first_line, loading_error, memory_limit
 from dai_spark.errors import (
     DaiSparkError,
@@ -22,6 +22,7 @@ from dai_spark.errors import (
 )
 from dai_spark.plan import Description, ScoringPlan
 from dai_spark.sidecar import protocol
+from dai_spark.sidecar.owner import process_start_time
 
 __all__ = ["Connection", "Retired"]
 
@@ -69,6 +70,7 @@ class Connection:
         self._plan = plan
         self._place = place
         self._pid: Optional[int] = None
+        self._parent: Optional[Owner] = None
         self.load_s: Optional[float] = None
         for tries_left in reversed(range(_TRIES)):
             self._sidecar = find_or_start(plan, place)
@@ -109,6 +111,8 @@ class Connection:
             raise self._unexpected(kind, ready, "when it loaded")
         with self._read_as("READY"):
             self._pid = int(ready["pid"])
+            parent = int(ready["sidecar_pid"])
+            self._parent = Owner(parent, process_start_time(parent))
             if self._sidecar.was_started or ready["start_method"] == "spawn":
                 self.load_s = float(ready["load_s"])
 
@@ -137,13 +141,17 @@ class Connection:
         self._guarded_send(protocol.BATCH, stream)
         return int(stream.size)
 
-    def receive_batch(self, rows: str) -> Union[pa.RecordBatch, ScoringError]:
+    def receive_batch(
+        self, rows: str, limit_s: Optional[float] = None
+    ) -> Union[pa.RecordBatch, ScoringError]:
         """Receive the answer to the oldest unanswered batch, or the error that stands for it.
 
         Parameters
         ----------
         rows : str
             What errors call the batch: ``rows 0-9999 of partition 3``.
+        limit_s : float, optional
+            By default ``batch_timeout_s``.
 
         Raises
         ------
@@ -152,9 +160,8 @@ class Connection:
         SidecarDiedError, SidecarTimeoutError, ProtocolError
             After these the connection is of no more use.
         """
-        kind, payload = self._receive(
-            self._plan.options.batch_timeout_s, "batch_timeout_s", f"while it scored {rows}"
-        )
+        limit_s = limit_s or self._plan.options.batch_timeout_s
+        kind, payload = self._receive(limit_s, "batch_timeout_s", f"while it scored {rows}")
         if kind == protocol.RESULT:
             with self._read_as("Arrow"):
                 return pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
@@ -220,7 +227,9 @@ class Connection:
         except protocol.Closed:
             if self._pid is None:
                 raise
-            raise died(self._plan, self._place, self._sidecar, self._pid, during) from None
+            raise died(
+                self._plan, self._place, self._sidecar, self._pid, during, self._parent
+            ) from None
         except protocol.TimedOut:
             raise self._timed_out(limit_s, limit, during) from None
         except protocol.BrokenProtocol as error:
@@ -254,6 +263,7 @@ class Connection:
             f"The scorer of pipeline {self._plan.pipeline.label} gave no answer for {limit_s:g} "
             f"s on {self._place.host} {during}; raise {limit} if it is slow and not stuck.",
             self._sidecar.log_tail(),
+            cause=f"The scorer gave no answer within {limit_s:.3g} s.",
         )
 
     def _broken(self, what: str) -> ProtocolError:
@@ -269,6 +279,7 @@ class Connection:
             f"Pipeline {self._plan.pipeline.label} failed on {rows} on {self._place.host}: "
             f"{first_line(text)}{limit}",
             self._sidecar.clean(failure["traceback"]),
+            cause=f"The pipeline raised {first_line(text)}",
         )
 
     def _unexpected(self, kind: bytes, payload: Any, during: str) -> DaiSparkError:

@@ -5,6 +5,7 @@ from typing import Callable, Iterable, Iterator, Optional, Tuple, Union
 
 import pyarrow as pa
 
+from dai_spark.client.nan import nan_causes
 from dai_spark.client.place import Place, here
 from dai_spark.client.under_way import Sent, UnderWay
 from dai_spark.columns import answer_schema, cast_batch, check_answer, check_columns
@@ -12,10 +13,10 @@ from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarEr
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
 
-__all__ = ["Scored", "score_batches"]
+__all__ = ["IN_FLIGHT", "Scored", "checked", "no_rows", "pieces", "rows_name", "score_batches"]
 
 # The sidecar reads one batch ahead of the one it scores (see the protocol).
-_IN_FLIGHT = 2
+IN_FLIGHT = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def score_batches(
     Scored
         For every batch, in order, one or more pieces of at most ``batch_rows`` rows and about
         ``batch_bytes`` bytes.  A batch that the pipeline cannot score gives an error and the next
-        one is scored all the same.
+        one is scored all the same; with ``nan="bad"`` so does one with a prediction that is NaN.
 
     Raises
     ------
@@ -87,12 +88,12 @@ def score_batches(
     place = place or here()
     under_way = UnderWay(plan, place)
     try:
-        for batch, first_row in _pieces(plan, batches, place):
-            rows = _name(first_row, batch.num_rows, place)
+        for batch, first_row in pieces(plan, batches, place):
+            rows = rows_name(first_row, batch.num_rows, place)
             answer: Union[pa.RecordBatch, ColumnError]
             if batch.num_rows == 0:
                 # The pipeline is never asked about no rows, which not all versions bear.
-                answer = _no_rows(plan)
+                answer = no_rows(plan)
             else:
                 try:
                     cast = cast_batch(batch, plan.wanted(), rows)
@@ -100,17 +101,17 @@ def score_batches(
                     answer = error
                 else:
                     under_way.send(Sent(batch, first_row, rows, cast))
-                    if len(under_way) == _IN_FLIGHT:
-                        yield _receive(plan, under_way)
+                    if len(under_way) == IN_FLIGHT:
+                        yield _receive(plan, place, under_way)
                     continue
             while len(under_way):
-                yield _receive(plan, under_way)
+                yield _receive(plan, place, under_way)
             if isinstance(answer, ColumnError):
                 yield Scored(batch, first_row, None, answer)
             else:
                 yield Scored(batch, first_row, answer)
         while len(under_way):
-            yield _receive(plan, under_way)
+            yield _receive(plan, place, under_way)
         under_way.finish()
     finally:
         # Also reached when Spark wants no more rows (a limit) and closes this generator; a worker
@@ -120,9 +121,16 @@ def score_batches(
             report(under_way.metrics + ScoringMetrics(n_tasks=1))
 
 
-def _pieces(
+def pieces(
     plan: ScoringPlan, batches: Iterable[pa.RecordBatch], place: Place
 ) -> Iterator[Tuple[pa.RecordBatch, int]]:
+    """Cut batches into pieces that are scored at once, each with the number of its first row.
+
+    Raises
+    ------
+    ColumnError
+        On the first batch, when its columns do not fit.
+    """
     first_row = 0
     is_checked = False
     for batch in batches:
@@ -145,24 +153,53 @@ def _piece_rows(plan: ScoringPlan, batch: pa.RecordBatch) -> int:
     return max(most, 1)
 
 
-def _receive(plan: ScoringPlan, under_way: UnderWay) -> Scored:
+def _receive(plan: ScoringPlan, place: Place, under_way: UnderWay) -> Scored:
     sent, answer = under_way.receive()
+    if isinstance(answer, SidecarError):
+        raise answer
+    if isinstance(answer, pa.RecordBatch):
+        answer = checked(plan, sent, answer)
+    if isinstance(answer, pa.RecordBatch) and plan.options.nan == "bad":
+        answer = _without_nan(plan, place, sent, answer)
     if isinstance(answer, ScoringError):
         return Scored(sent.batch, sent.first_row, None, answer)
+    return Scored(sent.batch, sent.first_row, answer)
+
+
+def checked(
+    plan: ScoringPlan, sent: Sent, answer: pa.RecordBatch
+) -> Union[pa.RecordBatch, ScoringError]:
+    """An answer in the types that the pipeline described, or the error that it does not fit."""
+    described = plan.described.output if plan.described else None
     try:
-        described = plan.described.output if plan.described else None
-        checked = check_answer(answer, described, sent.batch.num_rows, sent.rows)
+        return check_answer(answer, described, sent.batch.num_rows, sent.rows)
     except ScoringError as error:
-        return Scored(sent.batch, sent.first_row, None, error)
-    return Scored(sent.batch, sent.first_row, checked)
+        return error
 
 
-def _no_rows(plan: ScoringPlan) -> pa.RecordBatch:
+def _without_nan(
+    plan: ScoringPlan, place: Place, sent: Sent, answer: pa.RecordBatch
+) -> Union[pa.RecordBatch, ScoringError]:
+    causes = nan_causes(answer)
+    if causes is None:
+        return answer
+    first, cause = next((i, cause) for i, cause in enumerate(causes) if cause is not None)
+    return ScoringError(
+        f"Pipeline {plan.pipeline.label} has no score for row {sent.first_row + first} of "
+        f"{place.task} on {place.host}: {cause[:-1]}, and nan='bad' makes that a bad row; see what "
+        "is odd in the row's input, or give nan='keep'.",
+        cause=cause,
+    )
+
+
+def no_rows(plan: ScoringPlan) -> pa.RecordBatch:
+    """The answer to a batch without rows, which the pipeline is never asked for."""
     if plan.described is None:
         raise SidecarError("An empty batch cannot be answered before the pipeline was described.")
     schema = answer_schema(plan.described.output)
     return pa.RecordBatch.from_arrays([pa.array([], t) for t in schema.types], schema=schema)
 
 
-def _name(first_row: int, n_rows: int, place: Place) -> str:
+def rows_name(first_row: int, n_rows: int, place: Place) -> str:
+    """What errors call a piece: ``rows 0-9999 of partition 3``."""
     return f"rows {first_row}-{first_row + n_rows - 1} of {place.task}"

@@ -13,7 +13,7 @@ from dai_spark.plan import ScoringPlan
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["arrow_udf_body", "map_body", "pandas_udf_body", "probe_body"]
+__all__ = ["arrow_udf_body", "isolating_body", "map_body", "pandas_udf_body", "probe_body"]
 
 # Takes a task's metrics, once; None where Spark has no way to bring them to the driver.
 Report = Optional[Callable[[ScoringMetrics], None]]
@@ -79,6 +79,35 @@ def map_body(
             kept = [scored.batch.column(scored.batch.schema.get_field_index(k)) for k in keep]
             yield pyarrow.RecordBatch.from_arrays(
                 [*kept, scored.prediction()], names=[*keep, prediction]
+            )
+
+    return score
+
+
+def isolating_body(
+    plan: ScoringPlan,
+    read: Sequence[str],
+    keep: Sequence[str],
+    prediction: str,
+    report: Report = None,
+    error: str = "error",
+    max_bad_rows: Optional[int] = None,
+) -> Callable[..., Any]:
+    """Body of mapInArrow: kept columns, prediction, and a text that says why a row has none.
+
+    See `map_body`, and `isolate_batches` for `max_bad_rows`.
+    """
+
+    def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow
+
+        from dai_spark.client.isolate import isolate_batches
+
+        named = (pyarrow.RecordBatch.from_arrays(b.columns, names=list(read)) for b in batches)
+        for found in isolate_batches(plan, named, report=report, max_bad_rows=max_bad_rows):
+            kept = [found.batch.column(found.batch.schema.get_field_index(k)) for k in keep]
+            yield pyarrow.RecordBatch.from_arrays(
+                [*kept, found.prediction, found.error], names=[*keep, prediction, error]
             )
 
     return score

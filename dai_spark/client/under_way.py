@@ -9,11 +9,14 @@ import pyarrow as pa
 
 from dai_spark.client.connection import Connection, Retired
 from dai_spark.client.place import Place
-from dai_spark.errors import ScoringError
+from dai_spark.errors import ScoringError, SidecarDiedError, SidecarError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
 
-__all__ = ["Sent", "UnderWay"]
+__all__ = ["Failure", "Sent", "UnderWay"]
+
+# What stands for a batch that was not scored.
+Failure = Union[ScoringError, SidecarDiedError, SidecarTimeoutError]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class UnderWay:
         self._place = place
         self._connection: Optional[Connection] = None
         self._sent: Deque[Sent] = deque()
+        self._stuck: Optional[SidecarTimeoutError] = None
         self.metrics = ScoringMetrics()
 
     def __len__(self) -> int:
@@ -50,27 +54,48 @@ class UnderWay:
 
     def send(self, batch: Sent) -> None:
         """Send a batch; raises what a start of the sidecar raises."""
-        self._send(self._connected(), batch)
+        connection = self._connected()
         self._sent.append(batch)
+        self._send(connection, batch)
 
     def _connected(self) -> Connection:
         if self._connection is None:
             begun = time.monotonic()
-            self._connection = Connection(self._plan, self._place)
+            connection = self._connection = Connection(self._plan, self._place)
             self.metrics += ScoringMetrics(
                 n_scorers=1,
-                n_loads=int(self._connection.load_s is not None),
-                load_s=self._connection.load_s or 0.0,
+                n_loads=int(connection.load_s is not None),
+                load_s=connection.load_s or 0.0,
                 starting_s=time.monotonic() - begun,
             )
+            for batch in self._sent:
+                self._send(connection, batch)
         return self._connection
 
     def _send(self, connection: Connection, batch: Sent) -> None:
-        n_bytes = connection.send_batch(batch.cast, batch.first_row)
-        self.metrics += ScoringMetrics(sent_bytes=n_bytes)
+        try:
+            n_bytes = connection.send_batch(batch.cast, batch.first_row)
+        except SidecarTimeoutError as error:
+            if batch is self._sent[0]:
+                raise
+            # A scorer takes a batch in while it scores another, unless that one holds Python's
+            # own lock all the while, as an endless regular expression does.
+            self._stuck = error
+        else:
+            self.metrics += ScoringMetrics(sent_bytes=n_bytes)
 
-    def receive(self) -> "tuple[Sent, Union[pa.RecordBatch, ScoringError]]":
+    def receive(
+        self, limit_s: Optional[float] = None
+    ) -> "tuple[Sent, Union[pa.RecordBatch, Failure]]":
         """Return the oldest batch with its answer, or with the error that stands for it.
+
+        An error of the sidecar's is the oldest batch's own: later ones, if any are under way, go to
+        a new scorer.
+
+        Parameters
+        ----------
+        limit_s : float, optional
+            By default ``batch_timeout_s``.
 
         Raises
         ------
@@ -79,25 +104,37 @@ class UnderWay:
         """
         oldest = self._sent[0]
         begun = time.monotonic()
-        while True:
-            try:
-                answer = self._connected().receive_batch(oldest.rows)
-                break
-            except Retired as retired:
-                self._succeed(retired)
+        answer = self._answer(oldest, limit_s)
         self.metrics += ScoringMetrics(waiting_s=time.monotonic() - begun)
-        if isinstance(answer, ScoringError):
+        if isinstance(answer, SidecarError):
+            self.close()
+        elif isinstance(answer, ScoringError):
             self.metrics += ScoringMetrics(n_failures=1)
         else:
             self.metrics += ScoringMetrics(received_bytes=answer.nbytes)
         self._sent.popleft()
         return oldest, answer
 
-    def _succeed(self, retired: Retired) -> None:
-        self._count(retired.totals)
-        self.close()
-        for batch in self._sent:
-            self._send(self._connected(), batch)
+    def _answer(self, oldest: Sent, limit_s: Optional[float]) -> Union[pa.RecordBatch, Failure]:
+        while True:
+            connection = self._connected()
+            if self._stuck is not None:
+                return self._stuck
+            try:
+                return connection.receive_batch(oldest.rows, limit_s)
+            except Retired as retired:
+                self._count(retired.totals)
+                self.close()
+            except (SidecarDiedError, SidecarTimeoutError) as error:
+                return error
+
+    def time_example(self) -> float:
+        """Score a row of the pipeline's own example, while nothing is under way; its seconds."""
+        assert not self._sent
+        connection = self._connected()
+        begun = time.monotonic()
+        connection.describe()
+        return time.monotonic() - begun
 
     def finish(self) -> None:
         """Say that no more batches come, and take down what the scorer counted."""
@@ -117,3 +154,4 @@ class UnderWay:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._stuck = None

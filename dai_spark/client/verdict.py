@@ -5,13 +5,15 @@ import os
 import resource
 import subprocess
 import time
+from dataclasses import asdict
 from typing import Any, Dict, Optional
 
 from dai_spark.client.handle import SidecarHandle, signal_name
-from dai_spark.client.place import Place
+from dai_spark.client.place import Owner, Place
 from dai_spark.errors import DaiSparkError, LicenseError, SidecarDiedError, SidecarStartError
 from dai_spark.plan import ScoringPlan
 from dai_spark.sidecar.log import END
+from dai_spark.sidecar.owner import owner_lives
 
 __all__ = [
     "died",
@@ -27,6 +29,8 @@ __all__ = [
 _LASTS_S = 60.0
 # With less than this a scorer does not find room for its working folder.
 _NO_ROOM_BYTES = 1 << 20
+# Far more than a process takes between the death of its children and its own.
+_ENDING_S = 0.05
 
 
 def remembered(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> Optional[DaiSparkError]:
@@ -98,11 +102,26 @@ def ended_while_loading(
 
 
 def died(
-    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, pid: Optional[int], during: str
+    plan: ScoringPlan,
+    place: Place,
+    sidecar: SidecarHandle,
+    pid: Optional[int],
+    during: str,
+    sidecar_process: Optional[Owner] = None,
 ) -> DaiSparkError:
-    """The error for a scorer whose connection closed without an answer."""
+    """The error for a scorer whose connection closed without an answer.
+
+    Parameters
+    ----------
+    sidecar_process : Owner, optional
+        The scorer's parent, where that is known.
+    """
     how = sidecar.fate(pid) if pid is not None else None
     last_words = f"scorer {pid} ended"
+    if how is None and sidecar_process is not None and _lives(sidecar_process):
+        # A sidecar tells no fate of exit code 0, with which scorers leave in order as well.
+        how, last_words = "ended with no error code", ""
+    cause = f"The scorer {how}." if how is not None else ""
     if how is None:
         how = "ended, together with its sidecar (killed from outside, or out of memory)"
         last_words = END
@@ -110,7 +129,16 @@ def died(
         f"The scorer of pipeline {plan.pipeline.label} {how} on {place.host} {during}"
         f"{memory_limit()}{_full_disk(place, sidecar)}; the end of its log is below.",
         sidecar.log_tail(until=last_words),
+        cause=cause,
     )
+
+
+def _lives(process: Owner) -> bool:
+    if not owner_lives(asdict(process)):
+        return False
+    # The kernel kills a sidecar's scorers while the sidecar itself is ending.
+    time.sleep(_ENDING_S)
+    return owner_lives(asdict(process))
 
 
 def memory_limit() -> str:

@@ -2,7 +2,7 @@
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Union
 
 from dai_spark.client.task import map_body
 from dai_spark.columns import check_columns, lossy_columns
@@ -21,7 +21,7 @@ from dai_spark.request import ScoringRequest
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["check_table", "score_dataframe", "scored_frame"]
+__all__ = ["check_table", "mapped_frame", "score_dataframe", "scored_frame"]
 
 
 def score_dataframe(
@@ -111,8 +111,40 @@ def scored_frame(
     metrics: Optional[MetricsSum] = None,
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already; see `score_dataframe`."""
+    report = metrics.report if metrics is not None else None
+
+    def body(read: Sequence[str], kept: Sequence[str]) -> Callable[..., Any]:
+        return map_body(plan, read, kept, prediction, report)
+
+    return mapped_frame(df, plan, keep, {"prediction": prediction}, body, say, where)
+
+
+def mapped_frame(
+    df: "DataFrame",
+    plan: ScoringPlan,
+    keep: Optional[Sequence[str]],
+    added: Mapping[str, str],
+    body: Callable[[Sequence[str], Sequence[str]], Callable[..., Any]],
+    say: Callable[[str], None],
+    where: str,
+) -> "DataFrame":
+    """Run a body of mapInArrow over a DataFrame whose columns are checked before.
+
+    Parameters
+    ----------
+    added : mapping of str to str
+        Names of the columns behind the kept ones, by the arguments that name them:
+        ``"prediction"``, then maybe ``"error"``.
+    body : callable
+        Makes the body, given the columns that are read and those of them that are kept.
+
+    Raises
+    ------
+    ColumnError
+        Columns that are missing, uncastable, or named as an added one.
+    """
     from pyspark.sql import functions as F
-    from pyspark.sql.types import StructField, StructType
+    from pyspark.sql.types import StringType, StructField, StructType
 
     check_table(df, plan, where, say)
     fields = {field.name: field for field in df.schema.fields}
@@ -123,21 +155,22 @@ def scored_frame(
             f"{where} lacks columns that are to be kept: {', '.join(unknown)}; it has "
             f"{', '.join(list(fields)[:50])}."
         )
-    if prediction in kept:
-        raise ColumnError(
-            f"{where} has a column {prediction!r} itself; leave it out of keep=, or name the "
-            "prediction otherwise (prediction=)."
-        )
+    for argument, name in added.items():
+        if name in kept:
+            raise ColumnError(
+                f"{where} has a column {name!r} itself; leave it out of keep=, or name the "
+                f"{argument} otherwise ({argument}=)."
+            )
     assert plan.described is not None
     read = list(dict.fromkeys([*kept, *plan.wanted()]))
+    types = {"prediction": prediction_type(plan.described.output), "error": StringType()}
     schema = StructType(
         [
             *[fields[name] for name in kept],
-            StructField(prediction, prediction_type(plan.described.output)),
+            *[StructField(name, types[argument]) for argument, name in added.items()],
         ]
     )
     # pyspark's mapInArrow resolves the columns by their bare names and so refuses dots and
     # backticks in them; they travel under plain ones and get their own back in the task.
     selected = df.select(*[F.col(quoted(name)).alias(f"c{i}") for i, name in enumerate(read)])
-    report = metrics.report if metrics is not None else None
-    return selected.mapInArrow(map_body(plan, read, kept, prediction, report), schema)
+    return selected.mapInArrow(body(read, kept), schema)

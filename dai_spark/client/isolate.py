@@ -1,0 +1,268 @@
+"""Batches with rows that cannot be scored: halved until these are alone, and all others scored."""
+
+from dataclasses import dataclass
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+import pyarrow as pa
+
+from dai_spark.client.nan import nan_causes
+from dai_spark.client.place import Place, here
+from dai_spark.client.score import IN_FLIGHT, checked, no_rows, pieces, rows_name
+from dai_spark.client.under_way import Failure, Sent, UnderWay
+from dai_spark.columns import answer_schema, cast_batch
+from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
+from dai_spark.metrics import ScoringMetrics
+from dai_spark.plan import ScoringPlan
+
+__all__ = ["Isolated", "isolate_batches"]
+
+# Where a batch hung, each half gets half of its limit.  So the search for one row that hangs lasts
+# batch_timeout_s times 1 + 1/2 + 1/4 + ..., which is twice, and not once for each halving.  A
+# single row still gets at least this, and so many times what a row of the pipeline's own example
+# takes at that moment: a pipeline that is slow to begin a batch, or a busy host, hangs nowhere.
+_LEAST_LIMIT_S = 5.0
+_LEAST_LIMIT_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """A piece of the input, with a score or an error for every row.
+
+    Attributes
+    ----------
+    batch : pyarrow.RecordBatch
+        The input rows, with all their columns.
+    first_row : int
+        Of the piece within its partition, from 0.
+    prediction : pyarrow.StructArray
+        As many rows, in the same order; null for a bad row.
+    error : pyarrow.StringArray
+        Null for a good row; for a bad one a sentence that says what befell it.
+    """
+
+    batch: pa.RecordBatch
+    first_row: int
+    prediction: pa.StructArray
+    error: pa.StringArray
+
+
+def isolate_batches(
+    plan: ScoringPlan,
+    batches: Iterable[pa.RecordBatch],
+    place: Optional[Place] = None,
+    report: Optional[Callable[[ScoringMetrics], None]] = None,
+    max_bad_rows: Optional[int] = None,
+) -> Iterator[Isolated]:
+    """Score batches as `score_batches` does, with rows that cannot be scored set apart.
+
+    A row is bad when, alone in a batch, the pipeline raises on it, its scorer ends or does not
+    answer in time; when a value of it cannot be given to the pipeline unchanged; and with
+    ``nan="bad"`` when its prediction is NaN or null.  A batch that fails is halved until its bad
+    rows are alone, by new scorers where the old one ended: forks, so that nothing is loaded again.
+    Good rows have the scores that they have without the bad ones, since a pipeline's scores do
+    not depend on the batch.
+
+    Runs in a Python worker, once a task, or in a local process.
+
+    Parameters
+    ----------
+    plan : ScoringPlan
+        With its description.
+    batches, place, report
+        See `score_batches`.
+    max_bad_rows : int, optional
+        With more of them the task fails: each costs many small batches, and time where it hangs.
+        By default all rows may be bad.
+
+    Yields
+    ------
+    Isolated
+        The pieces that `score_batches` yields, in the same order.
+
+    Raises
+    ------
+    BadRowsError
+        More than `max_bad_rows`; names the first.
+    ColumnError
+        On the first batch, when its columns do not fit.
+    SidecarError, LicenseError
+        What no row can be blamed for: a start that fails, a broken protocol, a sidecar that was
+        killed twice in a row.
+    """
+    isolation = _Isolation(plan, place or here(), max_bad_rows)
+    try:
+        yield from isolation.run(batches)
+    finally:
+        # As in `score_batches`, also reached when Spark wants no more rows.
+        isolation.under_way.close()
+        if report is not None and isolation.under_way.metrics.n_scorers:
+            report(isolation.under_way.metrics + ScoringMetrics(n_tasks=1))
+
+
+class _Part(NamedTuple):
+    """The answer to some rows, null for bad ones, and their errors."""
+
+    answer: pa.RecordBatch
+    error: pa.StringArray
+
+
+# What befell a piece that has no answer; a ColumnError where it could not be sent.
+_Cause = Union[Failure, ColumnError]
+
+
+class _Isolation:
+    """The isolating pass over one partition."""
+
+    def __init__(self, plan: ScoringPlan, place: Place, max_bad_rows: Optional[int]) -> None:
+        assert plan.described is not None
+        self._plan = plan
+        self._place = place
+        self._max_bad_rows = max_bad_rows
+        self._schema = answer_schema(plan.described.output)
+        self._n_bad_rows = 0
+        self._first_bad_row = ""
+        self._n_kills = 0
+        self._least_limit_s: Optional[float] = None
+        self.under_way = UnderWay(plan, place)
+
+    def run(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Isolated]:
+        for batch, first_row in pieces(self._plan, batches, self._place):
+            cast = self._cast(batch, first_row)
+            if batch.num_rows and isinstance(cast, Sent):
+                self.under_way.send(cast)
+                if len(self.under_way) == IN_FLIGHT:
+                    yield from self._oldest()
+                continue
+            while len(self.under_way):
+                yield from self._oldest()
+            answer = cast if isinstance(cast, ColumnError) else no_rows(self._plan)
+            yield self._isolated(batch, first_row, answer)
+        while len(self.under_way):
+            yield from self._oldest()
+        self.under_way.finish()
+
+    def _oldest(self) -> Iterator[Isolated]:
+        found = [self._receive(None)]
+        if not isinstance(found[0][1], pa.RecordBatch):
+            # Its halves are scored with nothing else under way: one may end the scorer.
+            while len(self.under_way):
+                found.append(self._receive(None))
+        for sent, answer in found:
+            yield self._isolated(sent.batch, sent.first_row, answer)
+
+    def _isolated(
+        self, batch: pa.RecordBatch, first_row: int, answer: Union[pa.RecordBatch, _Cause]
+    ) -> Isolated:
+        limit_s = self._plan.options.batch_timeout_s
+        if isinstance(answer, pa.RecordBatch):
+            parts = [self._part(answer, first_row)]
+        elif _is_killed(answer):
+            parts = self._score(batch, first_row, limit_s)
+        else:
+            parts = self._halve(batch, first_row, limit_s, answer)
+        columns = [
+            pa.concat_arrays([part.answer.column(i) for part in parts])
+            for i in range(len(self._schema))
+        ]
+        error = pa.concat_arrays([part.error for part in parts])
+        # The bits of a boolean array are laid out as those that tell which rows are not null.
+        is_good = error.is_null().buffers()[1] if error.null_count < len(error) else None
+        prediction = pa.Array.from_buffers(
+            pa.struct(list(self._schema)), batch.num_rows, [is_good], children=columns
+        )
+        return Isolated(batch, first_row, prediction, error)
+
+    # -- halving -------------------------------------------------------------------------------
+
+    def _score(self, batch: pa.RecordBatch, first_row: int, limit_s: float) -> List[_Part]:
+        answer = self._alone(batch, first_row, limit_s)
+        if isinstance(answer, pa.RecordBatch):
+            return [self._part(answer, first_row)]
+        return self._halve(batch, first_row, limit_s, answer)
+
+    def _halve(
+        self, batch: pa.RecordBatch, first_row: int, limit_s: float, cause: _Cause
+    ) -> List[_Part]:
+        """Score the halves of what failed within `limit_s`, or is known to hold a bad row."""
+        if batch.num_rows == 1:
+            return [self._bad(first_row, cause)]
+        if isinstance(cause, SidecarTimeoutError):
+            limit_s = max(limit_s / 2, self._least_limit())
+        middle = batch.num_rows // 2
+        parts = self._score(batch.slice(0, middle), first_row, limit_s)
+        rest, first_row = batch.slice(middle), first_row + middle
+        if rest.num_rows > 1 and all(part.error.null_count == len(part.error) for part in parts):
+            # The bad row is in the other half, which need not fail first, nor hang.
+            return parts + self._halve(rest, first_row, limit_s, cause)
+        return parts + self._score(rest, first_row, limit_s)
+
+    def _least_limit(self) -> float:
+        if self._least_limit_s is None:
+            example_s = self.under_way.time_example()
+            least_s = max(_LEAST_LIMIT_S, _LEAST_LIMIT_EXAMPLES * example_s)
+            self._least_limit_s = min(least_s, self._plan.options.batch_timeout_s)
+        return self._least_limit_s
+
+    def _alone(
+        self, batch: pa.RecordBatch, first_row: int, limit_s: float
+    ) -> Union[pa.RecordBatch, _Cause]:
+        cast = self._cast(batch, first_row)
+        if isinstance(cast, ColumnError):
+            return cast
+        while True:
+            self.under_way.send(cast)
+            _, answer = self._receive(limit_s)
+            if not _is_killed(answer):
+                return answer
+
+    # -- one batch -----------------------------------------------------------------------------
+
+    def _cast(self, batch: pa.RecordBatch, first_row: int) -> Union[Sent, ColumnError]:
+        rows = rows_name(first_row, batch.num_rows, self._place)
+        try:
+            return Sent(batch, first_row, rows, cast_batch(batch, self._plan.wanted(), rows))
+        except ColumnError as error:
+            return error
+
+    def _receive(self, limit_s: Optional[float]) -> Tuple[Sent, Union[pa.RecordBatch, Failure]]:
+        sent, answer = self.under_way.receive(limit_s)
+        if _is_killed(answer):
+            self._n_kills += 1
+            if self._n_kills > 1:
+                raise answer
+        else:
+            self._n_kills = 0
+        if isinstance(answer, pa.RecordBatch):
+            answer = checked(self._plan, sent, answer)
+        return sent, answer
+
+    def _part(self, answer: pa.RecordBatch, first_row: int) -> _Part:
+        causes = nan_causes(answer) if self._plan.options.nan == "bad" else None
+        if causes is None:
+            return _Part(answer, pa.nulls(answer.num_rows, pa.string()))
+        error = pa.array(causes, pa.string())
+        first = next(i for i, cause in enumerate(causes) if cause is not None)
+        self._count(len(error) - error.null_count, first_row + first, causes[first])
+        return _Part(answer, error)
+
+    def _bad(self, row: int, cause: _Cause) -> _Part:
+        text = cause.cause or cause.message
+        self._count(1, row, text)
+        nulls = [pa.nulls(1, kind) for kind in self._schema.types]
+        answer = pa.RecordBatch.from_arrays(nulls, schema=self._schema)
+        return _Part(answer, pa.array([text], pa.string()))
+
+    def _count(self, n_bad_rows: int, first_row: int, text: str) -> None:
+        self._first_bad_row = self._first_bad_row or f"row {first_row}: {text}"
+        self._n_bad_rows += n_bad_rows
+        if self._max_bad_rows is not None and self._n_bad_rows > self._max_bad_rows:
+            raise BadRowsError(
+                f"More than {self._max_bad_rows} rows cannot be scored by pipeline "
+                f"{self._plan.pipeline.label}; in {self._place.task} on {self._place.host} the "
+                f"first is {self._first_bad_row}"
+            )
+
+
+def _is_killed(answer: object) -> bool:
+    """Whether a scorer ended because its sidecar did, which no row can be blamed for."""
+    return isinstance(answer, SidecarDiedError) and not answer.cause

@@ -1,0 +1,304 @@
+"""Bad rows set apart: whatever they do and wherever they are, these are found, and no others."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from processes import wait_until
+from scoring_calls import batches_of, describe, log_of
+
+from dai_spark.client import isolate
+from dai_spark.client.connection import Connection
+from dai_spark.client.isolate import isolate_batches
+from dai_spark.client.score import score_batches
+from dai_spark.client.under_way import UnderWay
+from dai_spark.errors import (
+    BadRowsError,
+    ColumnError,
+    LicenseError,
+    ScoringError,
+    SidecarDiedError,
+    SidecarStartError,
+    SidecarTimeoutError,
+)
+from dai_spark.sidecar import protocol
+from dai_spark.testing import MARK_TEXT, MARKS
+
+N_ROWS = 300
+QUICK = ("raise_in_score", "exit_in_score", "segfault_in_score", "nan_in_score")
+CAUSES = {
+    "raise_in_score": "The pipeline raised ValueError: stand-in: raise_in_score",
+    "exit_in_score": "The scorer left with exit code 70.",
+    "segfault_in_score": "The scorer was killed by signal 11 (SIGSEGV).",
+    "hang_in_score": "The scorer gave no answer within 2 s.",
+    "nan_in_score": "The prediction late.no is NaN.",
+}
+
+
+@pytest.fixture
+def mixed(export):
+    """A pipeline with a fate for each mark."""
+    return export(fate="mixed_in_score")
+
+
+@pytest.fixture(scope="module")
+def own(export, own_scores, flights):
+    """The pipeline's own scores of the first rows, none of them marked."""
+    return own_scores(export(), flights.head(N_ROWS))
+
+
+def marked(flights, fates):
+    """The first rows, with marks for some: {row: fate}."""
+    frame = flights.head(N_ROWS).copy()
+    for row, fate in fates.items():
+        frame.loc[row, "carrier"] = MARKS[fate]
+    return frame
+
+
+def isolated(plan, place, frame, n_rows=100, **arguments):
+    """Errors of the bad rows by row, and the scores of all rows, bad ones dropped."""
+    errors, scores = [], []
+    for found in isolate_batches(plan, batches_of(frame, n_rows), place, **arguments):
+        assert found.first_row == len(errors)
+        assert found.batch.num_rows == len(found.prediction) == len(found.error)
+        assert found.prediction.is_null().equals(found.error.is_valid())
+        errors += found.error.to_pylist()
+        scores.append(pa.table({"p": found.prediction}).flatten().to_pandas())
+    assert len(errors) == len(frame)
+    bad = {row: text for row, text in enumerate(errors) if text is not None}
+    scores = pd.concat(scores, ignore_index=True).rename(columns=lambda name: name[2:])
+    return bad, scores.drop(index=list(bad))
+
+
+def assert_own(scores, own):
+    pd.testing.assert_frame_equal(scores, own.loc[scores.index], check_exact=True)
+
+
+def test_bad_rows_are_found_wherever_they_are(plan, place, mixed, flights, own):
+    """Exactly the bad rows have errors, each its own; all others have the pipeline's own scores."""
+    made = describe(plan(mixed, nan="bad"), place)
+    fates = st.dictionaries(st.integers(0, N_ROWS - 1), st.sampled_from(QUICK), max_size=5)
+
+    @settings(
+        max_examples=5,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    @given(fates, st.sampled_from([1, 37, 100, 300]))
+    @example({}, 100)
+    @example({0: "segfault_in_score", 1: "exit_in_score", N_ROWS - 1: "raise_in_score"}, 300)
+    @example(dict.fromkeys(range(96, 104), "raise_in_score"), 100)
+    def find(fates, n_rows):
+        bad, scores = isolated(made, place, marked(flights, fates), n_rows)
+        assert bad == {row: CAUSES[fate] for row, fate in fates.items()}
+        assert_own(scores, own)
+
+    find()
+    assert log_of(place).count("Scorer() constructed") == 1
+
+
+def test_each_of_five_kinds_says_what_befell_it(plan, place, mixed, flights, own):
+    """Raises, exits, segfaults, hangs, and NaN where it is forbidden."""
+    made = describe(plan(mixed, nan="bad", batch_timeout_s=2), place)
+    fates = dict(zip((17, 118, 119, 160, 299), MARKS))
+    bad, scores = isolated(made, place, marked(flights, fates))
+    assert bad == {row: CAUSES[fate] for row, fate in fates.items()}
+    assert_own(scores, own)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_scorers": 1, "max_batches_per_scorer": 3}, {"start_method": "spawn"}],
+    ids=["few scorers", "spawn"],
+)
+def test_bad_rows_are_found_however_scorers_come(plan, place, mixed, flights, own, options):
+    """One scorer at a time, scorers that retire in between, scorers that load for themselves."""
+    made = describe(plan(mixed, batch_timeout_s=60, **options), place)
+    fates = {120: "segfault_in_score", 199: "raise_in_score", 200: "exit_in_score"}
+    bad, scores = isolated(made, place, marked(flights, fates))
+    assert bad == {row: CAUSES[fate] for row, fate in fates.items()}
+    assert_own(scores, own)
+
+
+def test_a_row_that_hangs_costs_about_twice_the_limit(plan, place, mixed, flights, monkeypatch):
+    """Each piece that hangs has half the limit of the one before, down to the least limit."""
+    monkeypatch.setattr(isolate, "_LEAST_LIMIT_S", 0.5)
+    receive, hung_s = UnderWay.receive, []
+
+    def noting(self, limit_s=None):
+        sent, answer = receive(self, limit_s)
+        if isinstance(answer, SidecarTimeoutError):
+            hung_s.append(limit_s or made.options.batch_timeout_s)
+        return sent, answer
+
+    monkeypatch.setattr(UnderWay, "receive", noting)
+    made = describe(plan(mixed, batch_timeout_s=6), place)
+    frame = flights.head(256).copy()
+    frame.loc[0, "carrier"] = MARKS["hang_in_score"]
+    bad, _ = isolated(made, place, frame, 256)
+    assert list(bad) == [0]
+    # The whole, and the first piece of each of eight halvings.
+    assert len(hung_s) == 9
+    assert hung_s == [max(6 / 2**i, min(hung_s)) for i in range(9)]
+    assert hung_s[-1] < 6
+
+
+def test_a_pipeline_that_is_slow_to_begin_a_batch_does_not_hang(
+    plan, place, export, flights, monkeypatch
+):
+    """The least limit follows what one row takes, so the neighbours of a bad row stay good."""
+    monkeypatch.setattr(isolate, "_LEAST_LIMIT_S", 0.01)
+    path = export(fate="hang_in_score", score_seconds=0.2)
+    made = describe(plan(path, batch_timeout_s=3), place)
+    frame = flights.head(64).copy()
+    frame.loc[62, "carrier"] = MARK_TEXT
+    bad, _ = isolated(made, place, frame)
+    assert list(bad) == [62]
+
+
+def test_a_row_that_holds_pythons_lock_is_found(plan, place, export, flights):
+    """Its scorer takes no further batch in, and the row is to blame, not the batch behind."""
+    made = describe(plan(export(fate="spin_in_score"), batch_timeout_s=2), place)
+    # Larger than what a socket holds.
+    frame = pd.concat([flights] * 2, ignore_index=True)
+    frame.loc[100, "carrier"] = MARK_TEXT
+    n_rows = len(frame) // 2
+    sizes = [batch.nbytes for batch in batches_of(frame[list(made.wanted())], n_rows)]
+    assert min(sizes) > 500_000
+    with pytest.raises(SidecarTimeoutError, match=rf"rows 0-{n_rows - 1} |when a batch was sent"):
+        list(score_batches(made, batches_of(frame, n_rows), place))
+    bad, scores = isolated(made, place, frame, n_rows)
+    assert bad == {100: "The scorer gave no answer within 2 s."}
+    assert len(scores) == len(frame) - 1
+
+
+def test_a_value_that_cannot_be_sent_is_a_bad_row(plan, place, flights, own):
+    """Its type is right, so it is the row's fault; a type that is wrong fails the task."""
+    made = describe(plan(), place)
+    frame = flights.head(N_ROWS).astype({"distance": "int64"})
+    frame.loc[[5, 250], "distance"] = 2**60 + 1
+    bad, scores = isolated(made, place, frame)
+    assert list(bad) == [5, 250]
+    for text in bad.values():
+        assert text.startswith("Column distance holds a value that the pipeline cannot be given")
+    assert_own(scores, own)
+    with pytest.raises(ColumnError, match="distance .*the pipeline wants a number"):
+        isolated(made, place, frame.assign(distance="far"))
+
+
+def test_what_is_no_rows_fault_is_raised(plan, place, export, mixed, flights):
+    """A refused licence and a load that fails are told as without isolating."""
+    described = describe(plan(mixed), place).described
+    for failing, kind in (
+        (plan(mixed, license="none"), LicenseError),
+        (plan(export(fate="raise_in_load")), SidecarStartError),
+    ):
+        with pytest.raises(kind):
+            isolated(failing.with_description(described), place, flights.head(50))
+
+
+def test_more_bad_rows_than_allowed_end_the_task(plan, place, mixed, flights):
+    """As many as allowed are set apart; one more, and the first is named."""
+    made = describe(plan(mixed, nan="bad"), place)
+    frame = marked(flights, dict.fromkeys(range(150, 180), "raise_in_score"))
+    frame.loc[[7, 9], "carrier"] = MARKS["nan_in_score"]
+    assert len(isolated(made, place, frame, max_bad_rows=32)[0]) == 32
+    words = r"More than 31 rows .*partition 3 .* first is row 7: The prediction late.no is NaN."
+    with pytest.raises(BadRowsError, match=words):
+        isolated(made, place, frame, max_bad_rows=31)
+
+
+def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(plan, place, export, flights, own):
+    """After one kill the same batch is scored by a new sidecar; two in a row fail the task."""
+    made = describe(plan(export(score_seconds=1.0)), place)
+    frame = flights.head(N_ROWS)
+    killed = []
+
+    def kill(n_times):
+        def sidecar():
+            for ready in place.folder.glob("*/ready.json"):
+                pid = json.loads(ready.read_text())["pid"]
+                return pid if pid not in killed else None
+            return None
+
+        for _ in range(n_times):
+            assert wait_until(lambda: sidecar() is not None)
+            time.sleep(0.4)
+            killed.append(sidecar())
+            os.kill(killed[-1], signal.SIGKILL)
+
+    def while_killed(n_times):
+        killer = threading.Thread(target=kill, args=(n_times,))
+        killer.start()
+        try:
+            return isolated(made, place, frame)
+        finally:
+            killer.join()
+
+    bad, scores = while_killed(1)
+    assert len(killed) == 1
+    assert bad == {}
+    assert_own(scores, own)
+    with pytest.raises(SidecarDiedError, match="together with its sidecar"):
+        while_killed(2)
+
+
+def test_a_scorer_that_ends_with_code_0_is_not_taken_for_a_killed_sidecar(plan, place, flights):
+    """The sidecar lives, so a batch may be to blame."""
+    made = describe(plan(), place)
+    with Connection(made, place) as connection:
+        protocol.send(connection._socket, protocol.CANCEL)
+        with pytest.raises(SidecarDiedError, match="ended with no error code") as caught:
+            connection.receive_batch("rows 0-9")
+    assert caught.value.cause == "The scorer ended with no error code."
+
+
+def test_nan_is_a_score_unless_it_is_said_to_be_bad(plan, place, export, flights):
+    """`nan="keep"` gives NaN out; `nan="bad"` fails with the first such row's number."""
+    path = export(fate="nan_in_score")
+    frame = flights.head(N_ROWS).copy()
+    frame.loc[[123, 150], "carrier"] = MARK_TEXT
+    kept = describe(plan(path), place)
+    (bad, scores) = isolated(kept, place, frame)
+    assert bad == {}
+    assert list(np.flatnonzero(scores.isna().all(axis=1))) == [123, 150]
+    made = plan(path, nan="bad").with_description(kept.described)
+    found = list(score_batches(made, batches_of(frame, 100), place))
+    assert [scored.error is None for scored in found] == [True, False, True]
+    assert isinstance(found[1].error, ScoringError)
+    assert "row 123 of partition 3" in found[1].error.message
+    assert "prediction late.no is NaN" in found[1].error.message
+
+
+def test_empty_batches_are_answered_and_metrics_reported(plan, place, mixed, flights):
+    """No rows need no scorer; a task that had some reports itself once."""
+    made = describe(plan(mixed), place)
+    reports = []
+    (batch,) = batches_of(flights.head(10))
+    (none,) = isolate_batches(made, [batch.slice(0, 0)], place, report=reports.append)
+    assert (len(none.prediction), len(none.error), reports) == (0, 0, [])
+    frame = marked(flights, {3: "exit_in_score", 4: "raise_in_score"})
+    isolated(made, place, frame, report=reports.append)
+    (metrics,) = reports
+    assert metrics.n_tasks == 1
+    assert metrics.n_failures > 1
+    assert metrics.n_scorers > 1
+
+
+def test_no_scorer_is_left_after_isolating(plan, place, mixed, flights):
+    """Scorers that hung, and those of a pass that was broken off, end."""
+    made = describe(plan(mixed, batch_timeout_s=2), place)
+    isolated(made, place, marked(flights, {150: "hang_in_score"}))
+    passing = isolate_batches(made, batches_of(flights.head(N_ROWS), 10), place)
+    next(passing)
+    passing.close()
+    assert wait_until(lambda: not list(place.folder.glob("*/scorer-[0-9]*")), 10)
