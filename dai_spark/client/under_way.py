@@ -47,6 +47,8 @@ class UnderWay:
         self._connection: Optional[Connection] = None
         self._sent: Deque[Sent] = deque()
         self._stuck: Optional[SidecarTimeoutError] = None
+        # By the scorer of this connection; its own totals take their place when it leaves in order.
+        self._answered = ScoringMetrics()
         self.metrics = ScoringMetrics()
 
     def __len__(self) -> int:
@@ -112,6 +114,7 @@ class UnderWay:
             self.metrics += ScoringMetrics(n_failures=1)
         else:
             self.metrics += ScoringMetrics(received_bytes=answer.nbytes)
+            self._answered += ScoringMetrics(n_rows=answer.num_rows, n_batches=1)
         self._sent.popleft()
         return oldest, answer
 
@@ -142,6 +145,7 @@ class UnderWay:
             self._count(self._connection.finish())
 
     def _count(self, totals: "dict[str, float]") -> None:
+        self._answered = ScoringMetrics()
         self.metrics += ScoringMetrics(
             n_rows=int(totals["n_rows"]),
             n_batches=int(totals["n_batches"]),
@@ -155,3 +159,5 @@ class UnderWay:
             self._connection.close()
             self._connection = None
         self._stuck = None
+        self.metrics += self._answered
+        self._answered = ScoringMetrics()

@@ -290,6 +290,8 @@ def test_empty_batches_are_answered_and_metrics_reported(plan, place, mixed, fli
     isolated(made, place, frame, report=reports.append)
     (metrics,) = reports
     assert metrics.n_tasks == 1
+    # A scorer that ended in between has left no totals.
+    assert metrics.n_rows == len(frame) - 2
     assert metrics.n_failures > 1
     assert metrics.n_scorers > 1
 
