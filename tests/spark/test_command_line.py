@@ -1,0 +1,54 @@
+"""The command line with a session: a configuration that Spark reads, and flags over it."""
+
+import json
+
+import pytest
+
+from dai_spark.cli import main
+
+
+@pytest.fixture
+def config(export, with_scorer, flights_frame, tmp_path):
+    """A configuration of a job from the flights to a fresh Parquet path, as a URI."""
+    flights_frame.write.parquet(str(tmp_path / "source"))
+    path = tmp_path / "job.toml"
+    path.write_text(
+        f'''
+        pipeline = "{export()}"
+        env = "{with_scorer["env"].path}"
+        license-file = "{with_scorer["license_file"]}"
+        source = "parquet:{tmp_path}/source"
+        target = "parquet:${{FOLDER}}/target"
+        keep = ["flight_id", "carrier"]
+        json = true
+        '''
+    )
+    return path.as_uri()
+
+
+def test_a_configuration_is_read_by_spark_and_flags_win(
+    spark, config, tmp_path, monkeypatch, capsys
+):
+    """What the file says is done, but for the flag; the report is JSON because the file says so."""
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    assert main(["score-table", "--config", config, "--keep", "flight_id"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["target"] == f"parquet:{tmp_path}/target"
+    written = spark.read.parquet(str(tmp_path / "target"))
+    assert "flight_id" in written.columns
+    assert "carrier" not in written.columns
+
+
+def test_a_configuration_that_cannot_be_meant_is_wrong_usage(config, tmp_path, capsys, monkeypatch):
+    """Status 2 and one sentence, and no table: a variable that is not set, a misspelt key."""
+    monkeypatch.delenv("FOLDER", raising=False)
+    assert main(["score-table", "--config", config]) == 2
+    assert f"dai-spark: {config}: target wants the environment variable FOLDER" in (
+        capsys.readouterr().err
+    )
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    path = tmp_path / "job.toml"
+    path.write_text(path.read_text().replace("keep", "keeps"))
+    assert main(["score-table", "--config", config]) == 2
+    assert "there is no option keeps; did you mean keep?" in capsys.readouterr().err
+    assert not (tmp_path / "target").exists()
