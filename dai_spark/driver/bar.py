@@ -7,6 +7,8 @@ from typing import Deque, List, Optional, Tuple
 __all__ = ["Moment", "ProgressLine", "duration"]
 
 _BAR_WIDTH = 24
+# A narrow terminal has its room for the figures.
+_NARROW = 100
 # Executors tell rows every ten seconds, so a rate over less would jump.
 _WINDOW_S = 60.0
 # Ended tasks from which on their pace says something, and how long they must have taken.
@@ -134,8 +136,9 @@ class ProgressLine:
         moment = self._moment
         if moment is None:
             return ""
-        filled = _BAR_WIDTH * moment.n_done // max(moment.n_tasks, 1)
-        line = f"{moment.phase} [{'#' * filled}{'-' * (_BAR_WIDTH - filled)}] {self._tasks(moment)}"
+        room = _BAR_WIDTH if width >= _NARROW else _BAR_WIDTH // 2
+        filled = room * moment.n_done // max(moment.n_tasks, 1)
+        line = f"{moment.phase} [{'#' * filled}{'-' * (room - filled)}] {self._tasks(moment)}"
         for part in self._parts(moment):
             if len(line) + 2 + len(part) > width:
                 break

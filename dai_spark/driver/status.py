@@ -45,9 +45,9 @@ class JobStatus:
         self._scores: Dict[int, bool] = {}
         begun = self._executions.executionsList()
         self._newest = int(begun.last().executionId()) if begun.size() else -1
-        self._open: Set[int] = set()
-        # Accumulator to rows; of every execution, since one job may be several.
-        self._rows: Dict[int, int] = {}
+        # Rows of the executions that run, and of those that have ended: one job may be several.
+        self._open: Dict[int, Optional[int]] = {}
+        self._ended: Optional[int] = None
         self._executors: Tuple[int, int, int] = (0, 0, 0)
         self._looked_s = float("-inf")
 
@@ -107,7 +107,7 @@ class JobStatus:
             number = int(executions.apply(i).executionId())
             if number <= self._newest:
                 break
-            self._open.add(number)
+            self._open[number] = None
             newest = max(newest, number)
         self._newest = newest
 
@@ -117,16 +117,22 @@ class JobStatus:
             # Asked first: what the metrics say after the end is final.
             found = self._executions.execution(number)
             has_ended = not found.isDefined() or found.get().completionTime().isDefined()
-            wanted = self._counters(number)
-            if wanted:
-                values = self._json(self._executions.executionMetrics(number))
-                for accumulator in wanted:
-                    text = values.get(str(accumulator))
-                    if text is not None:
-                        self._rows[accumulator] = int(text.replace(",", ""))
+            # By execution and not by counter: that of a cached plan stands in every plan over it.
+            self._open[number] = self._rows_of(number)
             if has_ended:
-                self._open.discard(number)
-        return sum(self._rows.values()) if self._rows else None
+                self._ended = _sum(self._ended, self._open.pop(number))
+        total = self._ended
+        for n_rows in self._open.values():
+            total = _sum(total, n_rows)
+        return total
+
+    def _rows_of(self, number: int) -> Optional[int]:
+        counters = self._counters(number)
+        if not counters:
+            return None
+        values = self._json(self._executions.executionMetrics(number))
+        told = [values[str(counter)] for counter in counters if str(counter) in values]
+        return sum(int(text.replace(",", "")) for text in told)
 
     def _counters(self, number: int) -> List[int]:
         """The accumulators that count the rows that come back from the scorer."""
@@ -167,6 +173,10 @@ class JobStatus:
                 if summary["succeededTasks"]:
                     ended.add(name)
         return self._answering.count(active, n_read, ended, n_rows, time.monotonic())
+
+
+def _sum(one: Optional[int], other: Optional[int]) -> Optional[int]:
+    return other if one is None else one if other is None else one + other
 
 
 class Answering:
