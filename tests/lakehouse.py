@@ -39,6 +39,7 @@ def settings(folder: Path) -> "dict[str, str]":
     return {
         "spark.jars.packages": ",".join(PACKAGES),
         "spark.jars.excludes": ",".join(EXCLUDED),
+        "spark.jars.ivySettings": str(Path(__file__).with_name("ivysettings.xml")),
         "spark.sql.extensions": (
             "io.delta.sql.DeltaSparkSessionExtension,"
             "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
