@@ -7,6 +7,7 @@ the plain way has met one.
 """
 
 import json
+import logging
 import time
 import uuid
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
 from dai_spark.driver.isolated import isolated_frame
+from dai_spark.driver.schema import quoted
 from dai_spark.errors import (
     BadRowsError,
     ScoringError,
@@ -25,9 +27,10 @@ from dai_spark.errors import (
 from dai_spark.plan import ScoringPlan
 from dai_spark.table_job.distribution import Distribution, observed_expressions, read
 from dai_spark.table_job.folder import Folder
-from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.new_rows import NewRows
 from dai_spark.table_job.quarantine import write_quarantine
+from dai_spark.table_job.table import first_line
 from dai_spark.table_job.target.base import DELETED
 from dai_spark.table_job.target.choose import work_folder
 
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from dai_spark.table_job.batch import BatchRun
 
 __all__ = ["ERROR", "Written", "write_rows"]
+
+_LOG = logging.getLogger(__name__)
 
 # Column of staged rows that says why a row could not be scored.
 ERROR = "_dai_spark_error"
@@ -97,11 +102,41 @@ class _Measured:
             *observed_expressions(kind, run.job.prediction),
         )
 
-    def written(self) -> Written:
-        """What was seen, once an action has run."""
-        found = self._observation.get
-        n_rows = int(found["n_rows"])
+    def written(self) -> Optional[Written]:
+        """What was seen, once an action has run; None where Spark has lost it.
+
+        It does where a format runs the plan inside a command of its own (Delta, for tables of a
+        catalog): the command is the query that Spark reports of, and it has observed nothing.
+        """
+        try:
+            found = self._observation.get
+            n_rows = int(found["n_rows"])
+        except Exception as error:  # noqa: BLE001 - an assertion in the JVM, or an empty row
+            _LOG.info("nothing was observed: %s", first_line(error))
+            return None
         return Written(n_scored=n_rows, n_written=n_rows, distributions=read(found))
+
+
+def _read_back(run: "BatchRun", plan: ScoringPlan, record: RunRecord) -> Written:
+    """Measure the rows of this run in the target, by their lineage."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
+
+    metrics = run.metrics.value
+    n_rows = metrics.n_rows if metrics is not None else 0
+    if not run.job.lineage:
+        return Written(n_scored=n_rows, n_written=n_rows)
+    there = run.target.table.read(run.spark)
+    there = there.where(F.col(f"{quoted(COLUMN)}.run_id") == record.run_id)
+    kind: Any
+    if run.job.prediction_layout == "struct":
+        kind, parent = there.schema[run.job.prediction].dataType, run.job.prediction
+    else:
+        kept = {*run.kept(), COLUMN}
+        kind, parent = StructType([f for f in there.schema.fields if f.name not in kept]), None
+    n_written = F.count(F.lit(1)).alias("n_rows")
+    found = there.agg(n_written, *observed_expressions(kind, parent)).collect()[0].asDict()
+    return Written(found["n_rows"], found["n_rows"], distributions=read(found))
 
 
 def _straight(run: "BatchRun", rows: "DataFrame", plan: ScoringPlan, record: RunRecord) -> Written:
@@ -110,7 +145,9 @@ def _straight(run: "BatchRun", rows: "DataFrame", plan: ScoringPlan, record: Run
     run.commit_check()
     begun = time.monotonic()
     run.target.write(made, record)
-    return replace(measured.written(), scoring_s=time.monotonic() - begun)
+    scoring_s = time.monotonic() - begun
+    written = measured.written() or _read_back(run, plan, record)
+    return replace(written, scoring_s=scoring_s)
 
 
 def _checked(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecord) -> Written:
@@ -119,7 +156,9 @@ def _checked(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecord
     made = run.output(plan).of(measured.frame, run.kept(), record)
     begun = time.monotonic()
     with _staged(run, _with_deleted(run, made, new)) as folder:
-        written = replace(measured.written(), scoring_s=time.monotonic() - begun)
+        written = measured.written()
+        assert written is not None, "Spark's own Parquet writer reports what was observed"
+        written = replace(written, scoring_s=time.monotonic() - begun)
         run.check_drift(written.distributions)
         return _commit(run, folder, record, written)
 
