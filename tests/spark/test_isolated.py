@@ -1,13 +1,16 @@
 """isolated_frame: bad rows of a table set apart, the others scored as ever."""
 
+from functools import partial
+
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import functions as F
 
 from dai_spark import score_dataframe
+from dai_spark.driver.files import fetch, read_bytes
 from dai_spark.driver.isolated import isolated_frame
 from dai_spark.driver.metrics import MetricsSum
-from dai_spark.driver.prepare import prepare, read_with_spark
+from dai_spark.driver.prepare import prepare
 from dai_spark.errors import BadRowsError, ColumnError, ScoringError, from_spark
 from dai_spark.request import ScoringRequest
 from dai_spark.testing import MARKS
@@ -41,7 +44,8 @@ def planned(spark, export, with_scorer):
             with_scorer["license_file"],
             None,
             options,
-            read_with_spark(spark),
+            read_uri=partial(read_bytes, spark),
+            fetch=partial(fetch, spark, say=lambda text: None),
         )
         return prepare(spark, request, lambda text: None)
 
