@@ -1,7 +1,7 @@
 """Distribution: how the values of one prediction lie, measured while they are written.
 
-`observed_expressions` are aggregates for `DataFrame.observe`: Spark computes them as the rows pass,
-on classic and on Connect, so no row is scored or read a second time.  Quantiles rather than bins:
+`observe` has Spark compute aggregates as the rows pass, on classic and on Connect, so no row is
+scored or read a second time.  Quantiles rather than bins:
 they need no range that is known before, are as fine where values crowd as where they are rare, and
 two runs compare by them whatever their ranges were.
 """
@@ -15,10 +15,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pyspark.sql import Column
+    from pyspark.sql import Column, DataFrame, Observation
     from pyspark.sql.types import StructType
 
-__all__ = ["MAX_FIELDS", "Distribution", "measured_fields", "observed_expressions", "read"]
+__all__ = ["MAX_FIELDS", "Distribution", "measured_fields", "observe", "read"]
 
 # A pipeline of a thousand classes has a thousand predictions; nobody looks at more than a few.
 MAX_FIELDS = 20
@@ -30,6 +30,13 @@ _ACCURACY = 1000
 _NUMERIC = ("float", "double", "tinyint", "smallint", "int", "bigint")
 _PREFIX = "distribution of "
 _N_ROWS = "rows of distributions"
+_LAST_PLACE = "last place of distributions"
+_PLACE = "dai_spark place in partition"
+# Quantiles of every row would cost more than all else together.  They are taken of each
+# partition's first rows, which are all rows of a small table, and of one row in so many, which are
+# enough of a large one; `read` picks.
+_FIRST_ROWS = 32_768
+_ONE_IN = 8
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ class Distribution:
         return cls(
             **figures,
             values=(low, *(float(value) for value in ascending), high),
-            shares=(0.0, *_SHARES, 1.0),
+            # Of a few numbers among many NaN the sample may have caught none.
+            shares=(0.0, *(_SHARES if ascending.size else ()), 1.0),
         )
 
     @property
@@ -152,57 +160,85 @@ def measured_fields(schema: "StructType", max_fields: int = MAX_FIELDS) -> List[
     return numeric[:max_fields]
 
 
-def observed_expressions(
-    schema: "StructType", parent: Optional[str] = "prediction", max_fields: int = MAX_FIELDS
-) -> "List[Column]":
-    """Aggregates that measure the numeric predictions, for `DataFrame.observe`.
+def observe(
+    frame: "DataFrame",
+    observation: "Observation",
+    parent: Optional[str] = "prediction",
+    others: "Sequence[Column]" = (),
+    max_fields: int = MAX_FIELDS,
+) -> "DataFrame":
+    """Have the numeric predictions of a frame measured when it is written.
 
     Runs on the driver.  Each field's figures come back as one JSON text: Spark 3.5 hands an
     observed array to Python as an object of the JVM.
 
     Parameters
     ----------
-    schema : StructType
-        Of the struct column, or of the whole table where predictions are columns of their own.
+    frame : DataFrame
+        Scored rows.
+    observation : Observation
+        `read` takes what it got.
     parent : str or None, default "prediction"
-        Name of the struct column; None where the fields are columns of the table.
+        Name of the struct column; None where predictions are columns of the frame.
+    others : sequence of Column
+        Further aggregates to observe in the same pass, such as a count.
     max_fields : int, default 20
-        Only so many are measured, the first ones.
+        Only so many predictions are measured, the first ones.
 
     Returns
     -------
-    list of Column
-        Empty where no prediction is a number; `read` takes what was observed.
+    DataFrame
+        The same rows and columns.
     """
     from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
 
     from dai_spark.driver.schema import quoted
 
-    names = measured_fields(schema, max_fields)
-    if not names:
-        return []
+    kind = frame.schema if parent is None else frame.schema[parent].dataType
+    assert isinstance(kind, StructType)
     above = "" if parent is None else f"{quoted(parent)}."
-    measured = [F.count(F.lit(1)).alias(_N_ROWS)]
-    for name in names:
-        value = F.col(f"{above}{quoted(name)}").cast("double")
-        # To Spark NaN is above infinity, so this is null for both, and for null.
-        finite = F.when(F.abs(value) < float("inf"), value)
-        figures = F.struct(
+    fields = {name: f"{above}{quoted(name)}" for name in measured_fields(kind, max_fields)}
+    if not fields:
+        return frame.observe(observation, *others) if others else frame
+    # observe takes nothing that is not deterministic, so a row's place comes from below it.
+    place = F.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
+    numbered = frame.withColumn(_PLACE, place)
+    counts = [F.count(F.lit(1)).alias(_N_ROWS), F.max(_PLACE).alias(_LAST_PLACE)]
+    measured = [_figures(F.col(path)).alias(f"{_PREFIX}{name}") for name, path in fields.items()]
+    return numbered.observe(observation, *counts, *measured, *others).drop(_PLACE)
+
+
+def _figures(column: "Column") -> "Column":
+    from pyspark.sql import functions as F
+
+    value = column.cast("double")
+    # To Spark NaN is above infinity, so this is null for both, and for null.
+    finite = F.when(F.abs(value) < float("inf"), value)
+    place = F.col(_PLACE)
+
+    def quantiles(rows: "Column") -> "Column":
+        return F.percentile_approx(F.when(rows, finite), list(_SHARES), _ACCURACY)
+
+    return F.to_json(
+        F.struct(
             F.count(value).alias("n_present"),
             F.count(F.when(F.isnan(value), 1)).alias("n_nan"),
             F.count(finite).alias("n"),
             F.min(finite).alias("minimum"),
             F.max(finite).alias("maximum"),
             F.avg(finite).alias("mean"),
-            F.percentile_approx(finite, list(_SHARES), _ACCURACY).alias("quantiles"),
+            quantiles(place < _FIRST_ROWS).alias("of_first_rows"),
+            quantiles(place % _ONE_IN == 0).alias("of_one_in"),
         )
-        measured.append(F.to_json(figures).alias(f"{_PREFIX}{name}"))
-    return measured
+    )
 
 
 def read(row: Mapping[str, Any]) -> Dict[str, Distribution]:
     """Read what was observed: `Observation.get`, which may hold figures of others too."""
     found = {}
+    last_place = row.get(_LAST_PLACE)
+    is_small = last_place is None or last_place < _FIRST_ROWS
     for name, text in row.items():
         if not name.startswith(_PREFIX):
             continue
@@ -218,6 +254,6 @@ def read(row: Mapping[str, Any]) -> Dict[str, Distribution]:
             minimum=figures.get("minimum"),
             maximum=figures.get("maximum"),
             mean=mean if np.isfinite(mean) else None,
-            quantiles=figures.get("quantiles", []),
+            quantiles=figures.get("of_first_rows" if is_small else "of_one_in", []),
         )
     return found

@@ -9,21 +9,21 @@ from pyspark.sql import types as t
 from dai_spark import ScoringPipeline
 from dai_spark.driver.prepare import prepare
 from dai_spark.request import ScoringRequest
-from dai_spark.table_job.distribution import MAX_FIELDS, Distribution, observed_expressions, read
+from dai_spark.table_job.distribution import MAX_FIELDS, Distribution, observe, read
 from dai_spark.table_job.drift import LEAST_ROWS, psi
 from dai_spark.table_job.example_rows import example_distributions, example_rows
 
-N_ROWS = 60_000
+N_ROWS = 20_000
 # Of the quantiles' ranks: what is asked of Spark, and one value more where tasks are merged.
 RANK_ERROR = 0.003
 
 
-def measured(frame, schema=None, parent="prediction", **words):
+def measured(frame, parent="prediction", **words):
     """What is observed of a frame while it is written to nowhere."""
-    schema = frame.schema[parent].dataType if schema is None else schema
     observation = Observation("test")
-    expressions = observed_expressions(schema, parent, **words)
-    frame.observe(observation, *expressions).write.format("noop").mode("overwrite").save()
+    observed = observe(frame, observation, parent, **words)
+    assert observed.schema == frame.schema
+    observed.write.format("noop").mode("overwrite").save()
     return read(observation.get)
 
 
@@ -114,9 +114,9 @@ def test_of_a_thousand_classes_the_first_are_measured(spark):
     """As many as said, in order, and the run is no slower for the rest."""
     types = {f"class.{i}": t.FloatType() for i in range(1000)}
     frame = spark.range(LEAST_ROWS).select(
-        F.struct(
-            *[(F.rand(i) * 1).cast("float").alias(name) for i, name in enumerate(types)]
-        ).alias("prediction")
+        F.struct(*[F.col("id").cast("float").alias(name) for i, name in enumerate(types)]).alias(
+            "prediction"
+        )
     )
     found = measured(frame)
     assert list(found) == list(types)[:MAX_FIELDS]
@@ -132,7 +132,7 @@ def test_predictions_may_be_columns_of_the_table(spark):
         (F.col("id") > 3).alias("flag"),
         (F.col("id") / 7).cast("float").alias("b`c"),
     )
-    found = measured(frame, frame.schema, None)
+    found = measured(frame, None)
     assert list(found) == ["late.yes", "b`c"]
     assert found["late.yes"].mean == 49.5
 
@@ -140,12 +140,31 @@ def test_predictions_may_be_columns_of_the_table(spark):
 def test_other_observed_figures_are_left_alone(spark):
     """The caller may observe its own counts in the same pass; without numbers there is nothing."""
     frame = spark.range(10).select(F.struct("id").alias("prediction"))
-    observation = Observation("both")
-    expressions = observed_expressions(frame.schema["prediction"].dataType)
-    frame.observe(observation, F.count(F.lit(1)).alias("n_rows"), *expressions).collect()
-    assert observation.get["n_rows"] == 10
-    assert read(observation.get)["id"].maximum == 9
-    assert observed_expressions(t.StructType([t.StructField("s", t.StringType())])) == []
+    count = [F.count(F.lit(1)).alias("n_rows")]
+    for one in (frame, spark.range(10).select(F.struct(F.lit("x")).alias("prediction"))):
+        observation = Observation("both")
+        observe(one, observation, others=count).collect()
+        assert observation.get["n_rows"] == 10
+        found = read(observation.get)
+        assert [field.maximum for field in found.values()] == ([9] if one is frame else [])
+
+
+def test_of_large_partitions_one_row_in_eight_says_how_they_lie(spark):
+    """Counts, lowest, highest and mean are of all rows; quantiles are as good as can be seen."""
+    n_rows = 100_000
+    frame = spark.range(0, n_rows, 1, 2).select(
+        F.struct(F.pow(F.rand(3), 3).alias("x")).alias("prediction")
+    )
+    one = measured(frame)["x"]
+    assert (one.n, one.n_rows) == (n_rows, n_rows)
+    assert one.minimum < 1e-9
+    assert one.mean == pytest.approx(0.25, abs=0.005)
+    np.testing.assert_allclose(np.cbrt(one.values), one.shares, atol=0.015)
+    # Where a partition is sorted, its first rows alone would mislead.
+    rising = measured(spark.range(0, n_rows, 1, 1).select(F.struct("id").alias("prediction")))
+    np.testing.assert_allclose(
+        np.array(rising["id"].values) / n_rows, rising["id"].shares, atol=0.003
+    )
 
 
 def test_the_exports_own_example_is_scored_and_measured(spark, export, with_scorer, own_scores):
