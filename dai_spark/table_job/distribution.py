@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation
     from pyspark.sql.types import StructType
 
-__all__ = ["MAX_FIELDS", "Distribution", "measured_fields", "observe", "read"]
+__all__ = [
+    "MAX_FIELDS",
+    "Distribution",
+    "measured_fields",
+    "numbered_rows",
+    "observe",
+    "observed_expressions",
+    "read",
+]
 
 # A pipeline of a thousand classes has a thousand predictions; nobody looks at more than a few.
 MAX_FIELDS = 20
@@ -160,6 +168,81 @@ def measured_fields(schema: "StructType", max_fields: int = MAX_FIELDS) -> List[
     return numeric[:max_fields]
 
 
+def observed_expressions(
+    schema: "StructType",
+    parent: Optional[str] = "prediction",
+    max_fields: int = MAX_FIELDS,
+    *,
+    numbered: bool = False,
+) -> "List[Column]":
+    """Aggregates that measure the numeric predictions, for `DataFrame.agg` and `observe`.
+
+    Runs on the driver.  Each field's figures come back as one JSON text: Spark 3.5 hands an
+    observed array to Python as an object of the JVM.
+
+    Parameters
+    ----------
+    schema : StructType
+        Of the struct column, or of the whole table where predictions are columns of their own.
+    parent : str or None, default "prediction"
+        Name of the struct column; None where the fields are columns of the table.
+    max_fields : int, default 20
+        Only so many are measured, the first ones.
+    numbered : bool, default False
+        The rows are those of `numbered_rows`, so that not all of a large table are sorted.
+
+    Returns
+    -------
+    list of Column
+        Empty where no prediction is a number; `read` takes what they gave.
+    """
+    from pyspark.sql import functions as F
+
+    from dai_spark.driver.schema import quoted
+
+    names = measured_fields(schema, max_fields)
+    if not names:
+        return []
+    above = "" if parent is None else f"{quoted(parent)}."
+    counts = [F.count(F.lit(1)).alias(_N_ROWS)]
+    if numbered:
+        counts.append(F.max(_PLACE).alias(_LAST_PLACE))
+    figures = [
+        _figures(F.col(f"{above}{quoted(name)}"), numbered).alias(f"{_PREFIX}{name}")
+        for name in names
+    ]
+    return [*counts, *figures]
+
+
+def _figures(column: "Column", numbered: bool) -> "Column":
+    from pyspark.sql import functions as F
+
+    value = column.cast("double")
+    # To Spark NaN is above infinity, so this is null for both, and for null.
+    finite = F.when(F.abs(value) < float("inf"), value)
+
+    def quantiles(values: "Column") -> "Column":
+        return F.percentile_approx(values, list(_SHARES), _ACCURACY)
+
+    figures = [
+        F.count(value).alias("n_present"),
+        F.count(F.when(F.isnan(value), 1)).alias("n_nan"),
+        F.count(finite).alias("n"),
+        F.min(finite).alias("minimum"),
+        F.max(finite).alias("maximum"),
+        F.avg(finite).alias("mean"),
+    ]
+    if numbered:
+        first, one_in = F.col(_PLACE) < _FIRST_ROWS, F.col(_PLACE) % _ONE_IN == 0
+        figures += [
+            quantiles(F.when(first, finite)).alias("of_first_rows"),
+            quantiles(F.when(one_in, finite)).alias("of_one_in"),
+        ]
+    else:
+        figures.append(quantiles(finite).alias("of_first_rows"))
+    return F.to_json(F.struct(*figures))
+
+
 def observe(
     frame: "DataFrame",
     observation: "Observation",
@@ -168,9 +251,6 @@ def observe(
     max_fields: int = MAX_FIELDS,
 ) -> "DataFrame":
     """Have the numeric predictions of a frame measured when it is written.
-
-    Runs on the driver.  Each field's figures come back as one JSON text: Spark 3.5 hands an
-    observed array to Python as an object of the JVM.
 
     Parameters
     ----------
@@ -183,55 +263,30 @@ def observe(
     others : sequence of Column
         Further aggregates to observe in the same pass, such as a count.
     max_fields : int, default 20
-        Only so many predictions are measured, the first ones.
 
     Returns
     -------
     DataFrame
         The same rows and columns.
     """
-    from pyspark.sql import functions as F
     from pyspark.sql.types import StructType
-
-    from dai_spark.driver.schema import quoted
 
     kind = frame.schema if parent is None else frame.schema[parent].dataType
     assert isinstance(kind, StructType)
-    above = "" if parent is None else f"{quoted(parent)}."
-    fields = {name: f"{above}{quoted(name)}" for name in measured_fields(kind, max_fields)}
-    if not fields:
+    measured = observed_expressions(kind, parent, max_fields, numbered=True)
+    if not measured:
         return frame.observe(observation, *others) if others else frame
-    # observe takes nothing that is not deterministic, so a row's place comes from below it.
-    place = F.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
-    numbered = frame.withColumn(_PLACE, place)
-    counts = [F.count(F.lit(1)).alias(_N_ROWS), F.max(_PLACE).alias(_LAST_PLACE)]
-    measured = [_figures(F.col(path)).alias(f"{_PREFIX}{name}") for name, path in fields.items()]
-    return numbered.observe(observation, *counts, *measured, *others).drop(_PLACE)
+    return numbered_rows(frame).observe(observation, *measured, *others).drop(_PLACE)
 
 
-def _figures(column: "Column") -> "Column":
+def numbered_rows(frame: "DataFrame") -> "DataFrame":
+    """Add the column of each row's place in its partition.
+
+    `DataFrame.observe` takes nothing that is not deterministic, so it comes from below.
+    """
     from pyspark.sql import functions as F
 
-    value = column.cast("double")
-    # To Spark NaN is above infinity, so this is null for both, and for null.
-    finite = F.when(F.abs(value) < float("inf"), value)
-    place = F.col(_PLACE)
-
-    def quantiles(rows: "Column") -> "Column":
-        return F.percentile_approx(F.when(rows, finite), list(_SHARES), _ACCURACY)
-
-    return F.to_json(
-        F.struct(
-            F.count(value).alias("n_present"),
-            F.count(F.when(F.isnan(value), 1)).alias("n_nan"),
-            F.count(finite).alias("n"),
-            F.min(finite).alias("minimum"),
-            F.max(finite).alias("maximum"),
-            F.avg(finite).alias("mean"),
-            quantiles(place < _FIRST_ROWS).alias("of_first_rows"),
-            quantiles(place % _ONE_IN == 0).alias("of_one_in"),
-        )
-    )
+    return frame.withColumn(_PLACE, F.monotonically_increasing_id().bitwiseAND((1 << 33) - 1))
 
 
 def read(row: Mapping[str, Any]) -> Dict[str, Distribution]:

@@ -9,7 +9,13 @@ from pyspark.sql import types as t
 from dai_spark import ScoringPipeline
 from dai_spark.driver.prepare import prepare
 from dai_spark.request import ScoringRequest
-from dai_spark.table_job.distribution import MAX_FIELDS, Distribution, observe, read
+from dai_spark.table_job.distribution import (
+    MAX_FIELDS,
+    Distribution,
+    observe,
+    observed_expressions,
+    read,
+)
 from dai_spark.table_job.drift import LEAST_ROWS, psi
 from dai_spark.table_job.example_rows import example_distributions, example_rows
 
@@ -157,6 +163,11 @@ def test_of_large_partitions_one_row_in_eight_says_how_they_lie(spark):
     )
     one = measured(frame)["x"]
     assert (one.n, one.n_rows) == (n_rows, n_rows)
+    # Rows that are staged already may be measured by an aggregation, all of them.
+    of_all = frame.agg(*observed_expressions(frame.schema["prediction"].dataType)).collect()[0]
+    all_rows = read(of_all.asDict())["x"]
+    assert (all_rows.minimum, all_rows.maximum) == (one.minimum, one.maximum)
+    assert psi(all_rows, one) < 0.005
     assert one.minimum < 1e-9
     assert one.mean == pytest.approx(0.25, abs=0.005)
     np.testing.assert_allclose(np.cbrt(one.values), one.shares, atol=0.015)
@@ -167,11 +178,17 @@ def test_of_large_partitions_one_row_in_eight_says_how_they_lie(spark):
     )
 
 
+def planned(spark, pipeline, with_scorer):
+    """The plan of a pipeline whose files are all here."""
+    words = {**with_scorer, "license": None, "options": None, "words": {}}
+    request = ScoringRequest.of(pipeline, **words, read_uri=None, fetch=None)
+    return prepare(spark, request, lambda text: None)
+
+
 def test_the_exports_own_example_is_scored_and_measured(spark, export, with_scorer, own_scores):
     """Its rows' predictions are those of the pipeline itself; no example, no comparison."""
     pipeline = ScoringPipeline(export())
-    words = {**with_scorer, "license": None, "options": None, "words": {}, "read_uri": None}
-    plan = prepare(spark, ScoringRequest.of(pipeline, **words), lambda text: None)
+    plan = planned(spark, pipeline, with_scorer)
     rows = example_rows(pipeline)
     assert len(rows) == 15
     found = example_distributions(spark, pipeline, plan)
@@ -186,7 +203,6 @@ def test_the_exports_own_example_is_scored_and_measured(spark, export, with_scor
 def test_an_example_that_cannot_be_scored_ends_no_job(spark, export, with_scorer):
     """An example that lacks a column is left out of the report."""
     pipeline = ScoringPipeline(export())
-    words = {**with_scorer, "license": None, "options": None, "words": {}, "read_uri": None}
-    plan = prepare(spark, ScoringRequest.of(pipeline, **words), lambda text: None)
+    plan = planned(spark, pipeline, with_scorer)
     pipeline.columns = pipeline.columns[:1]
     assert example_distributions(spark, pipeline, plan) == {}
