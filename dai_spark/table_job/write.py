@@ -25,7 +25,7 @@ from dai_spark.errors import (
     from_spark,
 )
 from dai_spark.plan import ScoringPlan
-from dai_spark.table_job.distribution import Distribution, observed_expressions, read
+from dai_spark.table_job.distribution import Distribution, observe, observed_expressions, read
 from dai_spark.table_job.folder import Folder
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.new_rows import NewRows
@@ -95,12 +95,8 @@ class _Measured:
         from pyspark.sql import functions as F
 
         self._observation = Observation("dai_spark")
-        kind: Any = scored.schema[run.job.prediction].dataType
-        self.frame = scored.observe(
-            self._observation,
-            F.count(F.lit(1)).alias("n_rows"),
-            *observed_expressions(kind, run.job.prediction),
-        )
+        n_rows = F.count(F.lit(1)).alias("n_rows")
+        self.frame = observe(scored, self._observation, run.job.prediction, [n_rows])
 
     def written(self) -> Optional[Written]:
         """What was seen, once an action has run; None where Spark has lost it.

@@ -157,7 +157,7 @@ class Target(ABC):
         if self.schema is None or not self.schema.fields:
             self._check_new(scored)
             return []
-        added, wrong = _differences(self.schema, scored, "")
+        added, wrong = _differences(self.schema, scored, "", self.inferred_columns())
         if added and not (self.job.evolve_schema and self.can_evolve):
             shown = [(name.replace("`", ""), kind) for name, kind in added]
             wrong += [f"{name}: target has none, scored {kind}" for name, kind in shown]
@@ -168,6 +168,10 @@ class Target(ABC):
                 f"({'; '.join(wrong)}); change --keep{hint}, or give another --target."
             )
         return added
+
+    def inferred_columns(self) -> Sequence[str]:
+        """Columns whose type a reader infers, so that it says nothing of what was written."""
+        return ()
 
     def _check_new(self, scored: "StructType") -> None:
         unknown = [name for name in self.job.partition_by if name not in scored.fieldNames()]
@@ -216,7 +220,7 @@ class Target(ABC):
 
 
 def _differences(
-    old: "StructType", new: "StructType", prefix: str
+    old: "StructType", new: "StructType", prefix: str, inferred: Sequence[str] = ()
 ) -> "Tuple[List[Tuple[str, str]], List[str]]":
     """Fields to add, and what cannot be: a missing field, or one of another type."""
     from pyspark.sql.types import StructType
@@ -239,7 +243,7 @@ def _differences(
             )
             added += more
             wrong += not_so
-        elif not _same(before[name].dataType, field.dataType):
+        elif field.name not in inferred and not _same(before[name].dataType, field.dataType):
             wrong.append(
                 f"{shown}: target {before[name].dataType.simpleString()}, "
                 f"scored {field.dataType.simpleString()}"

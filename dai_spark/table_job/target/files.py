@@ -144,6 +144,10 @@ class FilesTarget(Target):
                 if path not in new and not name.startswith(("_", ".")):
                     (there / name).remove()
 
+    def inferred_columns(self) -> Sequence[str]:
+        """See `Target.inferred_columns`: partition columns stand in the folders' names."""
+        return self.job.partition_by if self.table.format is not None else ()
+
     # -- catalog --------------------------------------------------------------------------------
 
     def _location(self, journal: Optional[_Journal] = None) -> Folder:

@@ -70,6 +70,8 @@ class IcebergTarget(Target):
         conf = f"spark.sql.iceberg.snapshot-property.{_PROPERTY}"
         with own_session(self.spark, staged, {conf: record.to_json()}) as (session, view):
             session.sql(merge_statement(self, view, columns)).collect()
+        # Each session keeps what it has seen of a table for a while.
+        self.spark.catalog.refreshTable(self.table.name)
         return Merged()
 
     def _evolve(self, frame: "DataFrame") -> None:
