@@ -200,7 +200,7 @@ def test_files_come_over_connect_as_rows(connect_run, packed_environment, licens
     found = connect_run.findings
     digest = lambda path: hashlib.sha256(path.read_bytes()).hexdigest()  # noqa: E731
     assert found["env"] == [packed_environment.path.name, digest(packed_environment.path)]
-    assert found["again"] == [True, 1]
+    assert found["again"] == [True, 0]
     assert found["license"] == digest(license_file)
 
 

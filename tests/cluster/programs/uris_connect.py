@@ -38,7 +38,8 @@ def failing(name, call):
 
 path = fetch(spark, env, told.append)
 found["env"] = [path.name, hashlib.sha256(path.read_bytes()).hexdigest()]
-found["again"] = [str(fetch(spark, env, told.append)) == str(path), len(told)]
+n_told = len(told)
+found["again"] = [fetch(spark, env, told.append) == path, len(told) - n_told]
 found["license"] = hashlib.sha256(read_bytes(spark, license_file)).hexdigest()
 
 score = score_udf(pipeline, env=env, license_file=license_file, say=told.append)
