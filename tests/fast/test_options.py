@@ -9,8 +9,8 @@ from dai_spark.errors import LicenseError, OptionError
 from dai_spark.license import License, find_license, read_license
 from dai_spark.options import ScoringOptions
 from dai_spark.plan import ScoringPlan, ShippedFile
+from dai_spark.table_job.job import TableJob
 from dai_spark.table_job.table import TableName
-from dai_spark.table_job.target import Target
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,58 @@ def test_table_names_are_read(text, format, name):
     assert TableName.of(text) == TableName(text, format, name)
 
 
-@pytest.mark.parametrize("text", ["", "/data/x", "csv:/data/x"])
+@pytest.mark.parametrize("text", ["", "/data/x", "s3a://bucket/x"])
 def test_a_name_of_no_table_is_refused(text):
     """What is neither is refused with the forms that exist."""
-    with pytest.raises(OptionError, match="parquet|formats"):
+    with pytest.raises(OptionError, match="give a catalog table .* or FORMAT:PATH"):
         TableName.of(text)
 
 
-def test_an_unknown_mode_is_refused():
-    """The modes are named."""
-    with pytest.raises(OptionError, match="fail, append, overwrite"):
-        Target(TableName.of("t"), "upsert")
+BASE = {"pipeline": "p.zip", "env": "e.tar.gz", "source": "s", "target": "t"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"mode": "upsert"}, "fail, append, overwrite"),
+        ({"mode": "merge"}, "merge wants --key"),
+        ({"incremental": "missing", "mode": "append"}, "missing wants --key"),
+        ({"incremental": "since", "mode": "append"}, "since wants --since COLUMN"),
+        ({"incremental": "since", "since": "d", "mode": "overwrite"}, "wants --mode append or"),
+        ({"incremental": "changes", "key": "k", "mode": "append"}, "wants --mode merge"),
+        ({"checkpoint": "c"}, "--checkpoint wants --incremental stream"),
+        ({"max_bad_rows": "5"}, "--max-bad-rows wants --quarantine"),
+        ({"max_bad_rows": "few", "quarantine": "q"}, "neither a number of rows nor a percentage"),
+        ({"source_version": "1", "source_timestamp": "2"}, "both given"),
+        ({"key": "id", "keep": "a,b"}, "--keep leaves out id"),
+        ({"verify": 5}, "--verify wants --key"),
+        ({"quarantin": "q"}, "did you mean quarantine"),
+        ({"source": ""}, "lacks source"),
+    ],
+)
+def test_a_job_that_cannot_be_meant_is_refused(words, told):
+    """One sentence, before Spark is asked for anything."""
+    if isinstance(words.get("keep"), str):
+        words = {**words, "keep": words["keep"].split(",")}
+    with pytest.raises(OptionError, match=told):
+        TableJob.of({**BASE, **words})
+
+
+@pytest.mark.parametrize(
+    ("said", "n_rows", "allowed"), [("7", 10, 7), ("0.5%", 1000, 5), ("1%", 50, 0), (None, 9, 9)]
+)
+def test_the_number_of_bad_rows_allowed(said, n_rows, allowed):
+    """A number, or a percentage rounded down; with a quarantine and no limit all of them."""
+    job = TableJob.of({**BASE, "quarantine": "q", "max_bad_rows": said})
+    assert job.bad_rows_allowed(n_rows) == allowed
+    assert TableJob.of(BASE).bad_rows_allowed(n_rows) == 0
+
+
+def test_only_what_changes_the_rows_changes_a_jobs_digest():
+    """Reports, licences and run ids do not; a condition, a mode or an option of scoring does."""
+    digest = TableJob.of(BASE).digest()
+    assert TableJob.of(
+        {**BASE, "report": "r.json", "license_file": "l", "run_id": "1"}
+    ).digest() == (digest)
+    for word, value in (("where", "a > 1"), ("mode", "append"), ("margin", True), ("nan", "bad")):
+        assert TableJob.of({**BASE, word: value}).digest() != digest
