@@ -15,7 +15,7 @@ def table(spark, flights_frame, tmp_path):
     """A source that grows: a function that appends flights of some days, by format."""
     spark.sql("CREATE NAMESPACE IF NOT EXISTS ice.db")
     name = f"s{uuid4().hex[:12]}"
-    rows = flights_frame.where("flight_id % 4 = 0")
+    rows = flights_frame.where("flight_id % 3 = 0")
 
     class Table:
         def __init__(self, kind):
@@ -193,11 +193,8 @@ def test_an_append_from_a_source_without_versions_wants_a_run_id(spark, table, j
     """A view tells no version, so only the user can say which run this is."""
     source = table("delta")
     source.add("month = 1")
-    spark.sql(
-        "CREATE OR REPLACE TEMP VIEW some_flights AS SELECT * FROM {}".replace(
-            "{}", source.text.replace("delta:", "delta.`") + "`"
-        )
-    )
+    name = source.text.replace("delta:", "delta.`") + "`"
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW some_flights AS SELECT * FROM {name}")
     source.text = "some_flights"
     with pytest.raises(OptionError, match="give --run-id"):
         job(source, mode="append")

@@ -92,8 +92,12 @@ class FilesTarget(Target):
         """See `Target.recover`."""
         waiting = self._work / "pending"
         for name in waiting.names():
+            if name.startswith("."):
+                # Cut off while it was written: nothing was begun.
+                (waiting / name).remove()
+                continue
             journal = (waiting / name).read_json()
-            if not name.startswith(".") and journal is not None:
+            if journal is not None:
                 self._finish(waiting / name, journal)
         (self._work / "written").remove()
         self.schema = self.table.schema_if_exists(self.spark)
@@ -130,9 +134,9 @@ class FilesTarget(Target):
                 location.rename_to(old)
             location.parent.make()
             written.rename_to(location)
-        # Records of earlier runs stay with the table.
-        for name in (old / _RECORDS).names():
-            (old / _RECORDS / name).rename_to((location / _RECORDS).make() / name)
+        # Records of earlier runs stay with the table; this run's own is written behind the swap.
+        if (old / _RECORDS).exists():
+            (old / _RECORDS).rename_to(location / _RECORDS)
         old.remove()
 
     def _clear_partitions(self, new: Sequence[str], location: Folder) -> None:
