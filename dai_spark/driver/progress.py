@@ -22,6 +22,7 @@ _WIDTH = 120
 _TICK_S = 0.2
 # The job is over; a display that hangs does not hold it up.
 _JOIN_S = 2.0
+_ENDED = "The progress line has ended."
 
 
 def tell(text: str) -> None:
@@ -108,30 +109,40 @@ def show_progress(
 @contextmanager
 def _over_tasks(spark: Any, display: "_Display", every_s: float) -> Iterator[None]:
     done = threading.Event()
-    thread = threading.Thread(target=_follow, args=(spark, display, every_s, done), daemon=True)
-    thread.start()
+    thread = None
+    try:
+        # Here and not in the thread: what begins from now on is the job.
+        status = JobStatus(spark)
+        words = (status, _sparks_own_bar(spark) if display.is_bar else None, display, every_s, done)
+        thread = threading.Thread(target=_follow, args=words, daemon=True)
+        thread.start()
+    except Exception:  # noqa: BLE001 - as in the thread
+        _LOG.debug(_ENDED, exc_info=True)
     try:
         yield
     finally:
         done.set()
-        thread.join(_JOIN_S)
+        if thread is not None:
+            thread.join(_JOIN_S)
 
 
-def _follow(spark: Any, display: "_Display", every_s: float, done: threading.Event) -> None:
+def _follow(
+    status: JobStatus, sparks_bar: Any, display: "_Display", every_s: float, done: threading.Event
+) -> None:
     try:
-        status = JobStatus(spark)
-        sparks_bar = _sparks_own_bar(spark) if display.is_bar else None
         next_s = time.monotonic() + every_s
         while not done.wait(min(every_s, _TICK_S)):
+            moment = None
+            if time.monotonic() >= next_s:
+                moment = status.look()
+                next_s = time.monotonic() + every_s
             if sparks_bar is not None:
                 # It draws on the same line, but not within half a second of this.
                 sparks_bar.finishAll()
-            if time.monotonic() >= next_s:
-                display.see(status.look())
-                next_s = time.monotonic() + every_s
+            display.see(moment)
         display.finish(status.rows())
     except Exception:  # noqa: BLE001 - whatever Spark's internals raise, the job goes on
-        _LOG.debug("The progress line has ended.", exc_info=True)
+        _LOG.debug(_ENDED, exc_info=True)
 
 
 def _sparks_own_bar(spark: Any) -> Any:

@@ -50,6 +50,7 @@ class JobStatus:
         self._ended: Optional[int] = None
         self._executors: Tuple[int, int, int] = (0, 0, 0)
         self._looked_s = float("-inf")
+        self._has_rows = False
 
     def look(self) -> Optional[Moment]:
         """Return what is known now; None while no stage runs."""
@@ -60,7 +61,9 @@ class JobStatus:
         scoring = [stage for stage in stages if self._is_scoring(stage["stageId"])]
         if scoring:
             phase, stages = "scoring", scoring
-            if time.monotonic() - self._looked_s >= _EXECUTORS_EVERY_S:
+            is_first_row = bool(n_rows) and not self._has_rows
+            self._has_rows = bool(n_rows)
+            if is_first_row or time.monotonic() - self._looked_s >= _EXECUTORS_EVERY_S:
                 self._looked_s = time.monotonic()
                 self._executors = self._look_at_executors(scoring, n_rows)
         else:
@@ -143,9 +146,10 @@ class JobStatus:
             if node["name"] in _NODES
         ]
         ours = [node for node in nodes if "score(" in node["desc"]]
-        if not ours and len(nodes) == 1:
-            # Registered under another name.
-            ours = nodes
+        if not ours:
+            # A function of columns may be registered under another name.
+            functions = [node for node in nodes if node["name"] not in _MAPS]
+            ours = functions if len(functions) == 1 else []
         return [
             int(metric["accumulatorId"])
             for node in ours
