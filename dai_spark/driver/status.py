@@ -14,6 +14,8 @@ _NODES = (*_MAPS, "ArrowEvalPython", "BatchEvalPython")
 _ROWS = "number of output rows"
 # Executors tell of themselves every ten seconds by default; looking more often shows nothing new.
 _EXECUTORS_EVERY_S = 5.0
+# Executions among which those are looked for that run already.
+_LOOKED_BACK = 50
 
 
 class JobStatus:
@@ -45,6 +47,12 @@ class JobStatus:
         self._scores: Dict[int, bool] = {}
         begun = self._executions.executionsList()
         self._newest = int(begun.last().executionId()) if begun.size() else -1
+        # Their stages are found as they come: a plan is run stage by stage.
+        self._before = {
+            int(begun.apply(i).executionId())
+            for i in range(max(begun.size() - _LOOKED_BACK, 0), begun.size())
+            if not begun.apply(i).completionTime().isDefined()
+        }
         # Rows of the executions that run, and of those that have ended: one job may be several.
         self._open: Dict[int, Optional[int]] = {}
         self._ended: Optional[int] = None
@@ -55,6 +63,7 @@ class JobStatus:
     def look(self) -> Optional[Moment]:
         """Return what is known now; None while no stage runs."""
         n_rows = self._count_rows()
+        self._pass_over_others()
         stages = [stage for stage in self._stages() if stage["stageId"] not in self._others]
         if not stages:
             return None
@@ -93,6 +102,14 @@ class JobStatus:
     def _stages(self) -> List[Dict[str, Any]]:
         active: List[Dict[str, Any]] = self._json(self._store.activeStages())
         return active
+
+    def _pass_over_others(self) -> None:
+        for number in list(self._before):
+            found = self._executions.execution(number)
+            if found.isDefined():
+                self._others.update(self._json(found.get().stages()))
+            if not found.isDefined() or found.get().completionTime().isDefined():
+                self._before.discard(number)
 
     def _is_scoring(self, stage_id: int) -> bool:
         if stage_id not in self._scores:
