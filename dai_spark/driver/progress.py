@@ -22,6 +22,7 @@ _WIDTH = 120
 _TICK_S = 0.2
 # The job is over; a display that hangs does not hold it up.
 _JOIN_S = 2.0
+_LAST_S = 1.0
 _ENDED = "The progress line has ended."
 
 
@@ -140,7 +141,7 @@ def _follow(
                 # It draws on the same line, but not within half a second of this.
                 sparks_bar.finishAll()
             display.see(moment)
-        display.finish(status.rows())
+        display.finish(status.rows(_LAST_S if display.has_succeeded else 0.0))
     except Exception:  # noqa: BLE001 - whatever Spark's internals raise, the job goes on
         _LOG.debug(_ENDED, exc_info=True)
 

@@ -90,9 +90,17 @@ class JobStatus:
             n_loading=n_loading,
         )
 
-    def rows(self) -> Optional[int]:
-        """Rows that were scored so far; None where the plan does not tell."""
-        return self._count_rows()
+    def rows(self, wait_s: float = 0.0) -> Optional[int]:
+        """Rows that were scored so far; None where the plan does not tell.
+
+        Spark's stores lag behind its jobs: at the end, wait so long for what they have to add.
+        """
+        until_s = time.monotonic() + wait_s
+        n_rows = self._count_rows()
+        while self._open and time.monotonic() < until_s:
+            time.sleep(0.02)
+            n_rows = self._count_rows()
+        return n_rows
 
     # -- stages --------------------------------------------------------------------------------
 
