@@ -76,7 +76,9 @@ def example_distributions(
             for c in pipeline.columns
         ]
     )
-    plain = rows.astype("object").where(rows.notna(), None)
+    # pandas' stubs know no None here.
+    texts: Any = rows.astype("object")
+    plain = texts.where(rows.notna(), None)
     try:
         frame = spark.createDataFrame(list(plain.itertuples(index=False, name=None)), schema)
         scored = scored_frame(frame.coalesce(1), plan, [], "prediction", quiet, "The example")

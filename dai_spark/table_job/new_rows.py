@@ -7,7 +7,7 @@ from dai_spark.driver.schema import quoted
 from dai_spark.errors import ColumnError, TableJobError
 from dai_spark.table_job.changes import changes_between
 from dai_spark.table_job.job import TableJob
-from dai_spark.table_job.lineage import COLUMN, RunRecord
+from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.source import Source
 from dai_spark.table_job.table import TableName
 from dai_spark.table_job.target.base import Target
@@ -116,7 +116,8 @@ def _since(
     kind = rows.schema[job.since].dataType
     last = target.last(job.job_name)
     mark = last.high_water_mark if last is not None else None
-    top: Any = F.max(column)
+    above = F.lit(True) if mark is None else column > F.lit(mark).cast(kind)
+    top: Any = F.max(F.when(above, column))
     if isinstance(kind, TimestampType):
         # With its offset, since the next run's session may have another time zone.
         top = F.date_format(top, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
@@ -131,7 +132,7 @@ def _since(
         )
     if mark is not None:
         say(f"rows with {job.since} above {mark}, as run {last.run_id if last else ''} has left it")
-        rows = rows.where(column > F.lit(mark).cast(kind))
+        rows = rows.where(above)
     if seen["top"] is None:
         return cls(rows, is_known_empty=True, high_water_mark=mark)
     # Rows that come while this run reads are the next one's.
@@ -154,8 +155,3 @@ def _changes(
     say(f"changes of {source.table.text} from version {last.source_version} to {source.version}")
     rows, deleted = changes_between(target.spark, source, job, last.source_version)
     return cls(rows, deleted)
-
-
-def describe_last(record: Optional[RunRecord]) -> str:
-    """The last run of a job, for people."""
-    return "none" if record is None else f"{record.run_id} at {record.scored_at}"

@@ -137,7 +137,7 @@ class FilesTarget(Target):
         # Records of earlier runs stay with the table; this run's own is written behind the swap.
         if (old / _RECORDS).exists():
             (old / _RECORDS).rename_to(location / _RECORDS)
-        old.remove()
+        old.parent.remove()
 
     def _clear_partitions(self, new: Sequence[str], location: Folder) -> None:
         """Take the old files out of the partitions that were written; new ones may be there."""

@@ -1,0 +1,147 @@
+"""Bad rows: exactly these in quarantine, all others written, and a limit that is kept."""
+
+import json
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import functions as F
+
+from dai_spark import score_table
+from dai_spark.errors import BadRowsError, DriftError, ScoringError
+from dai_spark.table_job.table import TableName
+from dai_spark.testing import MARK_TEXT
+
+
+@pytest.fixture
+def job(spark, export, with_scorer, flights_frame, tmp_path):
+    """The job over 2,000 flights of which some are marked, so that the pipeline raises on them."""
+    ids = [row[0] for row in flights_frame.select("flight_id").orderBy("flight_id").take(2000)]
+    marked = ids[100:400:100]
+    rows = flights_frame.where(F.col("flight_id").isin(ids)).coalesce(2)
+    bad = F.col("flight_id").isin(marked)
+    rows.withColumn("carrier", F.when(bad, MARK_TEXT).otherwise(F.col("carrier"))).write.parquet(
+        f"{tmp_path}/source"
+    )
+
+    def run(**words):
+        words = {
+            "source": f"parquet:{tmp_path}/source",
+            "target": f"delta:{tmp_path}/target",
+            "key": ["flight_id"],
+            "keep": ["flight_id", "month"],
+            **words,
+        }
+        pipeline = words.pop("pipeline", None) or export(fate="raise_in_score")
+        return score_table(pipeline, **with_scorer, spark=spark, **words)
+
+    run.marked = marked
+    return run
+
+
+@pytest.mark.parametrize("kind", ["delta", "parquet"])
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_exactly_the_bad_rows_are_set_aside(spark, job, expected, tmp_path, kind, mode):
+    """With input and reason, once, also when the run is repeated; the others have their scores."""
+    if (kind, mode) == ("parquet", "merge"):
+        pytest.skip("files have no merge, which test_table_modes holds")
+    words = {
+        "target": f"{kind}:{tmp_path}/target",
+        "mode": mode,
+        "quarantine": f"{kind}:{tmp_path}/bad",
+    }
+    report = job(**words)
+    assert (report.n_scored, report.n_quarantined, report.n_read) == (1997, 3, 2000)
+    bad = spark.read.format(kind).load(f"{tmp_path}/bad")
+    assert sorted(row["flight_id"] for row in bad.collect()) == job.marked
+    row = bad.first()
+    assert json.loads(row["input"])["carrier"] == MARK_TEXT
+    assert "ValueError: stand-in: raise_in_score" in row["reason"]
+    assert row["scoring"]["run_id"] == report.run_id
+    found = spark.read.format(kind).load(f"{tmp_path}/target").select("flight_id", "prediction")
+    own = expected.join(found.select("flight_id"), "flight_id", "left_semi")
+    assert found.count() == 1997
+    assert_df_equality(found, own, ignore_row_order=True, ignore_nullable=True)
+    assert job(**words).status == "already done"
+    assert spark.read.format(kind).load(f"{tmp_path}/bad").count() == 3
+
+
+def test_missing_rows_do_not_try_the_bad_ones_again(job, export, tmp_path):
+    """Keys in quarantine count as known until another pipeline comes."""
+    words = {"mode": "merge", "incremental": "missing", "quarantine": f"delta:{tmp_path}/bad"}
+    assert job(**words).n_quarantined == 3
+    assert job(**words).status == "nothing to do"
+    again = job(**words, pipeline=export())
+    assert (again.n_scored, again.n_quarantined) == (2000, 0)
+
+
+def test_more_bad_rows_than_allowed_leave_the_target_as_it_was(spark, job, tmp_path):
+    """The job fails with examples, writes its report, and touches neither table."""
+    words = {"quarantine": f"delta:{tmp_path}/bad", "mode": "append"}
+    with pytest.raises(BadRowsError, match=r"rows .* more than|cannot be scored"):
+        job(**words, max_bad_rows="2", report=[f"{tmp_path}/report.json"])
+    assert json.loads((tmp_path / "report.json").read_text())["status"] == "bad rows"
+    with pytest.raises(BadRowsError, match=r"3 of 2,000 rows .* more than the 2 "):
+        job(**words, max_bad_rows="0.1%")
+    # Delta makes a folder before it has anything to commit.
+    for name in ("target", "bad"):
+        assert TableName.of(f"delta:{tmp_path}/{name}").schema_if_exists(spark) is None
+    assert job(**words, max_bad_rows="0.15%").n_quarantined == 3
+
+
+def test_without_a_quarantine_the_first_bad_row_fails_the_job(spark, job, export, tmp_path):
+    """The error is the pipeline's own, with rows and partition, and there is no table after it."""
+    with pytest.raises(ScoringError, match=r"failed on rows \d+-\d+ of partition"):
+        job()
+    assert TableName.of(f"delta:{tmp_path}/target").schema_if_exists(spark) is None
+    assert job(pipeline=export()).n_rows == 2000
+
+
+def test_rows_of_the_target_are_scored_again(job, export):
+    """--verify compares all bits with a scorer that was loaded for it."""
+    report = job(pipeline=export(), verify=50)
+    assert report.verified == (50, 0)
+    assert "50 rows scored again, 0 differ" in report.text()
+
+
+def test_verification_finds_a_row_that_was_changed(spark, job, export, tmp_path, monkeypatch):
+    """One flipped bit in the target is told."""
+    from dai_spark.table_job import batch
+
+    real = batch.verify
+
+    def after_a_change(run, plan, record):
+        spark.sql(
+            f"UPDATE delta.`{tmp_path}/target` SET `prediction`.`late.no` = "
+            "`prediction`.`late.no` + 0.0001"
+        )
+        return real(run, plan, record)
+
+    monkeypatch.setattr(batch, "verify", after_a_change)
+    assert job(pipeline=export(), verify=5).verified == (5, 5)
+
+
+def test_predictions_that_moved_too_far_are_not_written(spark, job, export, tmp_path):
+    """The scores are staged and held against the last run's before the target is touched."""
+    words = {"pipeline": export(), "mode": "append", "fail_on_drift": 0.2}
+    first = job(**words, run_id="1")
+    assert first.status == "done"
+    assert job(**words, run_id="2").psi["late.yes"] == pytest.approx(0, abs=0.01)
+    with pytest.raises(DriftError, match=r"late.yes \d"):
+        job(**words, run_id="3", columns={"dep_delay": "dep_delay + 200"})
+    assert spark.read.format("delta").load(f"{tmp_path}/target").count() == 4000
+
+
+def test_a_dry_run_looks_at_everything_and_writes_nothing(job, export, tmp_path):
+    """Check-list, plan, ten rows and an estimate; no file is made anywhere."""
+    before = sorted(tmp_path.rglob("*"))
+    report = job(pipeline=export(), dry_run=True, mode="merge")
+    assert report.status == "dry run"
+    assert len(report.preview) == 10
+    checks = dict(report.checks)
+    assert checks["rows"] == "2,000 to be scored"
+    assert checks["key"] == "flight_id: nowhere null, nowhere twice"
+    assert "will be created" in checks["target"]
+    assert "free" in checks["disk"]
+    assert report.plan.startswith(f"Reads parquet:{tmp_path}/source at version")
+    assert report.estimate.startswith("about ")
+    assert sorted(tmp_path.rglob("*")) == before
