@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SPARK_LOCAL_IP ?= 127.0.0.1
 export SPARK_LOCAL_IP
 
-.PHONY: help demo test check format fast test-py39 test-airflow dist bench lock clean java python38
+.PHONY: help demo test test-long check format fast test-py39 test-airflow dist bench lock clean java python38
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -14,6 +14,9 @@ demo: .venv/.stamp java python38  ## score 336,776 flights with spark-submit, te
 test: check java python38  ## checks and the whole suite
 	@# What is shared runs in one process; two use the time in which Spark and the sidecars start.
 	$(PYTHON) -m pytest -n 2 --dist loadscope
+
+test-long: .venv/.stamp java python38  ## what takes minutes, or wants Maven: HDFS, every kind of table
+	$(PYTHON) -m pytest -n 2 --dist loadscope -m long
 
 check: .venv/.stamp  ## ruff, formatting, mypy
 	$(PYTHON) -m ruff check .

@@ -85,7 +85,8 @@ def score() -> dict[str, Any]:
         str(ROOT / "jobs" / "score_table.py"),
         *["--pipeline", str(PIPELINE), "--env", str(ENVIRONMENT), "--license-file", str(LICENSE)],
         *["--source", f"parquet:{SOURCE}", "--target", f"parquet:{TARGET}", "--mode", "overwrite"],
-        *["--keep", ",".join(KEPT), "--json"],
+        # Without an id of its own a second demo would be told that it is done already.
+        *["--run-id", f"demo {time.time_ns()}", "--keep", ",".join(KEPT), "--json"],
     ]
     own = {
         "PYSPARK_PYTHON": sys.executable,
@@ -125,7 +126,7 @@ def echo(job: "subprocess.Popen[bytes]") -> str:
 def show(report: dict[str, Any]) -> None:
     """Print ten scored rows, the speed, where the table lies, and what to try next."""
     step(5, "ten of the scored rows")
-    scores = pq.read_table(TARGET)
+    scores = pq.read_table(TARGET, columns=[*KEPT, "prediction"])
     tenth = scores.num_rows // 10
     print(as_text(scores.take([i * tenth + tenth // 2 for i in range(10)])))
     python = ".".join(str(number) for number in sys.version_info[:2])

@@ -41,7 +41,9 @@ def pytest_xdist_make_scheduler(config, log):
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = Path(nodeid.partition("::")[0])
-            shared = "spark" if path.parent.name == "spark" else path.as_posix()
+            shared = path.as_posix()
+            if path.parent.name == "spark":
+                shared = "tables" if path.stem.startswith("test_table_") else "spark"
             return SHARED.get(path.stem, shared)
 
     return Together(config, log)

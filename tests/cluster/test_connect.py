@@ -44,11 +44,11 @@ def test_there_are_no_metrics_over_connect(run):
 
 
 def test_a_dry_run_writes_nothing(run, own_flight_scores, export):
-    """It shows five scored rows, and the table is written by the real run alone."""
+    """It shows ten scored rows, and the table is written by the real run alone."""
     dry = run.findings["dry_run"]
     assert dry["wrote"] is False
     own = own_flight_scores(export())
-    assert len(dry["preview"]) == 5
+    assert len(dry["preview"]) == 10
     for text in dry["preview"]:
         row = json.loads(text)
         assert row["prediction"] == pytest.approx(dict(own.loc[row["flight_id"]]), rel=1e-6)

@@ -72,7 +72,7 @@ def test_the_table_holds_the_pipelines_own_scores(run, target, own_flight_scores
     """Bit for bit, each row with its key, and the report counts them."""
     own = own_flight_scores(export())
     table = pd.read_parquet(target).set_index("flight_id").sort_index()
-    assert list(table) == ["prediction"]
+    assert list(table) == ["prediction", "scoring"]
     scores = pd.DataFrame(table["prediction"].to_list(), index=table.index).astype("float32")
     assert_frame_equal(scores, own, check_exact=True)
     # spark-submit joins what its Python writes to standard error with its standard output.
@@ -87,17 +87,10 @@ def test_nothing_is_left(run, nothing_left):
     nothing_left(run)
 
 
-def test_a_second_run_is_refused_in_one_sentence(run, run_program, words, target, bare_python):
-    """Mode fail: exit status 3, one sentence, and the table stays as it is."""
+def test_a_second_run_is_done_already(run, run_program, words, target, bare_python):
+    """The same job again: exit status 0, and the table stays as it is."""
     files = {path.name for path in target.iterdir()}
     again = run_program(words("local[2]", target), PYSPARK_DRIVER_PYTHON=str(bare_python))
-    assert again.exit_code == 3
-    told = [line for line in again.stdout.splitlines() if line.startswith("dai-spark: ")]
-    assert told == [
-        f"dai-spark: The target parquet:{target} exists; give --mode append or --mode overwrite, "
-        "or another --target."
-    ]
-    for output in (again.stdout, again.stderr):
-        assert "Traceback" not in output
-        assert "\tat " not in output
+    assert again.exit_code == 0
+    assert json.loads(again.stdout.splitlines()[-1])["status"] == "already done"
     assert {path.name for path in target.iterdir()} == files

@@ -15,29 +15,31 @@ def jobs(table_jobs):
 def test_a_dry_run_writes_nothing_and_shows_scored_rows(
     jobs, flights_parquet, own_flight_scores, export
 ):
-    """Five rows of the source with the pipeline's own scores, and no table."""
+    """Ten rows of the source with the pipeline's own scores, and no table."""
     job = jobs["dry_run"]
     assert job["status"] == 0
     assert job["wrote"] is False
     rows = [json.loads(line) for line in job["out"].splitlines() if line.startswith("{")]
-    assert len(rows) == 5
+    assert len(rows) == 10
     own = own_flight_scores(export())
     for row in rows:
-        assert set(row) == {"flight_id", "prediction"}
+        assert set(row) == {"flight_id", "prediction", "scoring"}
         assert row["prediction"] == pytest.approx(dict(own.loc[row["flight_id"]]), rel=1e-6)
 
 
 def test_the_first_run_writes_what_is_kept_and_the_prediction(jobs, flights):
     """--keep decides which columns of the source the target has."""
     assert jobs["first"]["status"] == 0
-    assert jobs["first"]["columns"] == ["flight_id", "prediction"]
+    assert jobs["first"]["columns"] == ["flight_id", "prediction", "scoring"]
     assert jobs["first"]["n_rows"] == len(flights)
     assert f"{len(flights):,} rows" in jobs["first"]["out"]
 
 
 def test_mode_fail_refuses_a_target_that_exists(jobs):
-    """Path and catalog table alike: one sentence, status 3."""
-    for name, target in (("again", "parquet:"), ("table_again", "scored_flights")):
+    """The same run is done, another one is refused: one sentence, status 3."""
+    assert jobs["again"]["status"] == 0
+    assert "already done" in jobs["again"]["out"]
+    for name, target in (("other", "parquet:"), ("table_again", "scored_flights")):
         assert jobs[name]["status"] == 3
         assert jobs[name]["out"] == ""
         (told,) = jobs[name]["err"].splitlines()
@@ -47,9 +49,10 @@ def test_mode_fail_refuses_a_target_that_exists(jobs):
         )
 
 
-def test_append_doubles_the_rows(jobs, flights):
-    """The same rows once more."""
-    assert jobs["append"]["status"] == 0
+def test_append_adds_the_rows_once(jobs, flights):
+    """The same rows once more, and not again when the run is repeated."""
+    assert jobs["append"]["status"] == jobs["append_again"]["status"] == 0
+    assert "already done" in jobs["append_again"]["out"]
     assert jobs["append"]["n_rows"] == 2 * len(flights)
 
 
@@ -63,7 +66,7 @@ def test_a_catalog_table_is_written(table_jobs, jobs, own_flight_scores, export,
     """The table in the warehouse holds the pipeline's own scores, bit for bit."""
     job = jobs["table"]
     assert job["status"] == 0
-    assert job["columns"] == ["flight_id", "carrier", "prediction"]
+    assert job["columns"] == ["flight_id", "carrier", "prediction", "scoring"]
     assert json.loads(job["out"])["n_rows"] == job["n_rows"] == len(flights)
     scores = pd.read_parquet(table_jobs.out / "table.parquet").set_index("flight_id").sort_index()
     assert_frame_equal(scores, own_flight_scores(export()), check_exact=True)

@@ -11,6 +11,9 @@ import pytest
 from cluster.programs.looking import wait_until
 from pandas.testing import assert_frame_equal
 
+# A name node, a data node and two applications; their jars come by Maven.
+pytestmark = pytest.mark.long
+
 HDFS = Path(__file__).resolve().parent / "programs" / "hdfs"
 # The jars come from Maven's repository, once.
 BUILD_LIMIT_S = 280

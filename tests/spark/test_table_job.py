@@ -1,4 +1,4 @@
-"""score_table: modes, refusals before anything is scored, dry run and report."""
+"""score_table: what the target holds, refusals before anything is scored, dry run and report."""
 
 import json
 
@@ -8,13 +8,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_table
 from dai_spark.cli import main
-from dai_spark.errors import (
-    ColumnError,
-    OptionError,
-    ScoringError,
-    TableExistsError,
-    TableJobError,
-)
+from dai_spark.errors import ColumnError, OptionError, ScoringError, TableJobError
 from dai_spark.testing import MARK_TEXT
 
 
@@ -37,7 +31,8 @@ def test_the_target_holds_kept_columns_and_the_pipelines_own_scores(
     """Every row once, bit for bit, with the columns asked for; the report says so."""
     report = job(keep=["flight_id", "carrier"])
     found = spark.read.parquet(str(tmp_path / "target"))
-    assert found.columns == ["flight_id", "carrier", "prediction"]
+    assert found.columns == ["flight_id", "carrier", "prediction", "scoring"]
+    assert found.select("scoring.*").distinct().count() == 1
     assert_df_equality(
         found.select("flight_id", "prediction"),
         expected,
@@ -53,47 +48,11 @@ def test_the_target_holds_kept_columns_and_the_pipelines_own_scores(
     assert f"{len(flights):,} rows" in report.text()
 
 
-def test_modes_do_what_they_say(spark, job, tmp_path, flights):
-    """Fail refuses, append adds, overwrite replaces."""
-    count = lambda: spark.read.parquet(str(tmp_path / "target")).count()  # noqa: E731
-    job(keep=["flight_id"])
-    with pytest.raises(TableExistsError, match="exists; give --mode append or --mode overwrite"):
-        job(keep=["flight_id"])
-    assert count() == len(flights)
-    job(keep=["flight_id"], mode="append")
-    assert count() == 2 * len(flights)
-    job(keep=["flight_id"], mode="overwrite")
-    assert count() == len(flights)
-
-
-def test_appending_other_columns_is_refused(job, spark, tmp_path, flights):
-    """Spark would write files of different columns side by side; the job does not."""
-    job(keep=["flight_id"])
-    with pytest.raises(TableJobError, match="carrier: target has none, scored string"):
-        job(keep=["flight_id", "carrier"], mode="append")
-    assert spark.read.parquet(str(tmp_path / "target")).count() == len(flights)
-
-
-def test_a_catalog_table_is_written_and_read(spark, job, flights):
-    """Source and target may be tables of the catalog, in every mode."""
-    spark.sql("DROP TABLE IF EXISTS scored_flights")
-    try:
-        job(target="scored_flights", keep=["flight_id"])
-        with pytest.raises(TableExistsError):
-            job(target="scored_flights", keep=["flight_id"])
-        job(target="scored_flights", keep=["flight_id"], mode="append")
-        assert spark.table("scored_flights").count() == 2 * len(flights)
-        job(target="scored_flights", keep=["flight_id"], mode="overwrite")
-        assert spark.table("scored_flights").count() == len(flights)
-    finally:
-        spark.sql("DROP TABLE IF EXISTS scored_flights")
-
-
 def test_a_dry_run_scores_a_few_rows_and_writes_nothing(job, tmp_path):
     """Everything is checked and shown."""
     report = job(dry_run=True, keep=["flight_id"])
     assert not (tmp_path / "target").exists()
-    assert len(report.preview) == 5
+    assert len(report.preview) == 10
     assert 0 <= json.loads(report.preview[0])["prediction"]["late.yes"] <= 1
     assert "nothing was written" in report.text()
 
@@ -104,8 +63,8 @@ def test_what_cannot_work_is_refused_before_anything_is_scored(job, spark, tmp_p
         job(source="parquet:/no/such")
     with pytest.raises(TableJobError, match=r"There is no table no_such_table"):
         job(source="no_such_table")
-    with pytest.raises(OptionError, match="the formats are parquet"):
-        job(target="orc:/x")
+    with pytest.raises(OptionError, match="Spark has no format 'orx'"):
+        job(source="orx:/x")
     with pytest.raises(TableJobError, match="both"):
         job(target=f"parquet:{tmp_path}/source/")
     flights_frame.drop("carrier", "dest").write.parquet(str(tmp_path / "few"))
@@ -137,8 +96,11 @@ def test_the_command_line_is_the_function(job, spark, export, with_scorer, tmp_p
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert f"target      parquet:{tmp_path}/cli (mode fail)" in out
-    assert spark.read.parquet(f"{tmp_path}/cli").columns == ["flight_id", "carrier", "prediction"]
-    assert main(arguments) == 3
+    names = ["flight_id", "carrier", "prediction", "scoring"]
+    assert spark.read.parquet(f"{tmp_path}/cli").columns == names
+    assert main(arguments) == 0
+    assert "already done" in capsys.readouterr().out
+    assert main([*arguments, "--run-id", "another"]) == 3
     errors = capsys.readouterr().err
     assert f"dai-spark: The target parquet:{tmp_path}/cli exists" in errors
     assert "Traceback" not in errors

@@ -14,6 +14,11 @@ from dai_spark.errors import TableExistsError, TableJobError
 KINDS = ["delta", "delta catalog", "iceberg", "parquet", "parquet catalog"]
 
 
+def long(kind):
+    """A kind that is only tried by `make test-long`, since another one stands for it."""
+    return pytest.param(kind, marks=pytest.mark.long)
+
+
 @pytest.fixture(scope="module")
 def sources(spark, flights_frame, tmp_path_factory):
     """The same 3,000 flights as a Delta table and as Parquet."""
@@ -94,7 +99,11 @@ def test_a_second_run_writes_nothing_twice(spark, job, target, expected):
     assert_scores(spark, target, expected, 3000)
 
 
-@pytest.mark.parametrize("target", KINDS, indirect=True)
+@pytest.mark.parametrize(
+    "target",
+    [long("delta"), "delta catalog", "iceberg", "parquet", long("parquet catalog")],
+    indirect=True,
+)
 def test_only_the_partitions_scored_are_replaced(spark, job, target, expected):
     """Other months keep their rows and their lineage."""
     first = job(partition_by=["month"])
@@ -111,7 +120,7 @@ def test_only_the_partitions_scored_are_replaced(spark, job, target, expected):
     assert_scores(spark, target, expected, 3000)
 
 
-@pytest.mark.parametrize("target", ["delta", "delta catalog", "iceberg"], indirect=True)
+@pytest.mark.parametrize("target", ["delta", long("delta catalog"), "iceberg"], indirect=True)
 def test_a_merge_touches_only_what_has_changed(spark, job, target, expected, export):
     """New keys are inserted, changed scores updated, the others keep the first run's lineage."""
     first = job(mode="merge", where="month <= 6")
@@ -138,7 +147,7 @@ def test_files_refuse_a_merge(job):
         job(mode="merge")
 
 
-@pytest.mark.parametrize("target", ["delta", "delta catalog", "iceberg"], indirect=True)
+@pytest.mark.parametrize("target", ["delta", long("delta catalog"), "iceberg"], indirect=True)
 def test_new_columns_are_added_only_when_allowed(spark, job, target):
     """A column more needs --evolve-schema; a column less is refused always."""
     job(keep=["flight_id", "month"], mode="append")
@@ -151,7 +160,7 @@ def test_new_columns_are_added_only_when_allowed(spark, job, target):
     assert read(spark, target).count() == 6000
 
 
-@pytest.mark.parametrize("target", ["parquet", "parquet catalog"], indirect=True)
+@pytest.mark.parametrize("target", ["parquet", long("parquet catalog")], indirect=True)
 def test_files_never_get_other_columns(spark, job, target):
     """Readers take the columns of one file for those of all, so nothing is added."""
     job(keep=["flight_id", "month"], mode="append")

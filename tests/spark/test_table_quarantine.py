@@ -38,12 +38,11 @@ def job(spark, export, with_scorer, flights_frame, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("kind", ["delta", "parquet"])
-@pytest.mark.parametrize("mode", ["append", "merge"])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("delta", "append"), ("delta", "merge"), ("parquet", "append")]
+)
 def test_exactly_the_bad_rows_are_set_aside(spark, job, expected, tmp_path, kind, mode):
     """With input and reason, once, also when the run is repeated; the others have their scores."""
-    if (kind, mode) == ("parquet", "merge"):
-        pytest.skip("files have no merge, which test_table_modes holds")
     words = {
         "target": f"{kind}:{tmp_path}/target",
         "mode": mode,

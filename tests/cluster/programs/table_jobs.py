@@ -103,7 +103,9 @@ found["jobs"]["dry_run"]["wrote"] = (out / "scores").exists()
 job("first", *target)
 describe("first", spark.read.parquet(str(out / "scores")))
 job("again", *target)
+job("other", *target, "--run-id", "other")
 job("append", *target, "--mode", "append")
+job("append_again", *target, "--mode", "append")
 describe("append", spark.read.parquet(str(out / "scores")))
 few = out / "few"
 flights.limit(100).write.parquet(str(few))
@@ -112,7 +114,7 @@ describe("overwrite", spark.read.parquet(str(out / "scores")))
 job("table", "--target", "scored_flights", "--keep", "flight_id,carrier", "--json")
 describe("table", spark.table("scored_flights"))
 save("table", spark.table("scored_flights"))
-job("table_again", "--target", "scored_flights")
+job("table_again", "--target", "scored_flights", "--run-id", "other")
 
 # -- a job that fails --------------------------------------------------------------------------
 
