@@ -208,6 +208,7 @@ class BatchRun:
     def renew_target(self) -> None:
         """Look at the target again: a run that this one has waited for may have changed it."""
         self.target = target_of(self.spark, self.job)
+        self.target.before_commit = self.commit_check
 
     # -- checks ---------------------------------------------------------------------------------
 

@@ -5,8 +5,10 @@ session's own settings, so whatever the session can write to, this can too.
 """
 
 import json
+import os
 from typing import Any, Dict, List, Optional, Tuple
 
+from dai_spark.driver.hadoop import HadoopFile
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.table import first_line
@@ -111,31 +113,40 @@ class Folder:
     def create(self, text: str) -> bool:
         """Make it as a file with that text, unless it is there; whether this call made it.
 
-        One of two callers at a moment wins on HDFS and on local disks; on object stores, which
+        One of two callers at a moment wins on local disks and on HDFS; on object stores, which
         have no such promise, the later one does.
         """
+        if self.path.startswith("file:"):
+            # Hadoop looks and then makes, between which another process may do so.
+            return self._create_here(text)
         try:
             stream = self._system.create(self._path, False)
         except Exception as error:  # noqa: BLE001
             if "FileAlreadyExists" in str(error) or "already exists" in str(error):
                 return False
             raise self._not("made", error) from None
-        self._write(stream, text)
-        return True
-
-    def write(self, text: str) -> None:
-        """Write it as a file, in place of one that is there: a reader sees the old one or this."""
-        aside = self.parent / f".{self.name}.aside"
-        self._write(self._tried("written", lambda: self._system.create(aside._path, True)), text)
-        if self.exists():
-            self._tried("replaced", lambda: self._system.delete(self._path, False))
-        aside.rename_to(self)
-
-    def _write(self, stream: Any, text: str) -> None:
         try:
             stream.write(bytearray(text.encode("utf-8")))
         finally:
             stream.close()
+        return True
+
+    def _create_here(self, text: str) -> bool:
+        path = str(self._path.toUri().getPath())
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._not("made", error) from None
+        with os.fdopen(number, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        return True
+
+    def write(self, text: str) -> None:
+        """Write it as a file, in place of one that is there: a reader sees the old one or this."""
+        file = HadoopFile(self._spark, self.path)
+        self._tried("written", lambda: file.write(text.encode("utf-8")))
 
     def read(self) -> Optional[str]:
         """Its text as a file; None where it is not there."""

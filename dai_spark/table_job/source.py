@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Source", "current_version"]
 
 
+# In the names of options by which a user has chosen a version.
+_TRAVEL = ("asof", "snapshot")
+
+
 @dataclass(frozen=True)
 class Source:
     """A table to be scored.
@@ -50,7 +54,8 @@ class Source:
         table = TableName.of(job.source)
         provider = table.provider(spark)
         version = job.source_version
-        if version is None and job.source_timestamp is None and not job.source_options:
+        travels = any(word in name.lower() for name in job.source_options for word in _TRAVEL)
+        if version is None and job.source_timestamp is None and not travels:
             version = current_version(spark, table, provider)
         if provider in ("delta", "iceberg") and version is not None:
             frame = table.read(spark, job.source_options, version)

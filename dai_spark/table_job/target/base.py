@@ -2,7 +2,19 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Optional, Sequence, Tuple, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    cast,
+)
 
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableExistsError, TableJobError
@@ -51,6 +63,8 @@ class Target(ABC):
     has_structs : bool
     can_evolve : bool
         Whether a column that is added is seen by every reader of the table.
+    before_commit : callable
+        Called by kinds that write aside, right before they change the table; may raise.
     """
 
     modes: ClassVar[Tuple[str, ...]] = ("fail", "overwrite")
@@ -66,6 +80,7 @@ class Target(ABC):
         self.job = job
         self.table = table
         self.schema = schema
+        self.before_commit: Callable[[], None] = _nothing
 
     # -- what each kind does --------------------------------------------------------------------
 
@@ -89,17 +104,13 @@ class Target(ABC):
         """
         raise AssertionError("check_mode refuses merge for this format")
 
-    def find(self, run_id: str) -> Optional[RunRecord]:
-        """The record of a run that was committed; None where there is none, or none is kept."""
-        return None
+    def records(self) -> Iterator[Optional[RunRecord]]:
+        """The records of the table's commits, newest first, as far as they are kept.
 
-    def last(self, job_name: str) -> Optional[RunRecord]:
-        """The newest record of a job; None where there is none, or none is kept."""
-        return None
-
-    def newest(self) -> Optional[RunRecord]:
-        """The record of the table's newest commit; None where that is not a run of ours."""
-        return None
+        None for a commit that is not a run of ours; those that only arrange files anew are left
+        out.  A kind of table that keeps no records has none.
+        """
+        return iter(())
 
     def created_for(self) -> Optional[str]:
         """The run that has created the table and committed nothing yet; None where rows are."""
@@ -109,6 +120,18 @@ class Target(ABC):
         """Finish what a killed run has begun to commit.  Called with the lock held."""
 
     # -- what is the same for all ---------------------------------------------------------------
+
+    def find(self, run_id: str) -> Optional[RunRecord]:
+        """The record of a run that was committed; None where there is none, or none is kept."""
+        return next((r for r in self.records() if r is not None and r.run_id == run_id), None)
+
+    def last(self, job_name: str) -> Optional[RunRecord]:
+        """The newest record of a job; None where there is none, or none is kept."""
+        return next((r for r in self.records() if r is not None and r.job_name == job_name), None)
+
+    def newest(self) -> Optional[RunRecord]:
+        """The record of the table's newest commit; None where that is not a run of ours."""
+        return next(self.records(), None)
 
     def check_mode(self) -> None:
         """Refuse a mode whose promise this format cannot keep.
@@ -217,6 +240,10 @@ class Target(ABC):
             raise TableJobError(
                 f"Spark refused a statement on {self.table.text}: {first_line(error)}", text
             ) from error
+
+
+def _nothing() -> None:
+    pass
 
 
 def _differences(

@@ -105,19 +105,8 @@ class DeltaTarget(Target):
         found = self.run_sql(f"SHOW TBLPROPERTIES {self.table.name}")
         return next((row["value"] for row in found if row["key"] == _CREATED_FOR), None)
 
-    def find(self, run_id: str) -> Optional[RunRecord]:
-        """See `Target.find`: looked for in the table's history, as long as that is kept."""
-        return next((r for r in self._records() if r is not None and r.run_id == run_id), None)
-
-    def last(self, job_name: str) -> Optional[RunRecord]:
-        """See `Target.last`."""
-        return next((r for r in self._records() if r is not None and r.job_name == job_name), None)
-
-    def newest(self) -> Optional[RunRecord]:
-        """See `Target.newest`: commits that only arrange files anew do not count."""
-        return next(self._records(), None)
-
-    def _records(self) -> Iterator[Optional[RunRecord]]:
+    def records(self) -> Iterator[Optional[RunRecord]]:
+        """See `Target.records`."""
         if self.schema is None:
             return
         for row in self.run_sql(f"DESCRIBE HISTORY {self.table.sql}"):

@@ -84,6 +84,7 @@ class FilesTarget(Target):
             "files": aside.files(),
         }
         pending = self._work / "pending" / f"{name}.json"
+        self.before_commit()
         pending.parent.make()
         pending.write(json.dumps(journal))
         self._finish(pending, journal)
@@ -187,19 +188,8 @@ class FilesTarget(Target):
 
     # -- records --------------------------------------------------------------------------------
 
-    def find(self, run_id: str) -> Optional[RunRecord]:
-        """See `Target.find`."""
-        return next((r for r in self._records() if r.run_id == run_id), None)
-
-    def last(self, job_name: str) -> Optional[RunRecord]:
-        """See `Target.last`."""
-        return next((r for r in self._records() if r.job_name == job_name), None)
-
-    def newest(self) -> Optional[RunRecord]:
-        """See `Target.newest`: what others write into the folder leaves no record."""
-        return next(self._records(), None)
-
-    def _records(self) -> Iterator[RunRecord]:
+    def records(self) -> Iterator[Optional[RunRecord]]:
+        """See `Target.records`: what others write into the folder leaves none."""
         if self.schema is None:
             return
         folder = self._location() / _RECORDS

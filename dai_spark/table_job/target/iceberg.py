@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence
 
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableJobError
-from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.target.base import Merged, Target
 from dai_spark.table_job.target.statement import merge_statement, own_session
 
@@ -67,12 +67,25 @@ class IcebergTarget(Target):
             self.write(rows, record)
             return Merged(n_inserted=rows.count(), n_updated=0, n_deleted=0)
         self._evolve(rows)
+        n_before = self._n_rows()
         conf = f"spark.sql.iceberg.snapshot-property.{_PROPERTY}"
         with own_session(self.spark, staged, {conf: record.to_json()}) as (session, view):
             session.sql(merge_statement(self, view, columns)).collect()
         # Each session keeps what it has seen of a table for a while.
         self.spark.catalog.refreshTable(self.table.name)
-        return Merged()
+        return self._merged(record, self._n_rows() - n_before)
+
+    def _merged(self, record: RunRecord, n_more: int) -> Merged:
+        """What the merge did: Iceberg counts files' rows, but the lineage tells which it wrote."""
+        if not self.job.lineage or self.job.incremental == "changes":
+            return Merged()
+        rows = self.table.read(self.spark)
+        n_written = rows.where(rows[COLUMN]["run_id"] == record.run_id).count()
+        return Merged(n_inserted=n_more, n_updated=n_written - n_more, n_deleted=0)
+
+    def _n_rows(self) -> int:
+        # Answered from the metadata where no file has deleted rows.
+        return int(self.run_sql(f"SELECT count(*) AS n FROM {self.table.name}")[0]["n"])
 
     def _evolve(self, frame: "DataFrame") -> None:
         """Add the new columns; Iceberg's writers would demand a table property for it."""
@@ -81,19 +94,8 @@ class IcebergTarget(Target):
         for name, kind in self.check_schema(frame.schema):
             self.run_sql(f"ALTER TABLE {self.table.name} ADD COLUMN {name} {kind}")
 
-    def find(self, run_id: str) -> Optional[RunRecord]:
-        """See `Target.find`: looked for in the snapshots, as long as they are kept."""
-        return next((r for r in self._records() if r is not None and r.run_id == run_id), None)
-
-    def last(self, job_name: str) -> Optional[RunRecord]:
-        """See `Target.last`."""
-        return next((r for r in self._records() if r is not None and r.job_name == job_name), None)
-
-    def newest(self) -> Optional[RunRecord]:
-        """See `Target.newest`."""
-        return next(self._records(), None)
-
-    def _records(self) -> Iterator[Optional[RunRecord]]:
+    def records(self) -> Iterator[Optional[RunRecord]]:
+        """See `Target.records`."""
         if self.schema is None:
             return
         for row in self.run_sql(
