@@ -1,9 +1,13 @@
 """--incremental: each run scores what is new, and nothing twice."""
 
+import shutil
+import threading
+import time
 from uuid import uuid4
 
 import pytest
 from chispa import assert_df_equality
+from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from dai_spark import score_table
@@ -200,3 +204,52 @@ def test_an_append_from_a_source_without_versions_wants_a_run_id(spark, table, j
         job(source, mode="append")
     assert job(source, mode="append", run_id="1").status == "done"
     assert job(source, mode="append", run_id="1").status == "already done"
+
+
+def test_a_running_stream_takes_a_new_pipeline(spark, table, job, scored, export, tmp_path):
+    """--stream goes on until it is stopped; a zip that is replaced scores the next micro-batch."""
+    source = table("delta")
+    n_first = source.add("month = 1")
+    pipeline = tmp_path / "scorer.zip"
+    shutil.copy(export(), pipeline)
+    reports = []
+    words = {
+        "incremental": "stream",
+        "checkpoint": f"{tmp_path}/checkpoint",
+        "keep_running": True,
+        "pipeline": str(pipeline),
+    }
+    running = threading.Thread(target=lambda: reports.append(job(source, **words)))
+    running.start()
+    try:
+        until(lambda: rows_in(scored) == n_first)
+        replacement = tmp_path / "new.zip"
+        shutil.copy(export(n_trees=21), replacement)
+        replacement.replace(pipeline)
+        n_second = source.add("month = 2")
+        until(lambda: rows_in(scored) == n_first + n_second)
+    finally:
+        for query in spark.streams.active:
+            query.stop()
+        running.join(60)
+    digests = scored().groupBy("month").agg(F.collect_set("scoring.pipeline_digest").alias("d"))
+    found = {row["month"]: row["d"] for row in digests.collect()}
+    assert len(found[1]) == len(found[2]) == 1
+    assert found[1] != found[2]
+    assert reports[0].n_scored == n_first + n_second
+
+
+def rows_in(scored):
+    """Rows of the target, 0 before there is one."""
+    try:
+        return scored().count()
+    except AnalysisException:
+        return 0
+
+
+def until(condition, limit_s=150):
+    """Wait until a condition holds; fail after the limit."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "the stream did not get there"
+        time.sleep(0.5)
