@@ -99,7 +99,11 @@ class BatchRun:
         try:
             report = self._run()
         except DaiSparkError as error:
-            self.keep_report(self.report(status=error.status, message=error.message))
+            try:
+                self.keep_report(self.report(status=error.status, message=error.message))
+            except DaiSparkError as second:
+                # What went wrong first is what the user must read.
+                self.say(f"the report could not be written either: {second.message}")
             raise
         self.keep_report(report)
         return report
@@ -322,7 +326,11 @@ class BatchRun:
         if self.job.report:
             examples = example_distributions(self.spark, self.request.pipeline, plan)
             report = replace(report, example_distributions=examples)
-        LastRun(record.run_id, report.distributions).write(self.spark, self.job)
+        try:
+            LastRun(record.run_id, report.distributions).write(self.spark, self.job)
+        except TableJobError as error:
+            # The rows are committed: the next run has nothing to compare with, and no more.
+            self.say(f"the predictions' distributions could not be kept: {error.message}")
         if self.job.verify:
             begun = time.monotonic()
             verified = verify(self, plan, record)

@@ -1,6 +1,7 @@
 """The table job's modes on every kind of table: what a first run does, and what a second one."""
 
 import json
+import re
 from uuid import uuid4
 
 import pytest
@@ -185,3 +186,37 @@ def test_the_commit_says_what_it_is(spark, job, target):
     assert record["run_id"] == report.run_id
     assert record["pipeline_digest"] == report.pipeline_digest
     assert record["source_version"]
+
+
+@pytest.mark.parametrize("target", ["delta", "iceberg"], indirect=True)
+@pytest.mark.parametrize("layout", ["struct", "flat"])
+def test_names_that_a_format_refuses_are_made_safe(
+    spark, job, target, export, own_scores, flights, layout
+):
+    """Class labels with spaces: Delta gets underscores and the label as comment, Iceberg them."""
+    told = []
+    pipeline = export(kind="multinomial")
+    report = job(pipeline=pipeline, prediction_layout=layout, lineage=False, say=told.append)
+    own = own_scores(pipeline, flights)
+    assert tuple(own.columns) == report.prediction
+    found = read(spark, target)
+    if layout == "struct":
+        schema = found.schema["prediction"].dataType
+        found = found.select("flight_id", "prediction.*")
+    else:
+        schema = found.schema
+        found = found.drop("carrier", "month")
+    names = [name for name in schema.fieldNames() if name.startswith("arrival.")]
+    if target.startswith("delta"):
+        assert names == [re.sub("[ ,;{}()\n\t=]", "_", name) for name in own.columns]
+        assert names != list(own.columns)
+        assert sum("are made safe" in text for text in told) == 1
+        comments = [schema[name].metadata.get("comment") for name in names]
+        changed = [old if old != new else None for old, new in zip(own.columns, names)]
+        assert comments == changed
+    else:
+        assert names == list(own.columns)
+    rows = found.orderBy("flight_id").collect()
+    expected = own.assign(flight_id=flights["flight_id"].to_numpy()).set_index("flight_id")
+    for row in rows[::500]:
+        assert list(row[1:]) == [float(value) for value in expected.loc[row[0]]]

@@ -253,3 +253,18 @@ def until(condition, limit_s=150):
     while not condition():
         assert time.monotonic() < deadline, "the stream did not get there"
         time.sleep(0.5)
+
+
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+def test_an_older_version_of_the_source_is_scored(spark, table, job, scored, kind):
+    """--source-version reads the table as it was, and the run remembers which."""
+    source = table(kind)
+    n_first = source.add("month = 1")
+    version = "0"
+    if kind == "iceberg":
+        refs = spark.sql(f"SELECT snapshot_id FROM {source.text}.refs").collect()
+        version = str(refs[0]["snapshot_id"])
+    source.add("month = 2")
+    report = job(source, source_version=version)
+    assert (report.n_scored, report.source_version) == (n_first, version)
+    assert scored().count() == n_first
