@@ -254,12 +254,24 @@ def shapes(figures: dict[str, Any], folder: Path) -> Lines:
     ]
 
 
+def bad_rows(figures: dict[str, Any], folder: Path) -> Lines:
+    """What it costs to find rows that cannot be scored."""
+    return [
+        "## Bad rows",
+        f"{figures['bad_rows']} rows that raise, exit, segfault, hang (limit of a batch "
+        f"{figures['batch_timeout_s']:g} s) or score NaN, among {figures['rows']:,}: exactly these "
+        "in quarantine, all others with the scores of the clean run.",
+        table(["table job", "seconds"], figures["seconds"].items()),
+    ]
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
     "throughput": throughput,
     "peers": peers,
     "memory": memory,
     "cold_start": cold_start,
     "shapes": shapes,
+    "bad_rows": bad_rows,
 }
 
 if __name__ == "__main__":
