@@ -30,9 +30,11 @@ WITH_DAEMON = (
 WITHOUT_DAEMON = ("sidecar_killed", "worker_killed", "executor_killed")
 SURVIVED = [
     *[("daemon_run", fault) for fault in WITH_DAEMON],
-    *[("no_daemon_run", fault) for fault in WITHOUT_DAEMON],
+    *[pytest.param("no_daemon_run", fault, marks=pytest.mark.long) for fault in WITHOUT_DAEMON],
 ]
-BOTH = ["daemon_run", "no_daemon_run"]
+# A second application, for `make test-long`.
+NO_DAEMON = pytest.param("no_daemon_run", marks=pytest.mark.long)
+BOTH = ["daemon_run", NO_DAEMON]
 
 
 @pytest.fixture
@@ -61,7 +63,14 @@ def test_every_row_is_there_once(look, own, name, fault):
     assert_frame_equal(scores, own, check_exact=True)
 
 
-@pytest.mark.parametrize(("name", "fault"), [*SURVIVED, *[(name, "cancelled") for name in BOTH]])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *SURVIVED,
+        ("daemon_run", "cancelled"),
+        pytest.param("no_daemon_run", "cancelled", marks=pytest.mark.long),
+    ],
+)
 def test_no_scorer_is_left(look, name, fault):
     """Seconds after the job no scorer, no folder of one and no zombie is there."""
     _, told, found = look(name, fault)
@@ -79,7 +88,12 @@ def test_no_scorer_is_left(look, name, fault):
     ("name", "fault", "words"),
     [
         ("daemon_run", "sidecar_killed", rf"ended, together with its sidecar .* on {HOST} {ROWS}"),
-        ("no_daemon_run", "sidecar_killed", f"ended, together with its sidecar .*{HOST} {ROWS}"),
+        pytest.param(
+            "no_daemon_run",
+            "sidecar_killed",
+            f"ended, together with its sidecar .*{HOST} {ROWS}",
+            marks=pytest.mark.long,
+        ),
         ("daemon_run", "scorer_killed", rf"killed by signal 9 \(SIGKILL\) on {HOST} {ROWS}"),
     ],
 )
@@ -102,8 +116,8 @@ def test_the_lost_attempt_says_why(look, name, fault, words):
         ("daemon_run", "daemon_killed"),
         ("daemon_run", "cancelled"),
         ("daemon_run", "after_all"),
-        ("no_daemon_run", "worker_killed"),
-        ("no_daemon_run", "cancelled"),
+        pytest.param("no_daemon_run", "worker_killed", marks=pytest.mark.long),
+        pytest.param("no_daemon_run", "cancelled", marks=pytest.mark.long),
     ],
 )
 def test_the_sidecar_outlives_what_is_not_its_executor(look, name, fault):
@@ -128,6 +142,7 @@ def test_a_killed_sidecar_is_replaced(look, name):
     assert not set(told["hit"]) & set(told["after"].values())
 
 
+@pytest.mark.long
 def test_a_killed_executor_takes_its_sidecars_along(look):
     """Without a daemon between them, too: no sidecar of the executor's place outlives it."""
     _, told, found = look("no_daemon_run", "executor_killed")
@@ -154,6 +169,7 @@ def test_a_stop_in_the_middle_of_a_job_leaves_nothing(daemon_run, nothing_left):
     nothing_left(daemon_run)
 
 
+@pytest.mark.long
 def test_a_killed_driver_leaves_nothing(no_daemon_run, nothing_left):
     """SIGKILL of Python and JVM in the middle of a job, without daemons that could notice it."""
     assert "the last job has ended" not in no_daemon_run.stdout

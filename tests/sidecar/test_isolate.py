@@ -165,6 +165,7 @@ def test_a_pipeline_that_is_slow_to_begin_a_batch_does_not_hang(
     assert list(bad) == [62]
 
 
+@pytest.mark.long
 def test_a_row_that_holds_pythons_lock_is_found(plan, place, export, flights):
     """Its scorer takes no further batch in, and the row is to blame, not the batch behind."""
     made = describe(plan(export(fate="spin_in_score"), batch_timeout_s=4), place)

@@ -75,6 +75,7 @@ def isolated(frame, plan, keep=("flight_id",), **arguments):
     )
 
 
+@pytest.mark.long
 def test_twenty_bad_rows_of_five_kinds_are_set_apart(
     spark, planned, with_bad_rows, bad, expected, flights_frame
 ):

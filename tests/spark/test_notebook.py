@@ -21,6 +21,7 @@ def demo_files(packed_environment):
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.long
 def test_notebook_runs_and_its_picture_shows_a_good_model(demo_files):
     """Every cell runs, all flights are scored with a bar, and predictions agree with delays."""
     notebook = nbformat.read(ROOT / "examples" / "score_flights.ipynb", as_version=4)

@@ -11,9 +11,6 @@ from pyspark.sql import functions as F
 from dai_spark import score_table
 from dai_spark.errors import TableExistsError, TableJobError
 
-# Source and target: kinds of table, by what the job calls them.
-KINDS = ["delta", "delta catalog", "iceberg", "parquet", "parquet catalog"]
-
 
 def long(kind):
     """A kind that is only tried by `make test-long`, since another one stands for it."""
@@ -80,7 +77,11 @@ def assert_scores(spark, target, expected, n_rows):
     assert_df_equality(found, own, ignore_row_order=True, ignore_nullable=True)
 
 
-@pytest.mark.parametrize("target", KINDS, indirect=True)
+@pytest.mark.parametrize(
+    "target",
+    [long("delta"), "delta catalog", "iceberg", "parquet", long("parquet catalog")],
+    indirect=True,
+)
 def test_a_second_run_writes_nothing_twice(spark, job, target, expected):
     """Fail, append and overwrite: rows once, lineage of the run, and the second run says so."""
     report = job()
@@ -102,7 +103,7 @@ def test_a_second_run_writes_nothing_twice(spark, job, target, expected):
 
 @pytest.mark.parametrize(
     "target",
-    [long("delta"), "delta catalog", "iceberg", "parquet", long("parquet catalog")],
+    [long("delta"), long("delta catalog"), "iceberg", "parquet", long("parquet catalog")],
     indirect=True,
 )
 def test_only_the_partitions_scored_are_replaced(spark, job, target, expected):
@@ -148,7 +149,7 @@ def test_files_refuse_a_merge(job):
         job(mode="merge")
 
 
-@pytest.mark.parametrize("target", ["delta", long("delta catalog"), "iceberg"], indirect=True)
+@pytest.mark.parametrize("target", ["delta", long("delta catalog"), long("iceberg")], indirect=True)
 def test_new_columns_are_added_only_when_allowed(spark, job, target):
     """A column more needs --evolve-schema; a column less is refused always."""
     job(keep=["flight_id", "month"], mode="append")
@@ -188,8 +189,16 @@ def test_the_commit_says_what_it_is(spark, job, target):
     assert record["source_version"]
 
 
-@pytest.mark.parametrize("target", ["delta", "iceberg"], indirect=True)
-@pytest.mark.parametrize("layout", ["struct", "flat"])
+@pytest.mark.parametrize(
+    ("target", "layout"),
+    [
+        ("delta", "struct"),
+        pytest.param("delta", "flat", marks=pytest.mark.long),
+        pytest.param("iceberg", "struct", marks=pytest.mark.long),
+        pytest.param("iceberg", "flat", marks=pytest.mark.long),
+    ],
+    indirect=["target"],
+)
 def test_names_that_a_format_refuses_are_made_safe(
     spark, job, target, export, own_scores, flights, layout
 ):

@@ -103,7 +103,9 @@ def test_missing_rows_are_scored_and_all_again_by_a_new_pipeline(
         job(source, incremental="missing", mode="append")
 
 
-@pytest.mark.parametrize("kind", ["delta", "iceberg", "parquet"])
+@pytest.mark.parametrize(
+    "kind", ["delta", pytest.param("iceberg", marks=pytest.mark.long), "parquet"]
+)
 def test_each_day_scores_its_own_rows(spark, table, kind, export, with_scorer, tmp_path, expected):
     """--since: the mark lies in the target's own commit, and rows below it are not read again."""
     source = table(kind)
@@ -141,7 +143,7 @@ def test_rows_that_no_mark_would_find_are_refused(table, job):
         job(source, incremental="since", since="time_hour")
 
 
-@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+@pytest.mark.parametrize("kind", ["delta", pytest.param("iceberg", marks=pytest.mark.long)])
 def test_updates_and_deletions_follow(table, job, scored, expected, kind):
     """--incremental changes: what the source's log tells is updated, inserted and deleted."""
     source = table(kind)
@@ -166,7 +168,7 @@ def test_updates_and_deletions_follow(table, job, scored, expected, kind):
     assert_all_scored(lambda: untouched, expected, n_first + n_new - n_gone - n_changed)
 
 
-@pytest.mark.parametrize("mode", ["append", "merge"])
+@pytest.mark.parametrize("mode", [pytest.param("append", marks=pytest.mark.long), "merge"])
 def test_a_stream_scores_what_has_arrived(table, job, scored, expected, mode, tmp_path):
     """Each run takes what is new since its checkpoint; a lost checkpoint of a merge costs time."""
     source = table("delta")
@@ -206,6 +208,7 @@ def test_an_append_from_a_source_without_versions_wants_a_run_id(spark, table, j
     assert job(source, mode="append", run_id="1").status == "already done"
 
 
+@pytest.mark.long
 def test_a_running_stream_takes_a_new_pipeline(spark, table, job, scored, export, tmp_path):
     """--stream goes on until it is stopped; a zip that is replaced scores the next micro-batch."""
     source = table("delta")
@@ -255,7 +258,7 @@ def until(condition, limit_s=150):
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+@pytest.mark.parametrize("kind", ["delta", pytest.param("iceberg", marks=pytest.mark.long)])
 def test_an_older_version_of_the_source_is_scored(spark, table, job, scored, kind):
     """--source-version reads the table as it was, and the run remembers which."""
     source = table(kind)

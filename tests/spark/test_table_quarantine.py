@@ -39,7 +39,12 @@ def job(spark, export, with_scorer, flights_frame, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "mode"), [("delta", "append"), ("delta", "merge"), ("parquet", "append")]
+    ("kind", "mode"),
+    [
+        ("delta", "append"),
+        pytest.param("delta", "merge", marks=pytest.mark.long),
+        pytest.param("parquet", "append", marks=pytest.mark.long),
+    ],
 )
 def test_exactly_the_bad_rows_are_set_aside(spark, job, expected, tmp_path, kind, mode):
     """With input and reason, once, also when the run is repeated; the others have their scores."""
