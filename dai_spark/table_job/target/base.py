@@ -70,7 +70,7 @@ class Target(ABC):
     modes: ClassVar[Tuple[str, ...]] = ("fail", "overwrite")
     instead: ClassVar[str] = "write to a Delta or Iceberg table"
     unsafe: ClassVar[str] = ""
-    has_structs: ClassVar[bool] = True
+    has_structs: bool = True
     can_evolve: ClassVar[bool] = False
 
     def __init__(

@@ -61,7 +61,7 @@ class FilesTarget(Target):
         super().__init__(spark, job, table, schema)
         self.provider = provider
         self._work = work
-        self.has_structs = provider not in ("csv",)  # type: ignore[misc]
+        self.has_structs = provider not in ("csv",)
 
     # -- commit ---------------------------------------------------------------------------------
 

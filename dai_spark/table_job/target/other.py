@@ -40,7 +40,7 @@ class OtherTarget(Target):
     ) -> None:
         super().__init__(spark, job, table, schema)
         self.provider = provider
-        self.has_structs = provider not in ("csv", "jdbc")  # type: ignore[misc]
+        self.has_structs = provider not in ("csv", "jdbc")
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
         """See `Target.write`; Spark's own committer decides what a killed run leaves."""
