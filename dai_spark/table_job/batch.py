@@ -80,6 +80,7 @@ class BatchRun:
         self._shipping_s: Optional[float] = None
         self._distributions: Mapping[str, Distribution] = {}
         self._lock: Optional[JobLock] = None
+        self._output: Optional[Output] = None
         self.target = target_of(spark, job)
         if (self.target.table.format, self.target.table.name.rstrip("/")) == _same(job.source):
             raise TableJobError(
@@ -223,8 +224,11 @@ class BatchRun:
     def output(self, plan: ScoringPlan) -> Output:
         """What brings scored rows into the target's columns."""
         assert plan.described is not None
-        fields = [name for name, _ in plan.described.output]
-        return Output(self.job, self.target, fields, self.say)
+        fields = tuple(name for name, _ in plan.described.output)
+        if self._output is None or self._output.fields != fields:
+            # Once for a pipeline, since it tells the user which names it changes.
+            self._output = Output(self.job, self.target, fields, self.say)
+        return self._output
 
     def scored(self, rows: "DataFrame", plan: ScoringPlan) -> "DataFrame":
         """Kept columns and the prediction's struct."""

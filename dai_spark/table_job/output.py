@@ -40,6 +40,7 @@ class Output:
         self, job: TableJob, target: Target, fields: Sequence[str], say: Callable[[str], None]
     ) -> None:
         self._job = job
+        self.fields = tuple(fields)
         if job.prediction_layout == "struct" and not target.has_structs:
             raise TableJobError(
                 f"{target.table.text} cannot hold a struct; give --prediction-layout flat"

@@ -2,6 +2,9 @@
 
 import pytest
 
+# An application of its own, for a setting that few clusters have.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def run(run_program, export, pipeline_python, license_file, flights_parquet):
