@@ -53,10 +53,19 @@ def parsed():
     parser.add_argument("--victim", choices=("driver", "executor"), default="driver")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pipeline", default=str(ROOT / "build" / "flights-scorer.zip"))
-    parser.add_argument("--env", default=str(ROOT / "build" / "dai-1.10.tar.zst"))
-    parser.add_argument("--license-file", default=str(ROOT / "build" / "license.txt"))
+    parser.add_argument(
+        "--pipeline", type=absolute, default=str(ROOT / "build" / "flights-scorer.zip")
+    )
+    parser.add_argument("--env", type=absolute, default=str(ROOT / "build" / "dai-1.10.tar.zst"))
+    parser.add_argument(
+        "--license-file", type=absolute, default=str(ROOT / "build" / "license.txt")
+    )
     return parser.parse_args()
+
+
+def absolute(path):
+    """The drivers work in a folder of their own."""
+    return str(Path(path).resolve())
 
 
 def run(arguments, folder):
