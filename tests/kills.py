@@ -1,11 +1,12 @@
 """Kill the table job at random moments, over and over, and compare what is left with one go.
 
-``python tests/kills.py --kind delta --mode append --kills 30 --victim driver``
+``python tests/kills.py --kind delta --kills 5 --victim driver``
 
-A driver scores ten days of flights, a run a day, into a table of the kind; it is killed by SIGKILL
-at a random moment of its life and started again, until it was killed so often; then it may finish,
-and the table is compared, row by row and bit by bit, with what one undisturbed driver writes.
-Whenever all days are there before the number is reached, another table is begun.
+A driver scores days of flights, a run a day, into a table; it is killed by SIGKILL (or one of its
+executors is) at a random moment of its work and started again, until it was killed so often; then
+it may finish, and the table is compared, row by row and bit by bit, with what one undisturbed job
+writes.  So for every way to write: each mode, each incremental kind.  Whenever all days are there
+before the number is reached, another table is begun.
 """
 
 import argparse
@@ -28,8 +29,18 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "tests" / "cluster" / "programs" / "daily.py"
 KINDS = ("delta", "delta catalog", "iceberg", "parquet", "parquet catalog")
-DAYS = list(range(1, 11))
-LIMIT_S = 300
+WAYS = (
+    "append",
+    "overwrite",
+    "overwrite-partitions",
+    "merge",
+    "missing",
+    "since",
+    "changes",
+    "stream append",
+    "stream merge",
+)
+LIMIT_S = 400
 
 
 def main():
@@ -38,20 +49,20 @@ def main():
     random.seed(arguments.seed)
     folder = Path(tempfile.mkdtemp(prefix="dai_spark-kills-"))
     try:
-        found = run(arguments, folder)
+        for line in all_ways(arguments, folder):
+            print(json.dumps(line), flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps(found))
 
 
 def parsed():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kind", choices=KINDS, default="delta")
-    parser.add_argument("--mode", default="append")
-    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--way", choices=WAYS, nargs="+", default=WAYS)
+    parser.add_argument("--kills", type=int, default=4, help="of each way")
     parser.add_argument("--victim", choices=("driver", "executor"), default="driver")
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--days", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--pipeline", type=absolute, default=str(ROOT / "build" / "flights-scorer.zip")
@@ -68,62 +79,80 @@ def absolute(path):
     return str(Path(path).resolve())
 
 
-def run(arguments, folder):
-    """All kills of one kind and mode."""
-    master = "local[2]" if arguments.victim == "driver" else "local-cluster[2,1,900]"
+def all_ways(arguments, folder):
+    """Kill each way; one line for each."""
+    days = list(range(1, arguments.days + 1))
     told = {
         "folder": str(folder),
         "kind": arguments.kind,
-        "mode": arguments.mode,
-        "master": master,
-        "days": DAYS,
-        "source": f"parquet:{source(folder, arguments.rows)}",
+        "way": "fail",
+        "master": "local[2]",
+        "days": days,
+        "source": f"parquet:{source(folder, days)}",
         "pipeline": arguments.pipeline,
         "env": arguments.env,
         "license_file": arguments.license_file,
     }
+    finish(with_target({**told, "days": [days[-1]]}, folder, "in one go"))
+    expected = rows_of(folder, "in one go")
+    expected_of = dict.fromkeys(arguments.way, expected)
+    if "changes" in arguments.way:
+        told["changing"] = f"delta:{folder}/changing"
+        finish(with_target({**told, "way": "changing"}, folder, "versions"))
+        told["versions"] = json.loads((folder / "found" / "versions.json").read_text())
+        one = {**told, "source": told["changing"], "days": [days[-1]]}
+        finish(with_target(one, folder, "changed"))
+        expected_of["changes"] = rows_of(folder, "changed")
+    # From here on each driver has all days to do.
+    told["master"] = "local[2]" if arguments.victim == "driver" else "local-cluster[2,1,900]"
+    work_s = finish(with_target({**told, "way": "append"}, folder, "undisturbed"))
+    compare(expected, rows_of(folder, "undisturbed"), "undisturbed")
+    for way in arguments.way:
+        told["way"] = way
+        yield one_way(arguments, told, folder, expected_of[way], work_s)
+
+
+def one_way(arguments, told, folder, expected, work_s):
+    """All kills of one way; the line that tells of them."""
     begun = time.monotonic()
-    finish(with_target(told, folder, "undisturbed"))
-    undisturbed_s = time.monotonic() - begun
-    expected = rows_of(folder, "undisturbed")
     n_kills = n_tables = 0
     at = []
     while n_kills < arguments.kills:
         n_tables += 1
-        name = f"table_{n_tables}"
+        name = f"{told['way']} {n_tables}".replace(" ", "_").replace("-", "_")
         table = with_target(told, folder, name)
         is_done = False
         while not is_done and n_kills < arguments.kills:
-            moment_s = random.uniform(1.0, undisturbed_s * 1.1)
-            is_done, days = disturbed(table, arguments.victim, moment_s)
-            if not is_done or arguments.victim == "executor":
-                n_kills += 1
+            moment_s = random.uniform(0, work_s)
+            is_done, was_hit, days = disturbed(table, arguments.victim, moment_s)
+            n_kills += was_hit
             at.append(f"{moment_s:.0f} s, {days} days")
-            print(f"{arguments.kind} {arguments.mode}: {n_kills} kills, {at[-1]}", file=sys.stderr)
+            print(f"{told['kind']} {told['way']}: {n_kills} kills, {at[-1]}", file=sys.stderr)
         if not is_done:
             finish(table)
-        compare(expected, rows_of(folder, name), name)
+        compare(expected, rows_of(folder, name), f"{told['kind']} {name}")
     return {
-        "kind": arguments.kind,
-        "mode": arguments.mode,
+        "kind": told["kind"],
+        "way": told["way"],
         "victim": arguments.victim,
         "kills": n_kills,
         "tables": n_tables,
         "rows": len(expected),
+        "at": at,
         "took_s": round(time.monotonic() - begun),
     }
 
 
-def source(folder, n_rows):
-    """Ten days of flights as Parquet, in four files."""
+def source(folder, days):
+    """Days of flights as Parquet, a file each."""
     from dai_spark.testing import flights_table
 
     table = flights_table().drop(columns=["late", "delay", "arrival"])
-    table = table[table["day"].isin(DAYS)].iloc[:n_rows]
     path = folder / "source"
     path.mkdir()
-    for number in range(4):
-        table.iloc[number::4].to_parquet(path / f"part-{number}.parquet", index=False)
+    for day in days:
+        rows = table[(table["day"] == day) & (table["month"] <= 3)]
+        rows.to_parquet(path / f"day-{day}.parquet", index=False)
     return path
 
 
@@ -132,9 +161,10 @@ def with_target(told, folder, name):
     names = {
         "delta": f"delta:{folder}/tables/{name}",
         "parquet": f"parquet:{folder}/tables/{name}",
-        "iceberg": f"ice.db.{name}",
+        "iceberg": f"ice.db.{name}".replace(" ", "_"),
     }
-    return {**told, "target": names.get(told["kind"], name), "found": str(folder / "found" / name)}
+    target = names.get(told["kind"], name.replace(" ", "_"))
+    return {**told, "target": target, "found": str(folder / "found" / name)}
 
 
 def start(told):
@@ -146,6 +176,7 @@ def start(told):
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
     }
+    (Path(told["folder"]) / "found").mkdir(exist_ok=True)
     log = Path(told["folder"]) / "driver.log"
     with log.open("ab") as stream:
         return subprocess.Popen(
@@ -160,30 +191,51 @@ def start(told):
 
 
 def finish(told):
-    """Let a driver work to its end."""
+    """Let a driver work to its end; the seconds from its session's start on."""
     driver = start(told)
+    watchdog = threading.Timer(LIMIT_S, kill, [driver])
+    watchdog.start()
     try:
-        out, _ = driver.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        kill(driver)
-        sys.exit(f"A driver did not end within {LIMIT_S} s.")
+        assert driver.stdout is not None
+        first = driver.stdout.readline()
+        begun = time.monotonic()
+        out = first + driver.stdout.read()
+        driver.wait()
+    finally:
+        watchdog.cancel()
     if driver.returncode != 0 or "all days are there" not in out:
-        sys.exit(f"A driver failed: {out}\n{tail(told)}")
+        sys.exit(f"A driver failed (status {driver.returncode}): {out}\n{tail(told)}")
+    return time.monotonic() - begun
 
 
 def disturbed(told, victim, moment_s):
-    """Start a driver and kill it, or an executor of it, after so long; whether it had all days."""
+    """Start a driver and kill it, or an executor of it, so long after its session's start.
+
+    Returns whether it had all days, whether it was hit before that, and how many days it had done.
+    """
     driver = start(told)
     lines = []
-    reader = threading.Thread(target=lambda: lines.extend(driver.stdout), daemon=True)
+    is_ready = threading.Event()
+
+    def read():
+        for line in driver.stdout:
+            lines.append(line)
+            is_ready.set()
+        is_ready.set()
+
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
+    is_ready.wait(LIMIT_S)
     deadline = time.monotonic() + moment_s
     while driver.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
+    was_hit = driver.poll() is None
     if victim == "driver":
         kill(driver)
     else:
-        for executor in executors(driver.pid)[:1]:
+        victims = executors(driver.pid)[:1]
+        was_hit = bool(victims)
+        for executor in victims:
             with contextlib.suppress(psutil.Error):
                 executor.kill()
         try:
@@ -196,7 +248,9 @@ def disturbed(told, victim, moment_s):
     is_done = any("all days are there" in line for line in lines)
     if driver.returncode not in (0, -signal.SIGKILL) and not is_done:
         sys.exit(f"A driver failed: {''.join(lines)}\n{tail(told)}")
-    return is_done, len([line for line in lines if line.startswith("day")])
+    if victim == "driver":
+        was_hit = was_hit and not is_done
+    return is_done, was_hit, len([line for line in lines if line.startswith("day")])
 
 
 def executors(pid):

@@ -1,7 +1,7 @@
 """A driver that scores a table day by day into a target, and says when all days are there.
 
 Killed at any moment and started again, it goes on where it was: every run has an id, and every kind
-of table tells which runs it has.  Arguments are one JSON object: folder, kind, mode, master, files.
+of table tells which runs it has.  Arguments are one JSON object, see `tests/kills.py`.
 """
 
 import json
@@ -10,6 +10,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+# A way is a mode, or an incremental kind with the mode that it is used with.
+INCREMENTAL = {
+    "missing": {"incremental": "missing", "mode": "append"},
+    "since": {"incremental": "since", "since": "day", "mode": "append"},
+    "changes": {"incremental": "changes", "mode": "merge"},
+    "stream append": {"incremental": "stream", "mode": "append"},
+    "stream merge": {"incremental": "stream", "mode": "merge"},
+}
 
 
 def session(told):
@@ -33,44 +42,80 @@ def session(told):
     return spark
 
 
+def words_of(told, day):
+    """What tells one day's run from another's."""
+    way = told["way"]
+    words = {
+        "source": told["source"],
+        "target": told["target"],
+        "keep": ["flight_id", "day"],
+        "key": ["flight_id"],
+        "job_name": "daily",
+        **INCREMENTAL.get(way, {"mode": way, "run_id": f"day {day}"}),
+    }
+    if told["kind"] == "delta catalog":
+        words["target_format"] = "delta"
+    if way == "changes":
+        return {**words, "source": told["changing"], "source_version": told["versions"][day]}
+    if way.startswith("stream"):
+        # Its checkpoint says what is new: a file a day, a micro-batch each.
+        one = {"maxFilesPerTrigger": "1"}
+        return {**words, "source_options": one, "checkpoint": f"{told['found']}-checkpoint"}
+    # What is incremental finds out by itself which of these are new; an overwrite replaces what
+    # was there with everything up to the day.
+    grows = way == "overwrite" or way in INCREMENTAL
+    words["where"] = f"day <= {day}" if grows else f"day = {day}"
+    if way == "overwrite-partitions":
+        words["partition_by"] = ["day"]
+    if way == "fail":
+        del words["where"]
+    return words
+
+
+def write_changing(spark, told):
+    """A Delta table that grows by a day, and updates and deletes earlier rows; its versions."""
+    rows = spark.read.parquet(told["source"].partition(":")[2])
+    path = told["changing"].partition(":")[2]
+    versions = {}
+    for day in told["days"]:
+        writer = rows.where(f"day = {day}").write.format("delta").mode("append")
+        writer.option("delta.enableChangeDataFeed", "true").save(path)
+        spark.sql(f"DELETE FROM delta.`{path}` WHERE day < {day} AND flight_id % 50 = {day}")
+        spark.sql(
+            f"UPDATE delta.`{path}` SET dep_delay = dep_delay + 60 "
+            f"WHERE day < {day} AND flight_id % 50 = {20 + day}"
+        )
+        history = spark.sql(f"DESCRIBE HISTORY delta.`{path}`")
+        versions[day] = str(history.agg({"version": "max"}).collect()[0][0])
+    Path(told["found"]).with_suffix(".json").write_text(json.dumps(versions))
+
+
 def main():
     """Score all days."""
     told = json.loads(sys.argv[1])
+    told["versions"] = {int(day): version for day, version in told.get("versions", {}).items()}
     spark = session(told)
     from dai_spark import score_table
 
-    for day in told["days"]:
-        words = {
-            "source": told["source"],
-            "target": told["target"],
-            "mode": told["mode"],
-            "keep": ["flight_id", "day"],
-            "key": ["flight_id"],
-            "run_id": f"day {day}",
-            "where": f"day = {day}",
-        }
-        if told["mode"] == "overwrite":
-            # Each day replaces what was there with everything up to it.
-            words["where"] = f"day <= {day}"
-        if told["mode"] == "overwrite-partitions":
-            words["partition_by"] = ["day"]
-        if told["kind"] == "delta catalog":
-            words["target_format"] = "delta"
-        report = score_table(
-            told["pipeline"],
-            told["env"],
-            license_file=told["license_file"],
-            spark=spark,
-            progress=False,
-            say=lambda text: None,
-            **words,
-        )
-        print(f"day {day}: {report.status}", flush=True)
-    kind, _, path = told["target"].partition(":")
-    found = spark.read.format(kind).load(path) if path else spark.table(told["target"])
-    found.select("flight_id", "day", "prediction").coalesce(1).write.mode("overwrite").parquet(
-        told["found"]
-    )
+    print("ready", flush=True)
+    if told["way"] == "changing":
+        write_changing(spark, told)
+    else:
+        for day in told["days"]:
+            report = score_table(
+                told["pipeline"],
+                told["env"],
+                license_file=told["license_file"],
+                spark=spark,
+                progress=False,
+                say=lambda text: None,
+                **words_of(told, day),
+            )
+            print(f"day {day}: {report.status}, {report.n_scored} rows", flush=True)
+        kind, _, path = told["target"].partition(":")
+        found = spark.read.format(kind).load(path) if path else spark.table(told["target"])
+        found = found.select("flight_id", "day", "prediction").coalesce(1)
+        found.write.mode("overwrite").parquet(told["found"])
     print("all days are there", flush=True)
     spark.stop()
 
