@@ -21,9 +21,15 @@ from dai_spark.client.unpack import (
     pipeline_folder,
     sidecar_source,
 )
-from dai_spark.client.verdict import ended_while_loading, not_started, remembered
+from dai_spark.client.verdict import (
+    ended_while_loading,
+    hung,
+    not_started,
+    remember_hang,
+    remembered,
+)
 from dai_spark.environment import MANIFEST_NAME, PackedEnvironment
-from dai_spark.errors import EnvironmentMismatchError, SidecarTimeoutError
+from dai_spark.errors import EnvironmentMismatchError
 from dai_spark.license import find_license
 from dai_spark.plan import ScoringPlan
 
@@ -65,7 +71,7 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
     SidecarStartError
         `Scorer()` raised, or the process ended while loading.
     SidecarTimeoutError
-        It was not ready within `start_timeout_s`.
+        It was not ready within `start_timeout_s`, or was not a short while ago.
     EnvironmentFault
         The environment is not there, or this host cannot run it.
     """
@@ -103,13 +109,10 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
                 os.close(lock)
         if time.monotonic() > deadline:
             if process is not None:
+                # Before the lock is free, so that who waits for it starts no other.
+                remember_hang(plan, sidecar)
                 process.kill()
-            raise SidecarTimeoutError(
-                f"The scorer of pipeline {plan.pipeline.label} was not loaded within "
-                f"{plan.options.start_timeout_s:g} s on {place.host}; raise start_timeout_s, or "
-                "see below where it hangs.",
-                sidecar.log_tail(),
-            )
+            raise hung(plan, place, sidecar)
         time.sleep(_POLL_S)
 
 

@@ -1,6 +1,7 @@
 """Why a sidecar did not come up or a scorer did not answer, as errors that stand alone as text."""
 
 import contextlib
+import json
 import os
 import resource
 import subprocess
@@ -10,23 +11,34 @@ from typing import Any, Dict, Optional
 
 from dai_spark.client.handle import SidecarHandle, signal_name
 from dai_spark.client.place import Owner, Place
-from dai_spark.errors import DaiSparkError, LicenseError, SidecarDiedError, SidecarStartError
+from dai_spark.errors import (
+    DaiSparkError,
+    LicenseError,
+    SidecarDiedError,
+    SidecarStartError,
+    SidecarTimeoutError,
+)
 from dai_spark.plan import ScoringPlan
 from dai_spark.sidecar.log import END
 from dai_spark.sidecar.owner import owner_lives
+from dai_spark.sidecar.protocol import VERDICT_NAME
 
 __all__ = [
     "died",
     "ended_while_loading",
+    "hung",
     "loading_error",
     "memory_limit",
     "not_started",
+    "remember_hang",
     "remembered",
 ]
 
 # A start that failed is not tried again on this executor for so long.  Spark retries a task at
 # once and several times; a user who has mended something comes later than that.
 _LASTS_S = 60.0
+# The kind of a verdict that a client leaves, beside those of the protocol's error objects.
+_HUNG = "hung"
 # With less than this a scorer does not find room for its working folder.
 _NO_ROOM_BYTES = 1 << 20
 # Far more than a process takes between the death of its children and its own.
@@ -38,6 +50,10 @@ def remembered(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> Optio
     verdict = sidecar.verdict()
     if verdict is None or time.time() - verdict["time"] > _LASTS_S:
         return None
+    if verdict["kind"] == _HUNG:
+        # With more time it may load.
+        is_longer = plan.options.start_timeout_s > verdict["limit_s"]
+        return None if is_longer else hung(plan, place, sidecar)
     return loading_error(verdict, plan, place, sidecar)
 
 
@@ -68,6 +84,26 @@ def loading_error(
         f"{plan.environment.label}: {first_line(text)}{memory_limit()}",
         trace,
     )
+
+
+def hung(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> DaiSparkError:
+    """The error for a sidecar that was not ready within its limit."""
+    return SidecarTimeoutError(
+        f"The scorer of pipeline {plan.pipeline.label} was not loaded within "
+        f"{plan.options.start_timeout_s:g} s on {place.host}; raise start_timeout_s, or see below "
+        "where it hangs.",
+        sidecar.log_tail(),
+    )
+
+
+def remember_hang(plan: ScoringPlan, sidecar: SidecarHandle) -> None:
+    """Leave a verdict, so that Spark's retries do not each wait for the same limit."""
+    verdict = {"kind": _HUNG, "limit_s": plan.options.start_timeout_s, "time": time.time()}
+    aside = sidecar.run_folder / f"{VERDICT_NAME}.{os.getpid()}"
+    # Without room for it the next attempt waits again.
+    with contextlib.suppress(OSError):
+        aside.write_text(json.dumps(verdict), encoding="utf-8")
+        aside.replace(sidecar.run_folder / VERDICT_NAME)
 
 
 def not_started(plan: ScoringPlan, place: Place, error: OSError) -> DaiSparkError:

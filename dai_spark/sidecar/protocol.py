@@ -58,7 +58,8 @@ A scorer that dies without an answer closes the connection.  The sidecar, its pa
 writes ``fates/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_code": INT|null}``)
 and closes after that, so a client that sees the end of the stream finds the fate there.
 ``verdict.json`` in the run folder, an error object with ``"time"`` (seconds since 1970), says why
-the sidecar did not come up; ``ready.json`` says that it did.
+the sidecar did not come up (one of kind ``hung``, with ``"limit_s"``, is left by the client that
+ended it); ``ready.json`` says that it did.
 """
 
 import json

@@ -138,6 +138,21 @@ def test_a_load_that_hangs_is_given_up_after_the_limit(plan, place, export):
         describe(made, place)
 
 
+def test_a_load_that_hung_is_not_waited_for_again(plan, place, export):
+    """A retry is refused at once by the verdict of the first; one with more time tries again."""
+    path = export(fate="hang_in_load")
+    with pytest.raises(SidecarTimeoutError):
+        describe(plan(path, start_timeout_s=2), place)
+    begun = time.monotonic()
+    with pytest.raises(SidecarTimeoutError, match="not loaded within 2 s"):
+        describe(plan(path, start_timeout_s=2), place)
+    assert time.monotonic() - begun < 1
+    begun = time.monotonic()
+    with pytest.raises(SidecarTimeoutError, match=r"not loaded within 2\.5 s"):
+        describe(plan(path, start_timeout_s=2.5), place)
+    assert time.monotonic() - begun > 2
+
+
 @pytest.mark.parametrize("fate", ["refuses_fork", "refuses_fork_by_raising"])
 def test_a_pipeline_that_does_not_bear_a_fork_is_spawned(plan, place, export, flights, fate):
     """The trial fork hangs or fails, so every connection loads its own; scores are the same."""
