@@ -27,6 +27,9 @@ def attempts(folder):
 def _attempt(task, end):
     words = ("Description", "Kill Reason", "Loss Reason")
     return {
+        "index": task["Index"],
+        "host": task["Host"],
+        "is_copy": task["Speculative"],
         "begun_s": task["Launch Time"] / 1000,
         "ended_s": task["Finish Time"] / 1000,
         "end": end["Reason"],

@@ -1,0 +1,105 @@
+"""A standalone cluster of two hosts, on one of which a scorer stands still: Spark runs a copy.
+
+Spark never copies a task to the host that runs it, so the workers have addresses of their own.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+arguments = json.loads(sys.argv[1])
+sys.path.insert(0, arguments["repo"])
+
+import looking  # noqa: E402
+from pyspark.sql import SparkSession  # noqa: E402
+
+from dai_spark import score_dataframe  # noqa: E402
+
+out, folder = Path(arguments["out"]), Path(arguments["folder"])
+PORT = 17077
+found = {}
+
+
+def daemon(name, *words):
+    """One of the cluster's processes; it ends with this one's process group."""
+    command = [f"{os.environ['SPARK_HOME']}/bin/spark-class", f"org.apache.spark.deploy.{name}"]
+    variables = {**os.environ, "SPARK_WORKER_DIR": str(folder / "work")}
+    with (folder / f"{name}.log").open("ab") as log:
+        return subprocess.Popen([*command, *words], env=variables, stdout=log, stderr=log)
+
+
+def stop_a_scorer():
+    """SIGSTOP for a scorer that has a batch: it neither answers nor dies."""
+    found["waited_s"] = looking.wait_until(lambda: looking.scorer_at_work(folder / "local"), 60)
+    scorer = looking.scorer_at_work(folder / "local")
+    for pid in looking.sidecars(folder):
+        if Path(f"/proc/{pid}/cwd").readlink() == scorer:
+            os.kill(pid, signal.SIGSTOP)
+            found["stopped"] = pid
+
+
+master = daemon("master.Master", "--host", "127.0.0.1", "--port", str(PORT), "--webui-port", "0")
+workers = [
+    daemon(
+        "worker.Worker",
+        *("--host", host, "--cores", "2", "--memory", "1g", "--webui-port", "0"),
+        f"spark://127.0.0.1:{PORT}",
+    )
+    for host in ("127.0.0.2", "127.0.0.3")
+]
+try:
+    spark = (
+        SparkSession.builder.master(f"spark://127.0.0.1:{PORT}")
+        .appName("speculation")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "512m")
+        .config("spark.executor.memory", "512m")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.cores.max", "4")
+        .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")
+        .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")
+        .config("spark.locality.wait", "0s")
+        .config("spark.speculation", "true")
+        .config("spark.speculation.quantile", "0.5")
+        .config("spark.speculation.minTaskRuntime", "2s")
+        .config("spark.eventLog.enabled", "true")
+        .config("spark.eventLog.compress", "false")
+        .config("spark.eventLog.rolling.enabled", "false")
+        .config("spark.eventLog.dir", out.as_uri())
+        .getOrCreate()
+    )
+    flights = spark.read.parquet(arguments["flights"]).coalesce(4)
+    found["n_partitions"] = flights.rdd.getNumPartitions()
+    scored = score_dataframe(
+        flights,
+        arguments["pipeline"],
+        arguments["env"],
+        license_file=arguments["license_file"],
+        keep=["flight_id"],
+        batch_rows=25,
+    )
+    spark.sparkContext.setJobGroup("speculation", "speculation")
+    disturber = threading.Thread(target=stop_a_scorer)
+    disturber.start()
+    rows = scored.select("flight_id", "prediction.*").toPandas()
+    rows.to_parquet(out / "scores.parquet")
+    disturber.join(60)
+    found["gone_s"] = looking.wait_until(
+        lambda: (
+            not looking.scorer_folders(folder / "local")
+            and not Path(f"/proc/{found['stopped']}").exists()
+        ),
+        10,
+    )
+    spark.stop()
+    found["stopped_gone_s"] = looking.wait_until(lambda: not looking.sidecars(folder), 15)
+finally:
+    (out / "findings.json").write_text(json.dumps(found))
+    for process in (*workers, master):
+        process.terminate()
+        process.wait(20)

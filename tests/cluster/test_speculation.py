@@ -1,0 +1,38 @@
+"""Task speculation, on a standalone cluster whose workers have two addresses."""
+
+import pandas as pd
+import pytest
+from cluster.programs.event_log import attempts
+from pandas.testing import assert_frame_equal
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def run(run_program, fault_arguments, faults):
+    """The application; one of its scorers stood still in mid-batch."""
+    words = {name: fault_arguments[name] for name in ("env", "license_file", "flights")}
+    words["pipeline"] = str(faults.exports["slow"])
+    made = run_program("speculation.py", words, timeout_s=480)
+    assert made.exit_code == 0, made.stderr
+    return made
+
+
+def test_the_copy_scores_the_rows_once(run, own_scores, faults):
+    """The copy on the other host succeeds, the one that stands still is killed by Spark."""
+    assert run.findings["stopped"]
+    found = attempts(run.out)["speculation"]
+    copy = next(one for one in found if one["is_copy"] and one["end"] == "Success")
+    (still,) = [one for one in found if one["index"] == copy["index"] and not one["is_copy"]]
+    assert still["end"] == "TaskKilled"
+    assert {copy["host"], still["host"]} == {"127.0.0.2", "127.0.0.3"}
+    scores = pd.read_parquet(run.out / "scores.parquet").set_index("flight_id").sort_index()
+    own = own_scores(faults.exports["slow"], faults.rows).set_index(faults.rows["flight_id"])
+    assert_frame_equal(scores, own, check_exact=True)
+
+
+def test_the_scorer_that_stood_still_is_gone(run, nothing_left):
+    """A scorer that cannot see its connection closed is ended by its sidecar; nothing is left."""
+    assert run.findings["gone_s"] is not None
+    assert run.findings["stopped_gone_s"] is not None
+    nothing_left(run)
