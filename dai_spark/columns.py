@@ -1,4 +1,4 @@
-"""What the pipeline is given for each type of column, and what it answers with: one table.
+"""What the pipeline is given for each type of column: one table.
 
 ============================  ==========================  =======================================
 a table's column (Arrow)      the pipeline wants a number  the pipeline wants text
@@ -23,32 +23,15 @@ the driver; only a value can tell that an integer has no float64 of its own, or 
 has a fraction.
 """
 
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Iterable, List, Mapping, NamedTuple, Sequence, Union
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dai_spark.errors import ColumnError, ScoringError
+from dai_spark.errors import ColumnError
 from dai_spark.pipeline import PipelineColumn
 
-__all__ = [
-    "ANSWER_TYPES",
-    "answer_schema",
-    "cast_batch",
-    "check_answer",
-    "check_columns",
-    "lossy_columns",
-]
-
-# The types that a pipeline's answer may have, by the names that DESCRIPTION uses.
-ANSWER_TYPES: Dict[str, pa.DataType] = {
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "bool": pa.bool_(),
-    "string": pa.string(),
-}
+__all__ = ["cast_batch", "check_columns", "lossy_columns"]
 
 
 class _Refused(NamedTuple):
@@ -199,39 +182,3 @@ def _cast(found: pa.Array, column: PipelineColumn) -> pa.Array:
         whole = found.cast(pa.timestamp("s", found.type.tz))
         return pc.strftime(whole, format="%Y-%m-%d %H:%M:%S").cast(to)
     return found.cast(to)
-
-
-def check_answer(
-    answer: pa.RecordBatch, expected: Optional[Sequence[Tuple[str, str]]], n_rows: int, rows: str
-) -> pa.RecordBatch:
-    """Hold a pipeline's answer against what it described, and return it in exactly those types.
-
-    Raises
-    ------
-    ScoringError
-        Another number of rows, or other columns than described.
-    """
-    if answer.num_rows != n_rows:
-        raise ScoringError(f"The pipeline answered {answer.num_rows} rows for {rows}.")
-    if expected is None:
-        return answer
-    schema = answer_schema(expected)
-    if answer.schema.names != schema.names:
-        raise ScoringError(
-            f"The pipeline answered {_list(answer.schema.names)} for {rows}, but said before that "
-            f"it answers {_list(schema.names)}."
-        )
-    if answer.schema.types == schema.types:
-        return pa.RecordBatch.from_arrays(answer.columns, schema=schema)
-    try:
-        arrays = [a.cast(t) for a, t in zip(answer.columns, schema.types)]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ScoringError(
-            f"The pipeline answered other types than it described for {rows}: {error}"
-        ) from None
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def answer_schema(expected: Sequence[Tuple[str, str]]) -> pa.Schema:
-    """The Arrow schema of a pipeline's answer, from what it described."""
-    return pa.schema([pa.field(name, ANSWER_TYPES[kind]) for name, kind in expected])

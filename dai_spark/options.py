@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 from dai_spark.errors import OptionError
 
@@ -18,6 +18,8 @@ _COUNTS = (
 )
 _UDF_TYPES = (None, "arrow", "pandas")
 _NAN = ("keep", "bad")
+_CONTRIBUTIONS = (False, True, "transformed", "original")
+_PROBABILITIES = ("columns", "map")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,26 @@ class ScoringOptions:
     ----------
     margin : bool, default False
         The model's margin (before the link function) in place of the prediction.
+    contributions : bool or {"transformed", "original"}, default False
+        What each feature adds to the margin, in place of the prediction: of the features that the
+        pipeline makes (True means these), or of the table's own columns.  With the bias they add up
+        to the margin.
+    fast_approx : bool, default False
+        Contributions by fewer of the model's trees, where the pipeline's version can.
+    apply_data_recipes : bool, default False
+        The table is the raw data before the experiment's data recipe, which the pipeline applies.
+    labels : bool, default False
+        Add the field ``label``, the class that is chosen, as text: of two classes the second one of
+        the pipeline's labels (the positive class) where its probability is at least `threshold`;
+        of more the most probable one.  Null where a probability is NaN.
+    threshold : float, optional
+        Of `labels` for two classes; by default 0.5.
+    probabilities : {"columns", "map"}, default "columns"
+        A field for each class, or one field ``probabilities``, a map from label to probability: for
+        pipelines of very many classes.
+    intervals : bool, optional
+        True demands prediction intervals of a regression, False leaves them out; by default they
+        are there where the pipeline gives them.
     batch_rows : int, optional
         Most rows that the pipeline is given at once.  By default a batch is what Spark sends
         (``spark.sql.execution.arrow.maxRecordsPerBatch``, 10,000 rows).
@@ -70,6 +92,13 @@ class ScoringOptions:
     """
 
     margin: bool = False
+    contributions: Union[bool, str] = False
+    fast_approx: bool = False
+    apply_data_recipes: bool = False
+    labels: bool = False
+    threshold: Optional[float] = None
+    probabilities: str = "columns"
+    intervals: Optional[bool] = None
     batch_rows: Optional[int] = None
     batch_bytes: int = 32 << 20
     nan: str = "keep"
@@ -91,6 +120,7 @@ class ScoringOptions:
             )
         if self.nan not in _NAN:
             raise OptionError(f"nan={self.nan!r} is none of {', '.join(_NAN)}.")
+        self._check_prediction()
         if self.udf_type not in _UDF_TYPES:
             raise OptionError(f"udf_type={self.udf_type!r} is neither 'arrow' nor 'pandas'.")
         for name in _COUNTS:
@@ -105,6 +135,40 @@ class ScoringOptions:
         for name, value in self.env_vars.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise OptionError(f"env_vars[{name!r}] must be text, as an environment holds.")
+
+    def _check_prediction(self) -> None:
+        if self.contributions not in _CONTRIBUTIONS:
+            raise OptionError(
+                f"contributions={self.contributions!r} is neither 'transformed' nor 'original'."
+            )
+        if self.probabilities not in _PROBABILITIES:
+            raise OptionError(
+                f"probabilities={self.probabilities!r} is neither 'columns' nor 'map'."
+            )
+        in_place = [name for name in ("margin", "contributions") if getattr(self, name)]
+        if len(in_place) > 1:
+            raise OptionError(
+                "margin and contributions exclude each other: each takes the prediction's place; "
+                "score twice for both."
+            )
+        of_predictions = {
+            "labels": self.labels,
+            "probabilities='map'": self.probabilities == "map",
+            "intervals": self.intervals,
+        }
+        for name, is_asked in of_predictions.items():
+            if is_asked and in_place:
+                raise OptionError(
+                    f"{name} is made of predictions, and {in_place[0]} takes their place; give one "
+                    "of the two."
+                )
+        if self.fast_approx and not self.contributions:
+            raise OptionError("fast_approx is a way to make contributions; give contributions too.")
+        if self.threshold is not None:
+            if not self.labels:
+                raise OptionError("threshold chooses the label; give labels=True too.")
+            if not 0 <= self.threshold <= 1:
+                raise OptionError(f"threshold={self.threshold!r} is no probability.")
 
     @classmethod
     def resolve(
@@ -136,7 +200,18 @@ class ScoringOptions:
 
     def for_answer(self) -> Dict[str, Any]:
         """Those of them that change what the pipeline answers."""
-        return {"margin": self.margin}
+        named = "transformed" if self.contributions is True else self.contributions or None
+        return {
+            "margin": self.margin,
+            "contributions": named,
+            "fast_approx": self.fast_approx,
+            "apply_data_recipes": self.apply_data_recipes,
+        }
+
+    def for_prediction(self) -> Dict[str, Any]:
+        """All options that change what a row gets, and none that only change how."""
+        own = ("labels", "threshold", "probabilities", "intervals", "nan")
+        return {**self.for_answer(), **{name: getattr(self, name) for name in own}}
 
     def for_loading(self) -> Tuple[Any, ...]:
         """The options that a loaded scorer depends on, so that they are part of its key."""

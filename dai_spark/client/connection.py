@@ -16,6 +16,7 @@ from dai_spark.client.place import Owner, Place
 from dai_spark.client.verdict import died, first_line, loading_error, memory_limit
 from dai_spark.errors import (
     DaiSparkError,
+    OptionError,
     ProtocolError,
     ScoringError,
     SidecarTimeoutError,
@@ -286,6 +287,12 @@ class Connection:
         if kind == protocol.ERROR and isinstance(payload, dict):
             if payload["kind"] in ("license", "load"):
                 return loading_error(payload, self._plan, self._place, self._sidecar)
+            if payload["kind"] == "option":
+                return OptionError(
+                    f"Pipeline {self._plan.pipeline.label} cannot do what the options ask for: "
+                    f"{payload['message']}; leave the option out, or export the experiment from a "
+                    "newer Driverless AI."
+                )
             if payload["kind"] == "scoring":
                 return self._scoring_error(payload, "a row of its own example")
             return ProtocolError(

@@ -7,12 +7,13 @@ import pyarrow as pa
 
 from dai_spark.client.nan import nan_causes
 from dai_spark.client.place import Place, here
-from dai_spark.client.score import IN_FLIGHT, checked, no_rows, pieces, rows_name
+from dai_spark.client.score import IN_FLIGHT, checked, pieces, rows_name
 from dai_spark.client.under_way import Failure, Sent, UnderWay
-from dai_spark.columns import answer_schema, cast_batch
+from dai_spark.columns import cast_batch
 from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
+from dai_spark.prediction import PredictionShape
 
 __all__ = ["Isolated", "isolate_batches"]
 
@@ -114,11 +115,10 @@ class _Isolation:
     """The isolating pass over one partition."""
 
     def __init__(self, plan: ScoringPlan, place: Place, max_bad_rows: Optional[int]) -> None:
-        assert plan.described is not None
         self._plan = plan
         self._place = place
         self._max_bad_rows = max_bad_rows
-        self._schema = answer_schema(plan.described.output)
+        self._shape = PredictionShape.of(plan)
         self._n_bad_rows = 0
         self._first_bad_row = ""
         self._n_kills = 0
@@ -135,8 +135,10 @@ class _Isolation:
                 continue
             while len(self.under_way):
                 yield from self._oldest()
-            answer = cast if isinstance(cast, ColumnError) else no_rows(self._plan)
-            yield self._isolated(batch, first_row, answer)
+            if isinstance(cast, ColumnError):
+                yield self._isolated(batch, first_row, cast)
+            else:
+                yield self._joined(batch, first_row, [self._good(self._shape.nulls(0))])
         while len(self.under_way):
             yield from self._oldest()
         self.under_way.finish()
@@ -160,15 +162,18 @@ class _Isolation:
             parts = self._score(batch, first_row, limit_s)
         else:
             parts = self._halve(batch, first_row, limit_s, answer)
+        return self._joined(batch, first_row, parts)
+
+    def _joined(self, batch: pa.RecordBatch, first_row: int, parts: List[_Part]) -> Isolated:
+        schema = self._shape.schema
         columns = [
-            pa.concat_arrays([part.answer.column(i) for part in parts])
-            for i in range(len(self._schema))
+            pa.concat_arrays([part.answer.column(i) for part in parts]) for i in range(len(schema))
         ]
         error = pa.concat_arrays([part.error for part in parts])
         # The bits of a boolean array are laid out as those that tell which rows are not null.
         is_good = error.is_null().buffers()[1] if error.null_count < len(error) else None
         prediction = pa.Array.from_buffers(
-            pa.struct(list(self._schema)), batch.num_rows, [is_good], children=columns
+            pa.struct(list(schema)), batch.num_rows, [is_good], children=columns
         )
         return Isolated(batch, first_row, prediction, error)
 
@@ -238,19 +243,21 @@ class _Isolation:
 
     def _part(self, answer: pa.RecordBatch, first_row: int) -> _Part:
         causes = nan_causes(answer) if self._plan.options.nan == "bad" else None
+        shaped = self._shape.of_answer(answer)
         if causes is None:
-            return _Part(answer, pa.nulls(answer.num_rows, pa.string()))
+            return self._good(shaped)
         error = pa.array(causes, pa.string())
         first = next(i for i, cause in enumerate(causes) if cause is not None)
         self._count(len(error) - error.null_count, first_row + first, causes[first])
-        return _Part(answer, error)
+        return _Part(shaped, error)
+
+    def _good(self, shaped: pa.RecordBatch) -> _Part:
+        return _Part(shaped, pa.nulls(shaped.num_rows, pa.string()))
 
     def _bad(self, row: int, cause: _Cause) -> _Part:
         text = cause.cause or cause.message
         self._count(1, row, text)
-        nulls = [pa.nulls(1, kind) for kind in self._schema.types]
-        answer = pa.RecordBatch.from_arrays(nulls, schema=self._schema)
-        return _Part(answer, pa.array([text], pa.string()))
+        return _Part(self._shape.nulls(1), pa.array([text], pa.string()))
 
     def _count(self, n_bad_rows: int, first_row: int, text: str) -> None:
         self._first_bad_row = self._first_bad_row or f"row {first_row}: {text}"

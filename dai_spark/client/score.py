@@ -8,12 +8,13 @@ import pyarrow as pa
 from dai_spark.client.nan import nan_causes
 from dai_spark.client.place import Place, here
 from dai_spark.client.under_way import Sent, UnderWay
-from dai_spark.columns import answer_schema, cast_batch, check_answer, check_columns
+from dai_spark.columns import cast_batch, check_columns
 from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
+from dai_spark.prediction import PredictionShape, check_answer
 
-__all__ = ["IN_FLIGHT", "Scored", "checked", "no_rows", "pieces", "rows_name", "score_batches"]
+__all__ = ["IN_FLIGHT", "Scored", "checked", "pieces", "rows_name", "score_batches"]
 
 # The sidecar reads one batch ahead of the one it scores (see the protocol).
 IN_FLIGHT = 2
@@ -30,7 +31,7 @@ class Scored:
     first_row : int
         Of the piece within its partition, from 0.
     answer : pyarrow.RecordBatch or None
-        As many rows, in the same order; None where `error` is set.
+        As many rows, in the same order, in the prediction's shape; None where `error` is set.
     error : DaiSparkError or None
     """
 
@@ -86,6 +87,7 @@ def score_batches(
         After which nothing more can be scored here.
     """
     place = place or here()
+    shape = PredictionShape.of(plan)
     under_way = UnderWay(plan, place)
     try:
         for batch, first_row in pieces(plan, batches, place):
@@ -93,7 +95,7 @@ def score_batches(
             answer: Union[pa.RecordBatch, ColumnError]
             if batch.num_rows == 0:
                 # The pipeline is never asked about no rows, which not all versions bear.
-                answer = no_rows(plan)
+                answer = shape.nulls(0)
             else:
                 try:
                     cast = cast_batch(batch, plan.wanted(), rows)
@@ -102,16 +104,16 @@ def score_batches(
                 else:
                     under_way.send(Sent(batch, first_row, rows, cast))
                     if len(under_way) == IN_FLIGHT:
-                        yield _receive(plan, place, under_way)
+                        yield _receive(plan, place, under_way, shape)
                     continue
             while len(under_way):
-                yield _receive(plan, place, under_way)
+                yield _receive(plan, place, under_way, shape)
             if isinstance(answer, ColumnError):
                 yield Scored(batch, first_row, None, answer)
             else:
                 yield Scored(batch, first_row, answer)
         while len(under_way):
-            yield _receive(plan, place, under_way)
+            yield _receive(plan, place, under_way, shape)
         under_way.finish()
     finally:
         # Also reached when Spark wants no more rows (a limit) and closes this generator; a worker
@@ -153,7 +155,9 @@ def _piece_rows(plan: ScoringPlan, batch: pa.RecordBatch) -> int:
     return max(most, 1)
 
 
-def _receive(plan: ScoringPlan, place: Place, under_way: UnderWay) -> Scored:
+def _receive(
+    plan: ScoringPlan, place: Place, under_way: UnderWay, shape: PredictionShape
+) -> Scored:
     sent, answer = under_way.receive()
     if isinstance(answer, SidecarError):
         raise answer
@@ -163,7 +167,7 @@ def _receive(plan: ScoringPlan, place: Place, under_way: UnderWay) -> Scored:
         answer = _without_nan(plan, place, sent, answer)
     if isinstance(answer, ScoringError):
         return Scored(sent.batch, sent.first_row, None, answer)
-    return Scored(sent.batch, sent.first_row, answer)
+    return Scored(sent.batch, sent.first_row, shape.of_answer(answer))
 
 
 def checked(
@@ -190,14 +194,6 @@ def _without_nan(
         "is odd in the row's input, or give nan='keep'.",
         cause=cause,
     )
-
-
-def no_rows(plan: ScoringPlan) -> pa.RecordBatch:
-    """The answer to a batch without rows, which the pipeline is never asked for."""
-    if plan.described is None:
-        raise SidecarError("An empty batch cannot be answered before the pipeline was described.")
-    schema = answer_schema(plan.described.output)
-    return pa.RecordBatch.from_arrays([pa.array([], t) for t in schema.types], schema=schema)
 
 
 def rows_name(first_row: int, n_rows: int, place: Place) -> str:

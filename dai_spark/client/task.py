@@ -47,12 +47,12 @@ def pandas_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., A
 
     def score(columns: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         from dai_spark.client.score import score_batches
-        from dai_spark.client.task import batch_of_frame
+        from dai_spark.client.task import batch_of_frame, frame_of_prediction
 
         for scored in score_batches(plan, map(batch_of_frame, columns), report=report):
             if scored.error is not None:
                 raise scored.error
-            yield scored.answer.to_pandas()  # type: ignore[union-attr] # None only with an error
+            yield frame_of_prediction(scored.answer)
 
     return score
 
@@ -163,6 +163,19 @@ def batch_of_struct(column: Any) -> "pa.RecordBatch":
     if not names:
         raise ColumnError("The pipeline's columns are missing: the struct has no fields.")
     return pyarrow.RecordBatch.from_arrays(column.flatten(), names=names)
+
+
+def frame_of_prediction(answer: Any) -> Any:
+    """A prediction as a frame whose maps are dicts, as Spark takes them from a pandas UDF."""
+    import pyarrow
+
+    frame = answer.to_pandas()
+    for field in answer.schema:
+        if pyarrow.types.is_map(field.type):
+            frame[field.name] = [
+                None if pairs is None else dict(pairs) for pairs in frame[field.name]
+            ]
+    return frame
 
 
 def batch_of_frame(frame: Any) -> "pa.RecordBatch":

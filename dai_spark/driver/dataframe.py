@@ -16,6 +16,7 @@ from dai_spark.errors import ColumnError
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
 from dai_spark.plan import ScoringPlan
+from dai_spark.prediction import PredictionShape
 from dai_spark.request import ScoringRequest
 
 if TYPE_CHECKING:
@@ -161,9 +162,8 @@ def mapped_frame(
                 f"{where} has a column {name!r} itself; leave it out of keep=, or name the "
                 f"{argument} otherwise ({argument}=)."
             )
-    assert plan.described is not None
     read = list(dict.fromkeys([*kept, *plan.wanted()]))
-    types = {"prediction": prediction_type(plan.described.output), "error": StringType()}
+    types = {"prediction": prediction_type(PredictionShape.of(plan)), "error": StringType()}
     schema = StructType(
         [
             *[fields[name] for name in kept],

@@ -1,11 +1,13 @@
 """Spark's side of the column table: schemas to what `dai_spark.columns` checks, and back."""
 
-from typing import TYPE_CHECKING, Dict, Mapping, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Union
 
 import pyarrow as pa
 
+from dai_spark.prediction import PredictionShape
+
 if TYPE_CHECKING:
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import StructType
 
 __all__ = ["arrow_types", "prediction_type", "quoted"]
 
@@ -23,22 +25,15 @@ def arrow_types(schema: "StructType") -> Dict[str, Union[pa.DataType, str]]:
     return found
 
 
-def prediction_type(output: Sequence[Tuple[str, str]]) -> "StructType":
-    """The struct of a prediction: the pipeline's own names, in its order, of its types.
+def prediction_type(shape: PredictionShape) -> "StructType":
+    """The struct of a prediction, in its order, of its types.
 
     Built field by field: the names hold dots, spaces and commas, which no parser may see.
     """
-    from pyspark.sql import types as t
+    from pyspark.sql.pandas.types import from_arrow_type
+    from pyspark.sql.types import StructField, StructType
 
-    spark_types: Mapping[str, DataType] = {
-        "float": t.FloatType(),
-        "double": t.DoubleType(),
-        "int32": t.IntegerType(),
-        "int64": t.LongType(),
-        "bool": t.BooleanType(),
-        "string": t.StringType(),
-    }
-    return t.StructType([t.StructField(name, spark_types[kind]) for name, kind in output])
+    return StructType([StructField(f.name, from_arrow_type(f.type)) for f in shape.schema])
 
 
 def quoted(name: str) -> str:

@@ -18,6 +18,7 @@ from dai_spark.metrics import ScoringMetrics
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
 from dai_spark.plan import ScoringPlan
+from dai_spark.prediction import PredictionShape
 from dai_spark.request import ScoringRequest
 
 if TYPE_CHECKING:
@@ -210,8 +211,7 @@ class ScoreUdf:
     @cached_property
     def returnType(self) -> "StructType":  # noqa: N802 - the name that Spark asks for
         """The struct of a prediction."""
-        assert self.plan.described is not None
-        return prediction_type(self.plan.described.output)
+        return prediction_type(PredictionShape.of(self.plan))
 
     @property
     def evalType(self) -> int:  # noqa: N802 - the name that Spark asks for

@@ -18,7 +18,9 @@ _GREETING_S = 30.0
 # Of a frame whose first byte has come.
 _STALL_S = 120.0
 _LIMITS = ("max_scorers", "max_batches", "max_memory_bytes")
-_OPTIONS = frozenset(["margin"]).union(_LIMITS)
+_FLAGS = ("margin", "fast_approx", "apply_data_recipes")
+_CONTRIBUTIONS = (None, "transformed", "original")
+_OPTIONS = frozenset(["contributions"]).union(_FLAGS, _LIMITS)
 
 
 class ScorerConnection:
@@ -216,6 +218,13 @@ def checked_options(options: Any) -> Dict[str, Any]:
         value = options.get(name)
         if value is not None and not (type(value) is int and value > 0):
             raise protocol.BrokenProtocol("option {} is {!r}".format(name, value))
+    for name in _FLAGS:
+        if not isinstance(options.get(name, False), bool):
+            raise protocol.BrokenProtocol("option {} is {!r}".format(name, options[name]))
+    if options.get("contributions") not in _CONTRIBUTIONS:
+        raise protocol.BrokenProtocol(
+            "option contributions is {!r}".format(options["contributions"])
+        )
     return options
 
 

@@ -51,8 +51,9 @@ batch ahead of the one it scores, so neither side ever waits for the other to re
 
 Error object: ``{"kind": KIND, "type": TEXT, "message": TEXT, "traceback": TEXT}``, where KIND is
 ``license`` (the pipeline refused its licence), ``load`` (`Scorer()` raised), ``scoring`` (the
-pipeline raised on a batch, or answered it wrongly), ``protocol`` (the other side broke these
-rules).  Classes never cross, only text.
+pipeline raised on a batch, or answered it wrongly), ``option`` (its version has no argument for
+what the connection's options ask), ``protocol`` (the other side broke these rules).  Classes never
+cross, only text.
 
 A scorer that dies without an answer closes the connection.  The sidecar, its parent, first
 writes ``fates/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_code": INT|null}``)

@@ -97,19 +97,29 @@ class LoadedScorer:
 
     def _arguments(self, options: Dict[str, Any]) -> Dict[str, bool]:
         known = _parameters(self._scorer.score_batch)
-        arguments = {}
-        # The frame is a table's row, not the raw data before an experiment's data recipe; DAI 1.8
-        # does not know the argument.
-        if "apply_data_recipes" in known:
-            arguments["apply_data_recipes"] = False
-        if options.get("margin"):
-            arguments["output_margin"] = True
-        return arguments
+        contributions = options.get("contributions")
+        arguments = {
+            "output_margin": bool(options.get("margin")),
+            "pred_contribs": contributions is not None,
+            "pred_contribs_original": contributions == "original",
+            "fast_approx": bool(options.get("fast_approx")),
+            "apply_data_recipes": bool(options.get("apply_data_recipes")),
+        }
+        for name, is_asked in arguments.items():
+            if is_asked and name not in known:
+                wrong = TypeError(
+                    "its score_batch has no argument {}, only {}".format(
+                        name, ", ".join(sorted(known))
+                    )
+                )
+                raise Refused("option", wrong)
+        return {name: value for name, value in arguments.items() if name in known}
 
     def score(self, frame: pd.DataFrame, options: Dict[str, Any]) -> pd.DataFrame:
         """Score a frame of one row or more and return the pipeline's answer, row for row."""
+        arguments = self._arguments(options)
         try:
-            answer: Any = self._scorer.score_batch(frame, **self._arguments(options))
+            answer: Any = self._scorer.score_batch(frame, **arguments)
         except SystemExit as error:
             raise Refused(
                 "scoring", error, "the pipeline left by SystemExit({})".format(error.code)

@@ -12,6 +12,7 @@ from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress import show_progress
 from dai_spark.errors import DaiSparkError, OptionError, TableJobError, from_spark
 from dai_spark.plan import ScoringPlan
+from dai_spark.prediction import PredictionShape
 from dai_spark.request import ScoringRequest
 from dai_spark.table_job.distribution import Distribution
 from dai_spark.table_job.drift import check_drift
@@ -223,8 +224,7 @@ class BatchRun:
 
     def output(self, plan: ScoringPlan) -> Output:
         """What brings scored rows into the target's columns."""
-        assert plan.described is not None
-        fields = tuple(name for name, _ in plan.described.output)
+        fields = tuple(PredictionShape.of(plan).schema.names)
         if self._output is None or self._output.fields != fields:
             # Once for a pipeline, since it tells the user which names it changes.
             self._output = Output(self.job, self.target, fields, self.say)

@@ -7,7 +7,7 @@ import re
 import sys
 import typing
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from dai_spark.errors import OptionError
 from dai_spark.options import ScoringOptions
@@ -32,6 +32,8 @@ _KINDS = {
     float: "a number",
     int: "a whole number",
     str: "a text",
+    # Of `contributions`, whose True has a name.
+    Union[bool, str]: "a text",
     Mapping[str, str]: "a table",
     Tuple[str, ...]: "a list of texts",
 }
@@ -234,5 +236,4 @@ def _nearest(key: str, known: Mapping[str, str]) -> str:
 def _without_none(hint: Any) -> Any:
     if typing.get_origin(hint) is not typing.Union:
         return hint
-    (kind,) = (one for one in typing.get_args(hint) if one is not type(None))
-    return kind
+    return Union[tuple(one for one in typing.get_args(hint) if one is not type(None))]

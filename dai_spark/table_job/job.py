@@ -274,7 +274,7 @@ class TableJob:
             for f in dataclasses.fields(self)
             if f.name not in _OF_THE_RUN and f.name not in ("pipeline", "env", "options")
         }
-        plain["options"] = {**self.options.for_answer(), "nan": self.options.nan}
+        plain["options"] = self.options.for_prediction()
         text = json.dumps(plain, sort_keys=True, default=dict)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Optional
 from dai_spark import __version__
 from dai_spark.driver.session import is_connect
 from dai_spark.plan import ScoringPlan
+from dai_spark.prediction import PredictionShape
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.report import Report
 from dai_spark.table_job.write import Written
@@ -30,7 +31,7 @@ def summary(
     written : Written
     """
     job, pipeline = run.job, run.request.pipeline
-    described = plan.described if plan is not None else None
+    described = plan is not None and plan.described is not None
     unchanged = None
     if job.mode == "merge" and written.n_written is not None:
         unchanged = written.n_scored - written.n_quarantined - written.n_written
@@ -44,7 +45,7 @@ def summary(
         pipeline_digest=pipeline.digest,
         environment=job.env,
         columns=tuple(plan.wanted()) if plan is not None else (),
-        prediction=tuple(name for name, _ in described.output) if described else (),
+        prediction=tuple(PredictionShape.of(plan).schema.names) if plan and described else (),
         n_rows=written.n_written,
         preparing_s=0.0,
         scoring_s=written.scoring_s,

@@ -14,7 +14,7 @@ import pytest
 from dai_spark import score_pandas
 from dai_spark.envbuild.install import find_uv
 from dai_spark.envbuild.interpreter import find_interpreter
-from dai_spark.errors import EnvironmentBuildError
+from dai_spark.errors import EnvironmentBuildError, OptionError
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "tests" / "pythons"
 
@@ -103,6 +103,21 @@ def test_scores_cross_between_old_and_new(environment, pipeline):
     expected = (frame["number"] * 2).astype(np.float32)
     np.testing.assert_array_equal(found["y.1"], expected)
     np.testing.assert_array_equal(found["y, two"][:5], [3, -1, 0, 1, 100_000])
+
+
+@pytest.mark.parametrize(
+    ("options", "argument"),
+    [
+        ({"apply_data_recipes": True}, "apply_data_recipes"),
+        ({"contributions": "original"}, "pred_contribs_original"),
+    ],
+)
+def test_what_a_version_does_not_know_is_refused(environment, pipeline, options, argument):
+    """By the signature of its score_batch, as DAI 1.8 has it, and before a row is scored."""
+    frame = pd.DataFrame({"text": ["a"], "number": [1.0]})
+    known = f"has no argument {argument}, only fast_approx, frame, output_margin, pred_contribs;"
+    with pytest.raises(OptionError, match=known):
+        score_pandas(frame, pipeline, environment, **options)
 
 
 def test_its_files_are_read_by_every_python():

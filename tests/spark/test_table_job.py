@@ -48,6 +48,27 @@ def test_the_target_holds_kept_columns_and_the_pipelines_own_scores(
     assert f"{len(flights):,} rows" in report.text()
 
 
+def test_contributions_are_written_and_add_up(job, spark, tmp_path):
+    """A column for each of the table's, flat, verified row by row; the sum is the margin."""
+    words = {"keep": ["flight_id"], "key": ["flight_id"]}
+    report = job(
+        **words, contributions="original", prediction_layout="flat", verify=5, lineage=False
+    )
+    assert report.verified == (5, 0)
+    target = f"parquet:{tmp_path}/margins"
+    job(**words, target=target, margin=True, prediction_layout="flat", lineage=False)
+    found = spark.read.parquet(str(tmp_path / "target"))
+    margins = spark.read.parquet(str(tmp_path / "margins"))
+    assert found.columns[1].startswith("contrib_")
+    assert found.columns[-1] == "contrib_bias"
+    assert len(margins.columns) == 2
+    total = sum(F.col(f"`{name}`").cast("double") for name in found.columns[1:])
+    joined = found.select("flight_id", total.alias("total")).join(margins, "flight_id")
+    far = joined.agg(F.max(F.abs(F.col("total") - F.col(f"`{margins.columns[1]}`")))).collect()
+    assert joined.count() == report.n_rows
+    assert far[0][0] < 1e-4
+
+
 def test_a_dry_run_scores_a_few_rows_and_writes_nothing(job, tmp_path):
     """Everything is checked and shown."""
     report = job(dry_run=True, keep=["flight_id"])

@@ -51,6 +51,27 @@ def test_it_scores_in_sql_with_the_type_it_has_in_python(score, spark, flights_f
     same(found, expected)
 
 
+def test_labels_and_a_map_of_classes(score, spark, export, with_scorer, flights_frame, expected):
+    """The map has what the columns have, in both kinds of UDF, and the label follows from it."""
+    words = {**with_scorer, "udf_type": score.udf_type, "spark": spark}
+    made = score_udf(export(), **words, labels=True, threshold=0.25, probabilities="map")
+    found = flights_frame.withColumn("prediction", made()).select("flight_id", "prediction.*")
+    kinds = [field.dataType.simpleString() for field in found.schema.fields[1:]]
+    assert kinds == ["map<string,float>", "string"]
+    joined = found.join(expected, "flight_id")
+    yes = F.col("prediction").getField("late.yes")
+    wrong = joined.where(
+        (F.col("probabilities")["yes"] != yes)
+        | (F.size("probabilities") != 2)
+        | (F.col("label") != F.when(yes >= 0.25, "yes").otherwise("no"))
+    )
+    assert joined.count() == flights_frame.count()
+    assert wrong.count() == 0
+    assert {row[0] for row in found.select("label").distinct().collect()} == {"yes", "no"}
+    with pytest.raises(OptionError, match="labels=True wants class probabilities"):
+        score_udf(export(kind="regression"), **words, labels=True)()
+
+
 def test_a_positional_call_in_sql_is_refused(score, spark, flights_frame):
     """score(*) would pass positions and score wrongly in silence; it says what to write instead."""
     spark.udf.register("score", score)
