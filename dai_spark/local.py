@@ -69,7 +69,8 @@ def score_pandas(
     plan = local_plan(request, place)
     wanted = [name for name in plan.wanted() if name in frame.columns]
     table = pa.Table.from_pandas(frame[wanted], preserve_index=False).combine_chunks()
-    check_columns(dict(zip(table.schema.names, table.schema.types)), plan.wanted(), "The frame")
+    types = dict(zip(table.schema.names, table.schema.types))
+    check_columns(types, plan.wanted(), "The frame", plan.options.on_cast)
     answers = []
     # A table of no rows has no batches, and its answer is one batch of none.
     batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]

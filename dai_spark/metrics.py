@@ -18,6 +18,8 @@ class ScoringMetrics:
         Answered by the pipeline.
     n_failures : int
         Batches that the pipeline raised on.
+    n_misfits : int
+        Values that the pipeline could not be given unchanged: ``on_cast`` says what it got.
     n_scorers : int
         Connections: one a task, more where scorers retire.
     n_loads : int
@@ -41,6 +43,7 @@ class ScoringMetrics:
     n_rows: int = 0
     n_batches: int = 0
     n_failures: int = 0
+    n_misfits: int = 0
     n_scorers: int = 0
     n_loads: int = 0
     load_s: float = 0.0
@@ -67,4 +70,5 @@ class ScoringMetrics:
             f"{self.n_tasks} tasks, {self.n_batches:,} batches; {self.scoring_s:.1f} s in scorers, "
             f"{self.waiting_s:.1f} s waited for them; scorer {loaded}, at most "
             f"{self.peak_memory_bytes / 1e6:,.0f} MB"
+            + (f"; {self.n_misfits:,} values did not fit (on_cast)" if self.n_misfits else "")
         )

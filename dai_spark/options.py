@@ -19,6 +19,7 @@ _COUNTS = (
 _UDF_TYPES = (None, "arrow", "pandas")
 _NAN = ("keep", "bad")
 _CONTRIBUTIONS = (False, True, "transformed", "original")
+_ON_CAST = ("error", "warn", "null")
 _PROBABILITIES = ("columns", "map")
 
 
@@ -56,6 +57,11 @@ class ScoringOptions:
     batch_bytes : int, default 32 MiB
         Batches of more than so many bytes (of Arrow, of the pipeline's columns) are scored in
         pieces, so that wide tables and long texts cost no more memory than narrow ones.
+    on_cast : {"error", "warn", "null"}, default "error"
+        What becomes of a value that the pipeline cannot be given unchanged (an integer beyond 2^53
+        or a decimal of more digits than a float holds, a fraction of a second): it fails its row;
+        it is rounded; it is a missing value.  The latter two also read text as numbers where the
+        pipeline wants these, and count what did not fit (`ScoringMetrics.n_misfits`).
     nan : {"keep", "bad"}, default "keep"
         Whether a row with NaN (or null) in a float column of the prediction is a bad row, as one
         that the pipeline raises on, or a row whose score is NaN.
@@ -101,6 +107,7 @@ class ScoringOptions:
     intervals: Optional[bool] = None
     batch_rows: Optional[int] = None
     batch_bytes: int = 32 << 20
+    on_cast: str = "error"
     nan: str = "keep"
     udf_type: Optional[str] = None
     deterministic: bool = False
@@ -120,6 +127,8 @@ class ScoringOptions:
             )
         if self.nan not in _NAN:
             raise OptionError(f"nan={self.nan!r} is none of {', '.join(_NAN)}.")
+        if self.on_cast not in _ON_CAST:
+            raise OptionError(f"on_cast={self.on_cast!r} is none of {', '.join(_ON_CAST)}.")
         self._check_prediction()
         if self.udf_type not in _UDF_TYPES:
             raise OptionError(f"udf_type={self.udf_type!r} is neither 'arrow' nor 'pandas'.")
@@ -210,7 +219,7 @@ class ScoringOptions:
 
     def for_prediction(self) -> Dict[str, Any]:
         """All options that change what a row gets, and none that only change how."""
-        own = ("labels", "threshold", "probabilities", "intervals", "nan")
+        own = ("labels", "threshold", "probabilities", "intervals", "nan", "on_cast")
         return {**self.for_answer(), **{name: getattr(self, name) for name in own}}
 
     def for_loading(self) -> Tuple[Any, ...]:

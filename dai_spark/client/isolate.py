@@ -5,11 +5,11 @@ from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tup
 
 import pyarrow as pa
 
+from dai_spark.cast import cast_batch
 from dai_spark.client.nan import nan_causes
 from dai_spark.client.place import Place, here
 from dai_spark.client.score import IN_FLIGHT, checked, pieces, rows_name
 from dai_spark.client.under_way import Failure, Sent, UnderWay
-from dai_spark.columns import cast_batch
 from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
@@ -119,6 +119,7 @@ class _Isolation:
         self._place = place
         self._max_bad_rows = max_bad_rows
         self._shape = PredictionShape.of(plan)
+        self._wanted = plan.wanted()
         self._n_bad_rows = 0
         self._first_bad_row = ""
         self._n_kills = 0
@@ -129,6 +130,8 @@ class _Isolation:
         for batch, first_row in pieces(self._plan, batches, self._place):
             cast = self._cast(batch, first_row)
             if batch.num_rows and isinstance(cast, Sent):
+                # Once, and not again for the halves of a batch that fails.
+                self.under_way.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
                 self.under_way.send(cast)
                 if len(self.under_way) == IN_FLIGHT:
                     yield from self._oldest()
@@ -225,9 +228,10 @@ class _Isolation:
     def _cast(self, batch: pa.RecordBatch, first_row: int) -> Union[Sent, ColumnError]:
         rows = rows_name(first_row, batch.num_rows, self._place)
         try:
-            return Sent(batch, first_row, rows, cast_batch(batch, self._plan.wanted(), rows))
+            cast = cast_batch(batch, self._wanted, rows, self._plan.options.on_cast)
         except ColumnError as error:
             return error
+        return Sent(batch, first_row, rows, cast.batch, cast.n_misfits)
 
     def _receive(self, limit_s: Optional[float]) -> Tuple[Sent, Union[pa.RecordBatch, Failure]]:
         sent, answer = self.under_way.receive(limit_s)

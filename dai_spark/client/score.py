@@ -5,10 +5,11 @@ from typing import Callable, Iterable, Iterator, Optional, Tuple, Union
 
 import pyarrow as pa
 
+from dai_spark.cast import cast_batch
 from dai_spark.client.nan import nan_causes
 from dai_spark.client.place import Place, here
 from dai_spark.client.under_way import Sent, UnderWay
-from dai_spark.columns import cast_batch, check_columns
+from dai_spark.columns import check_columns
 from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan import ScoringPlan
@@ -87,7 +88,7 @@ def score_batches(
         After which nothing more can be scored here.
     """
     place = place or here()
-    shape = PredictionShape.of(plan)
+    shape, wanted = PredictionShape.of(plan), plan.wanted()
     under_way = UnderWay(plan, place)
     try:
         for batch, first_row in pieces(plan, batches, place):
@@ -98,11 +99,12 @@ def score_batches(
                 answer = shape.nulls(0)
             else:
                 try:
-                    cast = cast_batch(batch, plan.wanted(), rows)
+                    cast = cast_batch(batch, wanted, rows, plan.options.on_cast)
                 except ColumnError as error:
                     answer = error
                 else:
-                    under_way.send(Sent(batch, first_row, rows, cast))
+                    under_way.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
+                    under_way.send(Sent(batch, first_row, rows, cast.batch, cast.n_misfits))
                     if len(under_way) == IN_FLIGHT:
                         yield _receive(plan, place, under_way, shape)
                     continue
@@ -138,7 +140,8 @@ def pieces(
     for batch in batches:
         if not is_checked:
             types = dict(zip(batch.schema.names, batch.schema.types))
-            check_columns(types, plan.wanted(), f"The data in {place.task}")
+            where = f"The data in {place.task}"
+            check_columns(types, plan.wanted(), where, plan.options.on_cast)
             is_checked = True
         step = _piece_rows(plan, batch)
         for offset in range(0, max(batch.num_rows, 1), step):

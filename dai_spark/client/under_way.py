@@ -27,6 +27,7 @@ class Sent:
     first_row: int
     rows: str
     cast: pa.RecordBatch
+    n_misfits: int = 0
 
 
 class UnderWay:

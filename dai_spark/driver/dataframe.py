@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Union
 
 from dai_spark.client.task import map_body
-from dai_spark.columns import check_columns, lossy_columns
+from dai_spark.columns import check_columns, parsed_columns
 from dai_spark.driver import progress
 from dai_spark.driver.files import fetch, read_bytes
 from dai_spark.driver.metrics import MetricsSum
@@ -93,13 +93,10 @@ def check_table(df: "DataFrame", plan: ScoringPlan, where: str, say: Callable[[s
         Names every offender at once.
     """
     types = arrow_types(df.schema)
-    check_columns(types, plan.wanted(), where)
-    lossy = lossy_columns(types, plan.wanted())
-    if lossy:
-        say(
-            f"decimal columns reach the pipeline as double, which holds 15 digits: "
-            f"{', '.join(lossy)}"
-        )
+    check_columns(types, plan.wanted(), where, plan.options.on_cast)
+    parsed = parsed_columns(types, plan.wanted())
+    if parsed:
+        say(f"columns of text are read as numbers: {', '.join(parsed)}")
 
 
 def scored_frame(

@@ -89,8 +89,7 @@ class Distribution:
             n_infinite=int(present.size - finite.size - n_nan),
             minimum=float(finite.min()) if finite.size else None,
             maximum=float(finite.max()) if finite.size else None,
-            # Not the sum, which a float may not hold.
-            mean=float((finite / finite.size).sum()) if finite.size else None,
+            mean=_mean(finite) if finite.size else None,
             # The smallest value that so many are at most, as Spark's percentile_approx has it.
             quantiles=np.quantile(finite, shares, method="inverted_cdf") if shares else [],
         )
@@ -160,6 +159,12 @@ class Distribution:
         for name in ("values", "shares"):
             known[name] = tuple(float(value) for value in known.get(name, ()))
         return cls(**known)
+
+
+def _mean(finite: "NDArray[np.float64]") -> float:
+    # A float may not hold the sum, nor, by rounding, that of the values' shares.
+    mean = 2 * float((finite / 2 / finite.size).sum())
+    return min(max(mean, float(finite.min())), float(finite.max()))
 
 
 def measured_fields(schema: "StructType", max_fields: int = MAX_FIELDS) -> List[str]:

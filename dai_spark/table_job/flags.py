@@ -176,6 +176,12 @@ def _bad_rows(parser: argparse.ArgumentParser) -> None:
         help="with more, the job fails and the target stays as it was (default: no limit)",
     )
     group.add_argument(
+        "--on-cast",
+        choices=("error", "warn", "null"),
+        help="what becomes of a value that the pipeline cannot be given unchanged; warn and null "
+        f"read text as numbers, too (default: {_DEFAULTS['on_cast']})",
+    )
+    group.add_argument(
         "--nan",
         choices=("keep", "bad"),
         help=f"what a prediction that is NaN makes of its row (default: {_DEFAULTS['nan']})",

@@ -59,6 +59,7 @@ SAID = {
     "keep_running": ("--stream", True),
     "quarantine": ("--quarantine lake.bad", "lake.bad"),
     "max_bad_rows": ("--max-bad-rows 0.1%", "0.1%"),
+    "on_cast": ("--on-cast null", "null"),
     "nan": ("--nan bad", "bad"),
     "dry_run": ("--dry-run", True),
     "verify": ("--verify 20", 20),

@@ -1,98 +1,14 @@
-"""What the pipeline is given for each type: the table of dai_spark.columns, row by row."""
-
-import datetime as dt
-from decimal import Decimal
+"""Which types of columns a pipeline can be given, told on the driver by the type alone."""
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dai_spark.columns import (
-    cast_batch,
-    check_columns,
-    lossy_columns,
-)
+from dai_spark.columns import check_columns, parsed_columns
 from dai_spark.errors import ColumnError
 from dai_spark.pipeline import PipelineColumn
 
 NUMBER = {"x": PipelineColumn("x", "float32")}
 TEXT = {"x": PipelineColumn("x", "object")}
-
-
-def cast(values, kind, wanted):
-    batch = pa.RecordBatch.from_arrays([pa.array(values, kind)], names=["x"])
-    return cast_batch(batch, wanted, "rows 0-1 of a test").column(0)
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "expected", "sent"),
-    [
-        ([1, None], pa.int64(), [1.0, None], pa.float64()),
-        ([1, 2], pa.int8(), [1.0, 2.0], pa.float64()),
-        ([True, None, False], pa.bool_(), [1.0, None, 0.0], pa.float64()),
-        ([1.5, None], pa.float32(), [1.5, None], pa.float32()),
-        ([0.1, None], pa.float64(), [0.1, None], pa.float64()),
-        ([Decimal("1.25"), None], pa.decimal128(10, 2), [1.25, None], pa.float64()),
-        ([None, None], pa.null(), [None, None], pa.float64()),
-    ],
-)
-def test_numbers_are_sent_as_floats_whatever_their_nulls(values, kind, expected, sent):
-    """A number column is a float with or without nulls, so that no row depends on another."""
-    found = cast(values, kind, NUMBER)
-    assert found.type == sent
-    assert found.to_pylist() == expected
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "expected"),
-    [
-        (["", "NA", None], pa.string(), ["", "NA", None]),
-        (["a", None], pa.large_string(), ["a", None]),
-        ([12, None], pa.int32(), ["12", None]),
-        ([dt.date(2020, 5, 8), None], pa.date32(), ["2020-05-08", None]),
-        ([dt.datetime(2020, 5, 8, 17, 30)], pa.timestamp("us"), ["2020-05-08 17:30:00"]),
-        (
-            [dt.datetime(2020, 5, 8, 17, 30, tzinfo=dt.timezone.utc)],
-            pa.timestamp("us", "Europe/Berlin"),
-            ["2020-05-08 19:30:00"],
-        ),
-        ([None], pa.null(), [None]),
-    ],
-)
-def test_texts_are_sent_as_strings(values, kind, expected):
-    """Text, whole numbers, dates and local times reach the pipeline as text; '' is not null."""
-    found = cast(values, kind, TEXT)
-    assert found.type == pa.string()
-    assert found.to_pylist() == expected
-
-
-def test_dictionaries_are_decoded():
-    """A pandas categorical reaches the pipeline as its values."""
-    found = cast_batch(
-        pa.RecordBatch.from_arrays([pa.array(["a", "b", "a"]).dictionary_encode()], names=["x"]),
-        TEXT,
-        "rows",
-    ).column(0)
-    assert found.to_pylist() == ["a", "b", "a"]
-
-
-@given(st.integers(min_value=-(2**63), max_value=2**63 - 1))
-def test_a_long_is_exact_or_refused(value):
-    """No integer is rounded in silence on its way to a float."""
-    try:
-        found = cast([value], pa.int64(), NUMBER)
-    except ColumnError as error:
-        assert abs(value) > 2**53
-        assert "Column x" in error.message
-        return
-    assert int(found[0].as_py()) == value
-
-
-def test_a_fraction_of_a_second_is_refused_with_its_column():
-    """A timestamp with a fraction has no text in the form that pipelines know."""
-    with pytest.raises(ColumnError, match="Column x holds a value in rows 0-1"):
-        cast([dt.datetime(2020, 5, 8, 17, 30, 0, 5)], pa.timestamp("us"), TEXT)
 
 
 @pytest.mark.parametrize(
@@ -130,17 +46,10 @@ def test_every_offender_is_named_at_once():
     assert "d (the pipeline wants a number" in message
 
 
-def test_columns_are_picked_by_name_in_the_pipelines_order():
-    """Extra columns stay behind, and order does not matter."""
-    wanted = {n: PipelineColumn(n, "float32") for n in ("b", "a")}
-    batch = pa.RecordBatch.from_pydict({"a": [1.0], "z": ["no"], "b": [2.0]})
-    found = cast_batch(batch, wanted, "rows")
-    assert found.schema.names == ["b", "a"]
-    assert found.to_pydict() == {"b": [2.0], "a": [1.0]}
-
-
-def test_decimals_are_told_of():
-    """Decimals that become floats are named, so that the user can be told once."""
-    types = {"x": pa.decimal128(30, 10), "y": pa.float64()}
-    wanted = {n: PipelineColumn(n, "float32") for n in ("x", "y")}
-    assert lossy_columns(types, wanted) == ["x"]
+def test_text_for_a_number_is_let_through_where_it_is_asked_for():
+    """on_cast='warn' and 'null' read it; nothing else becomes possible by them."""
+    check_columns({"x": pa.string()}, NUMBER, "Table t", "null")
+    assert parsed_columns({"x": pa.string()}, NUMBER) == ["x"]
+    assert parsed_columns({"x": pa.string()}, TEXT) == []
+    with pytest.raises(ColumnError, match="found date32"):
+        check_columns({"x": pa.date32()}, NUMBER, "Table t", "null")
