@@ -3,7 +3,9 @@
 All of it is built once and kept in `build/` between runs; nothing here is a mock.
 """
 
+import contextlib
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -124,47 +126,88 @@ def export(pipeline_python):
     return build
 
 
-@pytest.fixture(scope="session")
-def own_scores(pipeline_python, license_text, tmp_path_factory):
-    """The pipeline's own scores: `Scorer().score_batch` in one process of its own Python.
+class OwnScorer:
+    """A pipeline's own `Scorer` in a process of its own Python, which knows nothing of dai_spark.
 
-    ``own_scores(export, frame)`` knows nothing of dai_spark's sidecar: it installs the wheel's
-    content, reads a Parquet file with the pipeline's pandas, and scores it in one call.
+    The wheel's content is all that is installed; the pipeline's pandas reads a Parquet file, and
+    one call of `score_batch` scores it.
     """
-    script = ROOT / "tests" / "direct_scoring.py"
 
-    def score(path, frame, **arguments):
-        import json
-
-        import pandas as pd
-
+    def __init__(self, path, folder, python, license_text, arguments):
         from dai_spark import ScoringPipeline
 
-        folder = tmp_path_factory.mktemp("direct")
         pipeline = ScoringPipeline(path)
         for member in pipeline.members:
             if member.startswith("tmp/"):
                 (folder / member).parent.mkdir(parents=True, exist_ok=True)
                 pipeline.extract_member(member, (folder / member).parent)
         wheel = pipeline.extract_member(pipeline.wheel_name, folder)
-        frame.to_parquet(folder / "rows.parquet")
         environment = {
             "DRIVERLESS_AI_LICENSE_KEY": license_text,
             "OMP_NUM_THREADS": "1",
             "HOME": str(folder),
             "PATH": "/usr/bin:/bin",
-            "LD_LIBRARY_PATH": str(Path(pipeline_python).parent.parent / "lib"),
+            "LD_LIBRARY_PATH": str(Path(python).parent.parent / "lib"),
         }
-        command = [str(pipeline_python), str(script), str(wheel), pipeline.package]
-        subprocess.run(
-            [*command, json.dumps(arguments)],
+        script = str(ROOT / "tests" / "direct_scoring.py")
+        self._folder = folder
+        self._log = (folder / "own.log").open("wb")
+        self._process = subprocess.Popen(
+            [str(python), script, str(wheel), pipeline.package, json.dumps(arguments), "serve"],
             cwd=folder,
             env=environment,
-            check=True,
-            timeout=120,
-            stdout=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
         )
-        return pd.read_parquet(folder / "scores.parquet")
+
+    def score(self, frame):
+        """The scores of a pandas frame."""
+        import pandas as pd
+
+        frame.to_parquet(self._folder / "rows.parquet")
+        self._process.stdin.write("rows.parquet scores.parquet\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer == "done\n", (self._folder / "own.log").read_text(errors="replace")[-3000:]
+        return pd.read_parquet(self._folder / "scores.parquet")
+
+    def close(self):
+        """End the process."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(20)
+        self._process.stdout.close()
+        self._log.close()
+
+
+@pytest.fixture(scope="session")
+def own_scorer(pipeline_python, license_text, tmp_path_factory):
+    """A context manager: ``with own_scorer(export, **arguments) as own: own.score(frame)``."""
+
+    @contextlib.contextmanager
+    def start(path, **arguments):
+        folder = tmp_path_factory.mktemp("direct")
+        own = OwnScorer(path, folder, pipeline_python, license_text, arguments)
+        try:
+            yield own
+        finally:
+            own.close()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def own_scores(own_scorer):
+    """The pipeline's own scores of a frame: ``own_scores(export, frame, output_margin=True)``."""
+
+    def score(path, frame, **arguments):
+        with own_scorer(path, **arguments) as own:
+            return own.score(frame)
 
     return score
 

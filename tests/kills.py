@@ -40,6 +40,8 @@ WAYS = (
     "stream append",
     "stream merge",
 )
+# They want a key, and a table that tells of its changes.
+NOT_OF_FILES = ("merge", "changes", "stream merge")
 LIMIT_S = 400
 
 
@@ -48,18 +50,17 @@ def main():
     arguments = parsed()
     random.seed(arguments.seed)
     folder = Path(tempfile.mkdtemp(prefix="dai_spark-kills-"))
-    try:
-        for line in all_ways(arguments, folder):
-            print(json.dumps(line), flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    for line in all_ways(arguments, folder):
+        print(json.dumps(line), flush=True)
+    # Not after a difference, which its files may explain.
+    shutil.rmtree(folder)
 
 
 def parsed():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kind", choices=KINDS, default="delta")
-    parser.add_argument("--way", choices=WAYS, nargs="+", default=WAYS)
+    parser.add_argument("--way", choices=WAYS, nargs="+", help="default: all that the kind has")
     parser.add_argument("--kills", type=int, default=4, help="of each way")
     parser.add_argument("--victim", choices=("driver", "executor"), default="driver")
     parser.add_argument("--days", type=int, default=4)
@@ -71,7 +72,11 @@ def parsed():
     parser.add_argument(
         "--license-file", type=absolute, default=str(ROOT / "build" / "license.txt")
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.way is None:
+        is_of_files = arguments.kind.startswith("parquet")
+        arguments.way = [way for way in WAYS if not (is_of_files and way in NOT_OF_FILES)]
+    return arguments
 
 
 def absolute(path):

@@ -6,6 +6,8 @@ session's own settings, so whatever the session can write to, this can too.
 
 import json
 import os
+import uuid
+from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from dai_spark.driver.hadoop import HadoopFile
@@ -116,9 +118,10 @@ class Folder:
         One of two callers at a moment wins on local disks and on HDFS; on object stores, which
         have no such promise, the later one does.
         """
-        if self.path.startswith("file:"):
+        here = self._here()
+        if here is not None:
             # Hadoop looks and then makes, between which another process may do so.
-            return self._create_here(text)
+            return self._create_here(here, text)
         try:
             stream = self._system.create(self._path, False)
         except Exception as error:  # noqa: BLE001
@@ -131,8 +134,7 @@ class Folder:
             stream.close()
         return True
 
-    def _create_here(self, text: str) -> bool:
-        path = str(self._path.toUri().getPath())
+    def _create_here(self, path: Path, text: str) -> bool:
         try:
             number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
@@ -145,11 +147,42 @@ class Folder:
 
     def write(self, text: str) -> None:
         """Write it as a file, in place of one that is there: a reader sees the old one or this."""
-        file = HadoopFile(self._spark, self.path)
-        self._tried("written", lambda: file.write(text.encode("utf-8")))
+        here = self._here()
+        if here is None:
+            file = HadoopFile(self._spark, self.path)
+            self._tried("written", lambda: file.write(text.encode("utf-8")))
+        else:
+            self._write_here(here, text)
+
+    def _here(self) -> Optional[Path]:
+        """Its path where it lies on this machine's own disk, as the gateway's JVM does.
+
+        Hadoop keeps a checksum beside a local file and renames the two one after the other, so who
+        reads at that moment finds that they do not fit.
+        """
+        if not self.path.startswith("file:"):
+            return None
+        return Path(str(self._path.toUri().getPath()))
+
+    def _write_here(self, path: Path, text: str) -> None:
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_text(text, encoding="utf-8")
+            aside.replace(path)
+        except OSError as error:
+            raise self._not("written", error) from None
 
     def read(self) -> Optional[str]:
         """Its text as a file; None where it is not there."""
+        here = self._here()
+        if here is not None:
+            try:
+                return here.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise self._not("read", error) from None
         try:
             stream = self._system.open(self._path)
         except Exception as error:  # noqa: BLE001
@@ -159,6 +192,8 @@ class Folder:
         try:
             charset = self._jvm.java.nio.charset.StandardCharsets.UTF_8
             return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, charset))
+        except Exception as error:  # noqa: BLE001
+            raise self._not("read", error) from None
         finally:
             stream.close()
 

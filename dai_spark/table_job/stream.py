@@ -102,6 +102,8 @@ class StreamRun:
                 ) from error
             finally:
                 query.stop()
+        # Its batches were written in the query's own session.
+        self._run.renew_target()
         report = self._run.report(record, plan, _sum(self._batches))
         self._run.keep_report(report)
         return report

@@ -80,6 +80,15 @@ class TableName:
             return self.name
         return f"{self.format}.`{self.name}`"
 
+    def renew(self, spark: Any) -> None:
+        """Forget what the session knows of a catalog table: others may have changed it since.
+
+        Iceberg's catalogs keep a table as they have read it for 30 s, for each session its own
+        (``cache.expiration-interval-ms``), and Spark the list of a table's files.
+        """
+        if self.format is None and spark.catalog.tableExists(self.name):
+            spark.catalog.refreshTable(self.name)
+
     def details(self, spark: Any) -> Dict[str, str]:
         """What ``DESCRIBE TABLE EXTENDED`` says of a catalog table; empty where it has nothing.
 

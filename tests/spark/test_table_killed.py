@@ -1,5 +1,7 @@
 """A commit of files that is cut off at any step is finished by the next run."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from pyspark.sql import functions as F
 
@@ -103,6 +105,16 @@ def test_a_second_run_waits_or_refuses(spark, job, tmp_path):
             job(overlap_timeout_s=2)
     assert job().status == "done"
     assert not file.exists()
+
+
+def test_a_lock_is_whole_while_its_holder_touches_it(spark, tmp_path):
+    """Who looks at the lock, as a run does before its commit, never sees half a file."""
+    file = Folder(spark, f"{tmp_path}/_dai_spark/target/lock")
+    with JobLock(file, "mine", "wait", 5, print) as lock, ThreadPoolExecutor(1) as threads:
+        touching = threads.submit(lambda: [file.write(lock._text(n)) for n in range(300)])
+        while not touching.done():
+            lock.check()
+        touching.result()
 
 
 def test_a_lock_of_a_dead_process_is_taken_over(spark, job, tmp_path):

@@ -58,7 +58,8 @@ def job(spark, export, with_scorer, sources, target, request):
             **said,
             **words,
         }
-        return score_table(words.pop("pipeline", export()), **with_scorer, spark=spark, **words)
+        pipeline, session = words.pop("pipeline", export()), words.pop("spark", spark)
+        return score_table(pipeline, **with_scorer, spark=session, **words)
 
     return run
 
@@ -140,6 +141,16 @@ def test_a_merge_touches_only_what_has_changed(spark, job, target, expected, exp
     changed = read(spark, target).where(F.col("scoring.run_id") == third.run_id).count()
     assert changed > 2000
     assert read(spark, target).count() == 3000
+
+
+@pytest.mark.parametrize("target", ["iceberg"], indirect=True)
+def test_what_another_session_has_written_is_seen(spark, job, target):
+    """Iceberg keeps tables as each session has read them; a run by its id is written once."""
+    job(mode="append", run_id="1")
+    spark.table(target).count()
+    assert job(mode="append", run_id="2", spark=spark.newSession()).status == "done"
+    assert job(mode="append", run_id="2").status == "already done"
+    assert spark.table(target).count() == 6000
 
 
 @pytest.mark.parametrize("target", ["parquet"], indirect=True)

@@ -26,6 +26,7 @@ def target_of(spark: Any, job: TableJob) -> Target:
     OptionError, TableJobError
     """
     table = TableName.of(job.target)
+    table.renew(spark)
     provider = table.provider(spark) or _new_provider(spark, job, table)
     schema = table.schema_if_exists(spark)
     if provider == "delta":

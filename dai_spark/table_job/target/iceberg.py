@@ -71,8 +71,7 @@ class IcebergTarget(Target):
         conf = f"spark.sql.iceberg.snapshot-property.{_PROPERTY}"
         with own_session(self.spark, staged, {conf: record.to_json()}) as (session, view):
             session.sql(merge_statement(self, view, columns)).collect()
-        # Each session keeps what it has seen of a table for a while.
-        self.spark.catalog.refreshTable(self.table.name)
+        self.table.renew(self.spark)
         return self._merged(record, self._n_rows() - n_before)
 
     def _merged(self, record: RunRecord, n_more: int) -> Merged:

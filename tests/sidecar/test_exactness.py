@@ -1,0 +1,183 @@
+"""Drawn tables through the sidecar, held against the pipeline's own scores: equal, or refused.
+
+Draws types, values, nulls, batches and batch sizes.  What the pipeline's own process is given is
+made from the drawn values by this file, and by nothing of dai_spark: floats with NaN, texts with
+None, as pandas would have read them.
+"""
+
+import contextlib
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dai_spark.client.connection import Connection
+from dai_spark.client.score import score_batches
+from dai_spark.errors import ColumnError
+
+EXACT = 2**53
+# Number columns: a type, its values, and what pandas would have for one.
+NUMBERS = [
+    (pa.int8(), st.integers(-(2**7), 2**7 - 1), float),
+    (pa.int16(), st.integers(-(2**15), 2**15 - 1), float),
+    (pa.int32(), st.integers(-(2**31), 2**31 - 1), float),
+    (pa.int64(), st.integers(-EXACT, EXACT) | st.integers(0, 3000), float),
+    (pa.float32(), st.floats(width=32), float),
+    (pa.float64(), st.floats() | st.floats(-1e4, 1e4), float),
+    (pa.bool_(), st.booleans(), float),
+    (pa.decimal128(9, 2), st.decimals(-(10**6), 10**6, places=2), float),
+    (pa.decimal128(38, 18), st.decimals(-(10**6), 10**6, places=2), float),
+    (pa.null(), st.none(), float),
+]
+ODD = [
+    "",
+    " ",
+    "NA",
+    "N/A",
+    "nan",
+    "None",
+    "unknown",
+    "?",
+    "inf",
+    "é飛🛫",
+    'a"b',
+    "a,b\n",
+    "x" * 3000,
+]
+KNOWN = ["UA", "AA", "DL", "EWR", "JFK", "LGA", "IAH", "MIA", "N14228", "N24211"]
+MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1)).map(
+    lambda moment: moment.replace(microsecond=0)
+)
+TEXTS = [
+    (pa.string(), st.sampled_from(KNOWN) | st.sampled_from(ODD) | st.text(max_size=20), str),
+    (pa.large_string(), st.sampled_from(KNOWN + ODD), str),
+    (pa.dictionary(pa.int32(), pa.string()), st.sampled_from(KNOWN), str),
+    (pa.int64(), st.integers(-(2**63), 2**63 - 1), str),
+    (pa.date32(), st.dates(dt.date(1, 1, 1)), lambda day: day.isoformat().zfill(10)),
+    (pa.timestamp("us"), MOMENTS, lambda moment: moment.isoformat(" ")),
+    (pa.null(), st.none(), str),
+]
+# What has no place: refused by the type.
+REFUSED = {
+    True: [(pa.date32(), st.dates()), (pa.binary(), st.binary()), (pa.string(), st.text())],
+    False: [(pa.float64(), st.floats()), (pa.bool_(), st.booleans())],
+}
+# What has no place: refused by a value.
+TOO_LARGE = (pa.int64(), st.integers(EXACT + 1, 2**63 - 1))
+FRACTION = (pa.timestamp("us"), st.just(dt.datetime(2020, 5, 8, 1, 2, 3, 4)))
+
+
+@st.composite
+def tables(draw, wanted):
+    """Record batches, the frame that pandas would have read, and whether they fit."""
+    misfit = draw(st.sampled_from([None] * 5 + ["type", "value"]))
+    victim = draw(st.sampled_from(sorted(wanted))) if misfit else None
+    n_rows = draw(st.integers(1 if misfit else 0, 40))
+    places = np.random.default_rng(draw(st.integers(0, 1000)))
+    columns, pandas = {}, {}
+    for name, column in wanted.items():
+        is_number = column.is_number
+        kind, values, own = draw(st.sampled_from(NUMBERS if is_number else TEXTS))
+        if name == victim:
+            if misfit == "type":
+                kind, values = draw(st.sampled_from(REFUSED[is_number]))
+            else:
+                kind, values = TOO_LARGE if is_number else FRACTION
+        # A few values a column, since what hypothesis can draw for one table is bounded.
+        pool = draw(st.lists(values, min_size=1, max_size=4))
+        if name != victim:
+            pool.append(None)
+        drawn = [pool[i] for i in places.integers(0, len(pool), n_rows)]
+        columns[name] = pa.array(drawn, kind)
+        if victim is None:
+            missing = np.nan if is_number else None
+            found = [missing if value is None else own(value) for value in drawn]
+            pandas[name] = pd.Series(found, dtype="float64" if is_number else "object")
+    columns["extra"] = pa.array([b"x"] * n_rows)
+    order = list(places.permutation(sorted(columns)))
+    whole = pa.RecordBatch.from_arrays([columns[name] for name in order], names=order)
+    cuts = sorted(draw(st.lists(st.integers(0, n_rows), max_size=3)))
+    pieces = [whole.slice(a, b - a) for a, b in zip([0, *cuts], [*cuts, n_rows])]
+    return pieces, pd.DataFrame(pandas), victim is None
+
+
+@pytest.fixture
+def check(plan, place, export, own_scorer):
+    """A function that draws so many tables for a kind of pipeline and compares each."""
+
+    def run(n_cases, **words):
+        path = export(**words)
+        made = plan(path)
+        with Connection(made, place) as connection:
+            made = made.with_description(connection.describe())
+        seen = {"equal": 0, "refused": 0, "rows": 0}
+
+        @settings(
+            max_examples=n_cases,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(tables(made.wanted()), st.sampled_from([1, 7, 1000]))
+        def compare(table, batch_rows):
+            pieces, pandas, fits = table
+            chosen = plan(path, batch_rows=batch_rows).with_description(made.described)
+            found, errors = [], []
+            with contextlib.suppress(ColumnError):
+                for scored in score_batches(chosen, pieces, place):
+                    errors.append(scored.error)
+                    found.append(scored.answer)
+                if fits:
+                    assert errors == [None] * len(errors)
+                    answer = pa.Table.from_batches(found).to_pandas()
+                    if len(pandas):
+                        expected = own.score(pandas)
+                        pd.testing.assert_frame_equal(answer, expected, check_exact=True)
+                    assert len(answer) == len(pandas)
+                    seen["equal"] += 1
+                    seen["rows"] += len(pandas)
+                    return
+                # Never a score for a value that did not fit.
+                assert all(isinstance(error, ColumnError) for error in errors if error)
+                assert any(errors)
+                seen["refused"] += 1
+                return
+            assert not fits
+            seen["refused"] += 1
+
+        with own_scorer(path) as own:
+            compare()
+        return seen
+
+    return run
+
+
+KINDS = [
+    {"kind": "binomial"},
+    {"kind": "multinomial", "model": "xgboost"},
+    {"kind": "regression"},
+]
+
+
+@pytest.mark.parametrize("words", KINDS, ids=lambda words: words["kind"])
+def test_drawn_tables_have_the_pipelines_own_scores(check, words):
+    """Equal bits for each table that fits, one documented refusal for each that does not."""
+    seen = check(60, **words)
+    assert seen["equal"] > 20
+    assert seen["refused"] > 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("words", KINDS, ids=lambda words: words["kind"])
+def test_thousands_of_drawn_tables_have_the_pipelines_own_scores(check, words):
+    """The same, until the odd combinations have come up."""
+    seen = check(1500, **words)
+    print(words["kind"], seen)
+    assert seen["equal"] > 600
+    assert seen["refused"] > 50
