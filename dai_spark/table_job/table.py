@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
+from dai_spark.driver.schema import sql_text
 from dai_spark.errors import OptionError, TableJobError
 
 if TYPE_CHECKING:
@@ -212,4 +213,4 @@ class TableName:
 
 
 def _literal(text: str) -> str:
-    return text if text.isdigit() else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return text if text.isdigit() else sql_text(text)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -141,6 +143,29 @@ def test_a_merge_touches_only_what_has_changed(spark, job, target, expected, exp
     changed = read(spark, target).where(F.col("scoring.run_id") == third.run_id).count()
     assert changed > 2000
     assert read(spark, target).count() == 3000
+
+
+@pytest.mark.parametrize("target", ["delta catalog"], indirect=True)
+def test_a_table_that_was_being_created_is_begun_anew(spark, job, target, tmp_path):
+    """An empty table that a killed run has written, and whose catalog does not know it yet.
+
+    What somebody else has put there stays, and is told of.
+    """
+    there = Path(spark.catalog.getDatabase("default").locationUri.removeprefix("file:")) / target
+    there.mkdir()
+    (there / "part-0.parquet").write_text("somebody's")
+    with pytest.raises(TableJobError, match="is not empty"):
+        job(run_id="1")
+    (there / "part-0.parquet").unlink()
+    spark.sql(
+        f"CREATE TABLE {target} (other INT) USING delta "
+        "TBLPROPERTIES ('dai_spark.created_for' = 'another')"
+    )
+    shutil.copytree(there, tmp_path / "kept")
+    spark.sql(f"DROP TABLE {target}")
+    shutil.copytree(tmp_path / "kept", there)
+    assert job(run_id="2").status == "done"
+    assert spark.table(target).count() == 3000
 
 
 @pytest.mark.parametrize("target", ["iceberg"], indirect=True)

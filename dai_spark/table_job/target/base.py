@@ -16,7 +16,7 @@ from typing import (
     cast,
 )
 
-from dai_spark.driver.schema import quoted
+from dai_spark.driver.schema import quoted, sql_type
 from dai_spark.errors import TableExistsError, TableJobError
 from dai_spark.table_job.job import TableJob
 from dai_spark.table_job.lineage import RunRecord
@@ -261,7 +261,7 @@ def _differences(
         full = f"{prefix}{quoted(field.name)}" if prefix else quoted(field.name)
         shown = full.replace("`", "")
         if name not in before:
-            added.append((full, field.dataType.simpleString()))
+            added.append((full, sql_type(field.dataType)))
         elif isinstance(field.dataType, StructType) and isinstance(
             before[name].dataType, StructType
         ):

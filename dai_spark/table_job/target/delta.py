@@ -4,9 +4,11 @@ Each run is one commit.  An append carries a transaction id made from the run id
 when it has seen it; every commit carries the run's record as its ``userMetadata``.
 """
 
+import re
 from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
 
-from dai_spark.driver.schema import quoted
+from dai_spark.driver.schema import quoted, sql_columns, sql_text
+from dai_spark.table_job.folder import Folder
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.target.base import Merged, Target
 from dai_spark.table_job.target.statement import merge_statement, own_session
@@ -21,6 +23,7 @@ _TRANSACTION = "dai_spark:"
 _CREATED_FOR = "dai_spark.created_for"
 _METADATA_CONF = "spark.databricks.delta.commitInfo.userMetadata"
 _EVOLVE_CONF = "spark.databricks.delta.schema.autoMerge.enabled"
+_COMMIT = re.compile(r"[0-9]{20}\.json")
 # Commits that arrange files anew, or set properties, and change no row.
 _MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
 
@@ -79,24 +82,59 @@ class DeltaTarget(Target):
     def _create(self, rows: "DataFrame", record: RunRecord) -> None:
         """Create the table without rows, unless it is there.
 
-        Not together with its rows: of a Delta CTAS Spark loses what the frame observes, and the
-        commit carries no ``userMetadata``.
+        Not together with its rows: of a Delta CTAS Spark loses what the frame observes, the commit
+        carries no ``userMetadata``, and files without a table are left where it is killed.
         """
         if self.schema is not None:
             return
-        from pyspark.sql import functions as F
-
-        empty = rows.limit(0)
         if self.table.format is None:
-            writer = empty.writeTo(self.table.name).using("delta")
-            writer = writer.tableProperty(_CREATED_FOR, record.run_id)
-            if self.job.partition_by:
-                writer = writer.partitionedBy(*[F.col(quoted(c)) for c in self.job.partition_by])
-            writer.options(**self.write_options()).create()
+            options = self.write_options().items()
+            properties = {k: v for k, v in options if k.startswith("delta.")}
+            shown = ", ".join(
+                f"{sql_text(name)} = {sql_text(value)}"
+                for name, value in {**properties, _CREATED_FOR: record.run_id}.items()
+            )
+            partitions = ", ".join(map(quoted, self.job.partition_by))
+            self.run_sql(
+                f"CREATE TABLE {self.table.name} ({sql_columns(rows.schema)}) USING delta "
+                + (f"PARTITIONED BY ({partitions}) " if partitions else "")
+                + f"TBLPROPERTIES ({shown})"
+            )
         else:
-            path_writer = empty.write.format("delta").options(**self.write_options())
+            path_writer = rows.limit(0).write.format("delta").options(**self.write_options())
             path_writer.partitionBy(*self.job.partition_by).mode("ignore").save(self.table.name)
         self.schema = self.table.schema_if_exists(self.spark)
+
+    def recover(self) -> None:
+        """Take away what a run left that was killed while it created a catalog's table.
+
+        Delta writes the table's log before the catalog knows the table, and refuses to create one
+        where something lies.  What holds rows, or was not made by a run of ours, stays.
+        """
+        folder = None if self.schema is not None else self._new_folder()
+        if folder is None or not folder.exists() or folder.files():
+            return
+        log = folder / "_delta_log"
+        if {name for name in folder.names() if not name.startswith(".")} - {log.name}:
+            return
+        commits = [log / name for name in log.names() if _COMMIT.fullmatch(name)]
+        texts = [commit.read() or "" for commit in commits]
+        if not texts or (len(texts) == 1 and f'"{_CREATED_FOR}"' in texts[0]):
+            folder.remove()
+
+    def _new_folder(self) -> Optional[Folder]:
+        """Where the catalog would put the table; None where that is not known."""
+        if self.table.format is not None:
+            return None
+        database, _, name = self.table.name.rpartition(".")
+        database = database or str(self.spark.catalog.currentDatabase())
+        try:
+            above = self.spark.catalog.getDatabase(database).locationUri
+        except Exception:  # noqa: BLE001 - a catalog that tells of no folders
+            return None
+        # As Spark's own catalog writes it.
+        name = name.strip("`").lower()
+        return Folder.of(self.spark, f"{above.rstrip('/')}/{name}") if above else None
 
     def created_for(self) -> Optional[str]:
         """See `Target.created_for`."""

@@ -37,6 +37,11 @@ def session(told):
     )
     for name, value in lakehouse.settings(Path(told["folder"])).items():
         builder = builder.config(name, value)
+    if told["kind"].endswith("catalog"):
+        # Spark's own catalog in memory would be gone with its driver.
+        metastore = f"jdbc:derby:;databaseName={told['folder']}/metastore;create=true"
+        builder = builder.config("spark.hadoop.javax.jdo.option.ConnectionURL", metastore)
+        builder = builder.enableHiveSupport()
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
