@@ -44,7 +44,7 @@ dist: .venv/.stamp  ## wheel, and dai_spark.zip for --py-files
 	@$(PYTHON) scripts/dist.py
 
 bench: .venv/.stamp java python38  ## all benchmarks, and benchmarks/README.md from them (hours)
-	for name in throughput peers memory cold_start shapes whole_job bad_rows; do \
+	for name in throughput one_batch peers memory cold_start shapes whole_job bad_rows; do \
 		$(PYTHON) benchmarks/$$name.py $(BENCH) || exit 1; \
 	done
 	$(PYTHON) benchmarks/page.py

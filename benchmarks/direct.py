@@ -63,7 +63,7 @@ def score_directly(
                         *[*arguments, *share],
                     ],
                     cwd=own,
-                    env=_environment(python, own),
+                    env=environment_of(python, own),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
@@ -97,7 +97,8 @@ def _await(worker: "subprocess.Popen[str]", word: str, work: Path) -> None:
         sys.exit(f"Direct scoring ended before it was {word}; its logs are in {work}.")
 
 
-def _environment(python: Path, home: Path) -> dict[str, str]:
+def environment_of(python: Path, home: Path) -> dict[str, str]:
+    """All that a process of the pipeline's Python is told."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"), "1")
     return {
         **threads,

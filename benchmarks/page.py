@@ -101,6 +101,28 @@ def throughput(figures: dict[str, Any], folder: Path) -> Lines:
     return page
 
 
+def one_batch(figures: dict[str, Any], folder: Path) -> Lines:
+    """The way of one batch, in its parts."""
+    models = figures["models"]
+    rows = [
+        [part, *[model["seconds"][part] * 1000 for model in models]]
+        for part in models[0]["seconds"]
+    ]
+    page = [
+        "## Where the time goes",
+        f"One batch of {figures['batch_rows']:,} rows x {figures['columns']} columns, from Parquet "
+        "to its scores, on one core; milliseconds. The worker's and the scorer's steps overlap "
+        "with those of the batches before and behind it, Spark's with neither.",
+        table(["", *[f"{model['trees']:,} trees" for model in models]], rows),
+    ]
+    for model in models:
+        name = f"one-batch-{model['trees']}-trees.svg"
+        parts = {part: value * 1000 for part, value in model["seconds"].items()}
+        drawn = plots.stacks(folder / name, parts, f"milliseconds, {model['trees']:,} trees")
+        page.append(picture(f"Parts of a batch's way, {model['trees']} trees", drawn))
+    return page
+
+
 def peers(figures: dict[str, Any], folder: Path) -> Lines:
     """Against what people write by hand, and MLflow."""
     speed = figures["rows_per_s"]
@@ -283,6 +305,7 @@ def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
 
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
     "throughput": throughput,
+    "one_batch": one_batch,
     "peers": peers,
     "memory": memory,
     "cold_start": cold_start,
