@@ -224,7 +224,7 @@ def failing_export(export):
 def table_jobs(
     run_program, export, failing_export, packed_environment, license_file, flights_parquet
 ):
-    """One application that runs the table job in all its modes, and one that fails."""
+    """One application that runs the table job as it should, and as it fails."""
     from dai_spark.testing import MARK_TEXT
 
     made = run_program(

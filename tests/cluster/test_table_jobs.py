@@ -1,4 +1,4 @@
-"""The table job's modes, on executors with working folders of their own."""
+"""The table job on executors with working folders of their own; its modes are tried in tests/spark."""
 
 import json
 
@@ -49,19 +49,6 @@ def test_mode_fail_refuses_a_target_that_exists(jobs):
         )
 
 
-def test_append_adds_the_rows_once(jobs, flights):
-    """The same rows once more, and not again when the run is repeated."""
-    assert jobs["append"]["status"] == jobs["append_again"]["status"] == 0
-    assert "already done" in jobs["append_again"]["out"]
-    assert jobs["append"]["n_rows"] == 2 * len(flights)
-
-
-def test_overwrite_replaces_the_rows(jobs):
-    """What was there is gone, what a smaller source gives is there."""
-    assert jobs["overwrite"]["status"] == 0
-    assert jobs["overwrite"]["n_rows"] == 100
-
-
 def test_a_catalog_table_is_written(table_jobs, jobs, own_flight_scores, export, flights):
     """The table in the warehouse holds the pipeline's own scores, bit for bit."""
     job = jobs["table"]
@@ -85,5 +72,5 @@ def test_a_job_that_fails_says_why(jobs, failing_export):
 
 
 def test_nothing_is_left(table_jobs, nothing_left):
-    """After six jobs that went well and two that failed."""
+    """After jobs that went well and some that failed."""
     nothing_left(table_jobs)
