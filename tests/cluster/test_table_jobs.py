@@ -1,4 +1,4 @@
-"""The table job on executors with working folders of their own; its modes are tried in tests/spark."""
+"""The table job on executors with working folders of their own; tests/spark has its modes."""
 
 import json
 

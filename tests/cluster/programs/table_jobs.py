@@ -95,7 +95,7 @@ spark = (
 flights = spark.read.parquet(arguments["flights"])
 found["application"] = spark.sparkContext.applicationId
 
-# -- jobs that go well -------------------------------------------------------------------------------------
+# -- jobs that go well -------------------------------------------------------------------------
 
 target = ["--target", f"parquet:{out / 'scores'}", "--keep", "flight_id"]
 job("dry_run", *target, "--dry-run")
