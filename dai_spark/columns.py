@@ -38,9 +38,10 @@ from typing import Iterable, List, Mapping, NamedTuple, Sequence, Union
 import pyarrow as pa
 
 from dai_spark.errors import ColumnError
+from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import PipelineColumn
 
-__all__ = ["Refused", "check_columns", "is_text", "parsed_columns", "sent_as"]
+__all__ = ["Refused", "check_columns", "check_groups", "is_text", "parsed_columns", "sent_as"]
 
 
 class Refused(NamedTuple):
@@ -133,6 +134,21 @@ def check_columns(
     if refused:
         parts.append(f"has columns of types that the pipeline cannot be given: {_list(refused)}")
     raise ColumnError(f"{where} {' and '.join(parts)}.")
+
+
+def check_groups(options: ScoringOptions, columns: Sequence[str], where: str) -> None:
+    """Refuse columns of ``group_by`` and ``order_by`` that a table does not have.
+
+    Raises
+    ------
+    ColumnError
+    """
+    missing = [name for name in (*options.group_by, *options.order_by) if name not in columns]
+    if missing:
+        raise ColumnError(
+            f"{where} lacks columns to group or order by: {', '.join(missing)}; it has "
+            f"{', '.join(list(columns)[:50])}."
+        )
 
 
 def _list(names: Sequence[str]) -> str:

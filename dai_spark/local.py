@@ -12,7 +12,7 @@ from dai_spark.client.connection import Connection
 from dai_spark.client.place import Place, here
 from dai_spark.client.score import score_batches
 from dai_spark.client.unpack import environment_folder
-from dai_spark.columns import check_columns
+from dai_spark.columns import check_columns, check_groups
 from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import OptionError
 from dai_spark.options import ScoringOptions
@@ -60,6 +60,7 @@ def score_pandas(
     ColumnError, OptionError, PipelineError, EnvironmentFault, LicenseError, SidecarError,
     ScoringError
     """
+    import numpy as np
     import pandas as pd
 
     request = ScoringRequest.of(
@@ -67,8 +68,17 @@ def score_pandas(
     )
     place = _place()
     plan = local_plan(request, place)
+    by, order = list(plan.options.group_by), list(plan.options.order_by)
+    check_groups(plan.options, list(frame.columns), "The frame")
+    places = pd.Series(range(len(frame)))
+    if by:
+        # Stable, as far as the columns leave it open.
+        sorted_frame = frame[[*by, *order]].set_axis(places.index, axis=0)
+        sorted_frame = sorted_frame.sort_values([*by, *order], kind="stable", na_position="first")
+        places = pd.Series(sorted_frame.index)
     wanted = [name for name in plan.wanted() if name in frame.columns]
-    table = pa.Table.from_pandas(frame[wanted], preserve_index=False).combine_chunks()
+    rows = frame[list(dict.fromkeys([*wanted, *by]))].iloc[places]
+    table = pa.Table.from_pandas(rows, preserve_index=False).combine_chunks()
     types = dict(zip(table.schema.names, table.schema.types))
     check_columns(types, plan.wanted(), "The frame", plan.options.on_cast)
     answers = []
@@ -79,8 +89,8 @@ def score_pandas(
             raise scored.error
         assert scored.answer is not None
         answers.append(scored.answer.to_pandas())
-    answer: pd.DataFrame = pd.concat(answers, ignore_index=True).set_axis(frame.index, axis=0)
-    return answer
+    answer: pd.DataFrame = pd.concat(answers, ignore_index=True)
+    return answer.iloc[np.argsort(places.to_numpy())].set_axis(frame.index, axis=0)
 
 
 def local_plan(request: ScoringRequest, place: Place) -> ScoringPlan:

@@ -12,6 +12,7 @@ _START_METHODS = ("auto", "fork", "spawn")
 _COUNTS = (
     "batch_rows",
     "batch_bytes",
+    "max_group_bytes",
     "max_scorers",
     "max_batches_per_scorer",
     "max_scorer_memory_bytes",
@@ -51,6 +52,14 @@ class ScoringOptions:
     intervals : bool, optional
         True demands prediction intervals of a regression, False leaves them out; by default they
         are there where the pipeline gives them.
+    group_by : sequence of str, default ()
+        Columns whose rows of equal values are scored at once, whole, and apart from all others: for
+        pipelines whose score of a row depends on other rows (time series with test-time
+        augmentation).  For `score_dataframe`, the table job and `score_pandas`.
+    order_by : sequence of str, default ()
+        Columns by which the rows of a group are sorted, ascending, nulls first.
+    max_group_bytes : int, default 1 GiB
+        A larger group (of Arrow, of the pipeline's columns) is refused by its name.
     batch_rows : int, optional
         Most rows that the pipeline is given at once.  By default a batch is what Spark sends
         (``spark.sql.execution.arrow.maxRecordsPerBatch``, 10,000 rows).
@@ -105,6 +114,9 @@ class ScoringOptions:
     threshold: Optional[float] = None
     probabilities: str = "columns"
     intervals: Optional[bool] = None
+    group_by: Tuple[str, ...] = ()
+    order_by: Tuple[str, ...] = ()
+    max_group_bytes: int = 1 << 30
     batch_rows: Optional[int] = None
     batch_bytes: int = 32 << 20
     on_cast: str = "error"
@@ -130,11 +142,12 @@ class ScoringOptions:
         if self.on_cast not in _ON_CAST:
             raise OptionError(f"on_cast={self.on_cast!r} is none of {', '.join(_ON_CAST)}.")
         self._check_prediction()
+        self._check_groups()
         if self.udf_type not in _UDF_TYPES:
             raise OptionError(f"udf_type={self.udf_type!r} is neither 'arrow' nor 'pandas'.")
         for name in _COUNTS:
             value = getattr(self, name)
-            if value is None and name != "batch_bytes":
+            if value is None and name not in ("batch_bytes", "max_group_bytes"):
                 continue
             if type(value) is not int or value < 1:
                 raise OptionError(f"{name}={value!r} must be a whole number, 1 or more.")
@@ -144,6 +157,20 @@ class ScoringOptions:
         for name, value in self.env_vars.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise OptionError(f"env_vars[{name!r}] must be text, as an environment holds.")
+
+    def _check_groups(self) -> None:
+        for name in ("group_by", "order_by"):
+            value = getattr(self, name)
+            names = (value,) if isinstance(value, str) else tuple(value)
+            object.__setattr__(self, name, names)
+            if not all(isinstance(one, str) and one for one in names):
+                raise OptionError(f"{name}={value!r} must be names of columns.")
+        if self.order_by and not self.group_by:
+            raise OptionError("order_by sorts the rows of a group; give group_by too.")
+        if self.group_by and self.batch_rows is not None:
+            raise OptionError(
+                "batch_rows would cut groups, which group_by keeps whole; give one of the two."
+            )
 
     def _check_prediction(self) -> None:
         if self.contributions not in _CONTRIBUTIONS:
@@ -219,7 +246,16 @@ class ScoringOptions:
 
     def for_prediction(self) -> Dict[str, Any]:
         """All options that change what a row gets, and none that only change how."""
-        own = ("labels", "threshold", "probabilities", "intervals", "nan", "on_cast")
+        own = (
+            "labels",
+            "threshold",
+            "probabilities",
+            "intervals",
+            "nan",
+            "on_cast",
+            "group_by",
+            "order_by",
+        )
         return {**self.for_answer(), **{name: getattr(self, name) for name in own}}
 
     def for_loading(self) -> Tuple[Any, ...]:

@@ -55,6 +55,8 @@ class Description:
     versions : mapping of str to str
         Of Python, pandas and pyarrow in the sidecar.
     start_method : {"fork", "spawn"}
+    depends_on_batch : bool
+        Rows of the export's example have other scores alone than together.
     """
 
     columns: Tuple[str, ...]
@@ -65,6 +67,7 @@ class Description:
     memory_bytes: int
     versions: Mapping[str, str]
     start_method: str
+    depends_on_batch: bool = False
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Description":
@@ -79,6 +82,7 @@ class Description:
             memory_bytes=data["memory_bytes"],
             versions=data["versions"],
             start_method=data["start_method"],
+            depends_on_batch=bool(data.get("depends_on_batch", False)),
         )
 
 
@@ -99,6 +103,8 @@ class ScoringPlan:
     options : ScoringOptions
     described : Description or None
         None until the probe has answered.
+    target : str or None
+        Name of the target column, where the export tells it.
     """
 
     pipeline: ShippedFile
@@ -108,6 +114,7 @@ class ScoringPlan:
     license: Optional[License]
     options: ScoringOptions
     described: Optional[Description] = None
+    target: Optional[str] = None
 
     def with_description(self, described: Description) -> "ScoringPlan":
         """Return the same plan with the probe's answer in it."""

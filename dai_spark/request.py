@@ -118,6 +118,7 @@ class ScoringRequest:
             columns=self.pipeline.columns,
             license=self.license,
             options=self.options,
+            target=self.pipeline.target,
         )
 
 

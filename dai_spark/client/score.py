@@ -6,6 +6,7 @@ from typing import Callable, Iterable, Iterator, Optional, Tuple, Union
 import pyarrow as pa
 
 from dai_spark.cast import cast_batch
+from dai_spark.client.groups import whole_groups
 from dai_spark.client.nan import nan_causes
 from dai_spark.client.place import Place, here
 from dai_spark.client.under_way import Sent, UnderWay
@@ -130,24 +131,35 @@ def pieces(
 ) -> Iterator[Tuple[pa.RecordBatch, int]]:
     """Cut batches into pieces that are scored at once, each with the number of its first row.
 
+    With ``group_by`` a piece is a group.
+
     Raises
     ------
     ColumnError
         On the first batch, when its columns do not fit.
     """
+    checked_batches = _checked_first(plan, batches, place)
+    if plan.options.group_by:
+        yield from whole_groups(plan, checked_batches, place)
+        return
     first_row = 0
-    is_checked = False
-    for batch in batches:
-        if not is_checked:
-            types = dict(zip(batch.schema.names, batch.schema.types))
-            where = f"The data in {place.task}"
-            check_columns(types, plan.wanted(), where, plan.options.on_cast)
-            is_checked = True
+    for batch in checked_batches:
         step = _piece_rows(plan, batch)
         for offset in range(0, max(batch.num_rows, 1), step):
             piece = batch.slice(offset, step)
             yield piece, first_row
             first_row += piece.num_rows
+
+
+def _checked_first(
+    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], place: Place
+) -> Iterator[pa.RecordBatch]:
+    for number, batch in enumerate(batches):
+        if number == 0:
+            types = dict(zip(batch.schema.names, batch.schema.types))
+            where = f"The data in {place.task}"
+            check_columns(types, plan.wanted(), where, plan.options.on_cast)
+        yield batch
 
 
 def _piece_rows(plan: ScoringPlan, batch: pa.RecordBatch) -> int:

@@ -5,9 +5,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Union
 
 from dai_spark.client.task import map_body
-from dai_spark.columns import check_columns, parsed_columns
+from dai_spark.columns import check_columns, check_groups, parsed_columns
 from dai_spark.driver import progress
 from dai_spark.driver.files import fetch, read_bytes
+from dai_spark.driver.groups import grouped, needs_groups
 from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
@@ -145,6 +146,8 @@ def mapped_frame(
     from pyspark.sql.types import StringType, StructField, StructType
 
     check_table(df, plan, where, say)
+    check_groups(plan.options, df.columns, where)
+    needs_groups(plan, say)
     fields = {field.name: field for field in df.schema.fields}
     kept = list(df.columns if keep is None else keep)
     unknown = [name for name in kept if name not in fields]
@@ -159,7 +162,8 @@ def mapped_frame(
                 f"{where} has a column {name!r} itself; leave it out of keep=, or name the "
                 f"{argument} otherwise ({argument}=)."
             )
-    read = list(dict.fromkeys([*kept, *plan.wanted()]))
+    by, order = plan.options.group_by, plan.options.order_by
+    read = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
     types = {"prediction": prediction_type(PredictionShape.of(plan)), "error": StringType()}
     schema = StructType(
         [
@@ -170,4 +174,7 @@ def mapped_frame(
     # pyspark's mapInArrow resolves the columns by their bare names and so refuses dots and
     # backticks in them; they travel under plain ones and get their own back in the task.
     selected = df.select(*[F.col(quoted(name)).alias(f"c{i}") for i, name in enumerate(read)])
+    if by:
+        plain = {name: f"c{i}" for i, name in enumerate(read)}
+        selected = grouped(selected, [plain[n] for n in by], [plain[n] for n in order])
     return selected.mapInArrow(body(read, kept), schema)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from dai_spark.client.task import arrow_udf_body, pandas_udf_body
 from dai_spark.driver import progress
 from dai_spark.driver.files import fetch, read_bytes
+from dai_spark.driver.groups import needs_groups, refuse_groups
 from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.schema import prediction_type, quoted
@@ -116,7 +117,10 @@ class ScoreUdf:
     @cached_property
     def plan(self) -> ScoringPlan:
         """What tasks are given; the first use ships, and probes unless the answer is known."""
-        return prepare(self._spark, self._request, self._say)
+        plan = prepare(self._spark, self._request, self._say)
+        refuse_groups(plan)
+        needs_groups(plan, self._say)
+        return plan
 
     @property
     def column_names(self) -> "tuple[str, ...]":

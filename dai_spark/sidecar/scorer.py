@@ -21,6 +21,9 @@ import pyarrow as pa
 
 from . import frames
 
+# Enough for one to be in another's past.
+_N_EXAMPLE_ROWS = 3
+
 
 class Refused(Exception):
     """An error object of the protocol, to be sent as it is."""
@@ -136,19 +139,34 @@ class LoadedScorer:
         scored: pd.DataFrame = answer
         return scored
 
-    def probe_frame(self) -> pd.DataFrame:
-        """One row of the export's own example, for the columns that the scorer uses."""
+    def probe_frame(self, number: int = 0) -> pd.DataFrame:
+        """One row of the export's own example, for the columns that the scorer uses.
+
+        Where the example is shorter, or has no value there, its first value stands.
+        """
         known = {name: (dtype, values) for name, dtype, values in self._samples}
         columns = {}
         for name in self._scorer.get_column_names():
             dtype, values = known.get(name, ("object", []))
-            value = next((v for v in values if v is not None), None)
+            value = next((v for v in values[number:] + values if v is not None), None)
             if dtype != "object" and not dtype.startswith(("str", "datetime")):
                 columns[name] = pd.Series([float("nan") if value is None else float(value)])
             else:
                 columns[name] = pd.Series([value], dtype="object")
         frame: pd.DataFrame = pd.DataFrame(columns)
         return frame
+
+    def _depends_on_batch(self, options: Dict[str, Any]) -> bool:
+        """Whether rows of the example have other scores together than each alone."""
+        rows = [self.probe_frame(number) for number in range(_N_EXAMPLE_ROWS)]
+        together = pd.concat(rows, ignore_index=True)
+        try:
+            whole = self.score(together, options)
+            alone = [self.score(row, options) for row in rows]
+        except Refused:
+            # What it says of its own example's other rows is no reason not to score.
+            return False
+        return not whole.equals(pd.concat(alone, ignore_index=True))
 
     def describe(self, options: Dict[str, Any], start_method: str) -> Dict[str, Any]:
         """What DESCRIPTION says; scores the probe row with these options to learn its shape."""
@@ -168,6 +186,7 @@ class LoadedScorer:
                 "pyarrow": pa.__version__,
             },
             "start_method": start_method,
+            "depends_on_batch": self._depends_on_batch(options),
         }
 
 

@@ -257,6 +257,20 @@ def _prediction(parser: argparse.ArgumentParser) -> None:
         "the prediction (default: none)",
     )
     _add_switch(group, "--fast-approx", "contributions by fewer of the model's trees (default: no)")
+    _add_names(
+        group,
+        "--group-by",
+        "a,b",
+        "score the rows of each group at once and apart from others, for pipelines whose score of "
+        "a row depends on other rows (default: none)",
+    )
+    _add_names(group, "--order-by", "a,b", "columns that sort the rows of a group")
+    group.add_argument(
+        "--max-group-bytes",
+        type=int,
+        metavar="N",
+        help=f"refuse a larger group by its name (default: {_DEFAULTS['max_group_bytes']:,})",
+    )
     _add_switch(
         group,
         "--apply-data-recipes",

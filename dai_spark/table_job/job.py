@@ -208,6 +208,18 @@ class TableJob:
             (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
             (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
             (self.max_bad_rows, "--max-bad-rows", self.quarantine, "--quarantine"),
+            (
+                self.options.group_by,
+                "--group-by",
+                not self.quarantine,
+                "no --quarantine: rows are set aside one by one, and a group is scored whole",
+            ),
+            (
+                self.options.group_by,
+                "--group-by",
+                not self.verify,
+                "no --verify, which scores row by row",
+            ),
             (self.verify, "--verify", self.key, "--key, to find a row's input by"),
         ):
             if has and not needs:

@@ -2,10 +2,12 @@
 
 import pytest
 from chispa import assert_df_equality
+from pandas.testing import assert_series_equal
 from pyspark.sql import functions as F
 
-from dai_spark import score_dataframe
-from dai_spark.errors import ColumnError, EnvironmentMismatchError
+from dai_spark import score_dataframe, score_udf
+from dai_spark.errors import ColumnError, EnvironmentMismatchError, OptionError
+from dai_spark.testing import weather_table
 
 
 def test_kept_columns_come_through_with_the_pipelines_own_scores(
@@ -90,6 +92,33 @@ def test_decimals_are_told_once(flights_frame, export, with_scorer):
     frame = flights_frame.withColumn("distance", F.col("distance").cast("decimal(12,2)"))
     score_dataframe(frame, export(), **with_scorer, say=said.append)
     assert [text for text in said if "decimal columns" in text and "distance" in text]
+
+
+def test_groups_score_as_alone_in_one_process(spark, export, with_scorer, own_scores, tmp_path):
+    """Each airport's hours whole, in order, from a table that has them in any; nothing is lost."""
+    weather = weather_table()[::-1].reset_index(drop=True)
+    weather.loc[weather["time_hour"] >= "2013-12-01", "temp"] = None
+    spark.createDataFrame(weather).repartition(7).write.parquet(f"{tmp_path}/weather")
+    table = spark.read.parquet(f"{tmp_path}/weather")
+    said = []
+    words = {**with_scorer, "keep": ["origin", "time_hour"], "say": said.append}
+    path = export(kind="timeseries")
+    scored = score_dataframe(table, path, group_by=["origin"], order_by=["time_hour"], **words)
+    assert not [text for text in said if "warning" in text]
+    found = scored.select("origin", "time_hour", "prediction.temp").toPandas()
+    assert len(found) == len(weather)
+    for origin, rows in weather.groupby("origin"):
+        rows = rows.sort_values("time_hour", kind="stable").reset_index(drop=True)
+        own = own_scores(path, rows)
+        ours = found[found["origin"] == origin].reset_index(drop=True)
+        assert ours["time_hour"].tolist() == rows["time_hour"].tolist()
+        assert_series_equal(ours["temp"], own["temp"], check_exact=True)
+    score_dataframe(table, path, **words)
+    assert "reads its own target temp" in said[-1]
+    with pytest.raises(OptionError, match=r"reads its own target temp, .* give group_by=\["):
+        score_udf(path, **with_scorer, spark=spark)()
+    with pytest.raises(ColumnError, match="lacks columns to group or order by: airport"):
+        score_dataframe(table, path, group_by=["airport"], **words)
 
 
 def test_an_environment_of_another_dai_version_is_refused(flights_frame, export, with_scorer):
