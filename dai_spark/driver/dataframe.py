@@ -2,7 +2,7 @@
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from dai_spark.client.task import map_body
 from dai_spark.columns import check_columns, check_groups, parsed_columns
@@ -100,6 +100,29 @@ def check_table(df: "DataFrame", plan: ScoringPlan, where: str, say: Callable[[s
         say(f"columns of text are read as numbers: {', '.join(parsed)}")
 
 
+def check_case(df: "DataFrame", read: Sequence[str], where: str) -> None:
+    """Refuse names that differ in case only, which Spark does not tell apart by default.
+
+    Raises
+    ------
+    ColumnError
+    """
+    if df.sparkSession.conf.get("spark.sql.caseSensitive", "false") == "true":
+        return
+    lower: Dict[str, List[str]] = {}
+    for name in df.columns:
+        lower.setdefault(name.lower(), []).append(name)
+    alike = [
+        names for names in lower.values() if len(names) > 1 and not set(read).isdisjoint(names)
+    ]
+    if alike:
+        shown = "; ".join(" and ".join(names) for names in alike)
+        raise ColumnError(
+            f"{where} has columns that Spark does not tell apart, {shown}; set "
+            "spark.sql.caseSensitive to true, or rename one of them."
+        )
+
+
 def scored_frame(
     df: "DataFrame",
     plan: ScoringPlan,
@@ -164,6 +187,7 @@ def mapped_frame(
             )
     by, order = plan.options.group_by, plan.options.order_by
     read = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
+    check_case(df, read, where)
     types = {"prediction": prediction_type(PredictionShape.of(plan)), "error": StringType()}
     schema = StructType(
         [
