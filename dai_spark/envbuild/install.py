@@ -97,4 +97,6 @@ def install_packages(
 def _environment() -> Dict[str, str]:
     # Variables of the caller's own Python would reach the builds that uv starts.
     dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "CONDA_PREFIX"}
-    return {name: value for name, value in os.environ.items() if name not in dropped}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    # Debian's own Pythons would install below local/, away from the Python and its scripts.
+    return {**kept, "DEB_PYTHON_INSTALL_LAYOUT": "deb"}
