@@ -93,7 +93,7 @@ def _of_delta(spark: Any, source: Source, after: str) -> "DataFrame":
         else:
             frame = spark.read.format("delta").options(**options).load(source.table.name)
         _ = frame.schema
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
         raise _no_changes(source, after, error) from None
     return frame
 
@@ -110,7 +110,7 @@ def _of_iceberg(spark: Any, source: Source, job: TableJob, after: str) -> "DataF
         ).collect()
         frame: DataFrame = spark.table(view)
         _ = frame.schema
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
         raise _no_changes(source, after, error) from None
     return frame
 
