@@ -63,8 +63,11 @@ class JobStatus:
     def look(self) -> Optional[Moment]:
         """Return what is known now; None while no stage runs."""
         n_rows = self._count_rows()
+        # Listed before it is asked whose they are: Spark names a stage's execution before it is
+        # active, so that a stage which begins between the two questions is never taken for ours.
+        active = self._stages()
         self._pass_over_others()
-        stages = [stage for stage in self._stages() if stage["stageId"] not in self._others]
+        stages = [stage for stage in active if stage["stageId"] not in self._others]
         if not stages:
             return None
         scoring = [stage for stage in stages if self._is_scoring(stage["stageId"])]
