@@ -99,8 +99,9 @@ def start(tmp_path_factory, bare_python):
         for path in Path(pyspark.__file__).parent.iterdir():
             if path.name != "work":
                 (run.folder / "spark" / path.name).symlink_to(path)
-        known = ("PATH", "JAVA_HOME", "LANG", "SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME")
-        given = {name: os.environ[name] for name in known if name in os.environ}
+        known = ("PATH", "JAVA_HOME", "LANG")
+        spark = ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME", "SPARK_CONF_DIR")
+        given = {name: os.environ[name] for name in (*known, *spark) if name in os.environ}
         given.update(
             HOME=str(run.home),
             TMPDIR=str(run.temporary),
