@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         "--reference", metavar="EXPORT", help="an export of the DAI version: its shared wheels"
     )
     which.add_argument(
-        "--dai", metavar="LINE", help="a DAI line (1.10), from the public index: without h2oaicore"
+        "--dai",
+        metavar="LINE",
+        help="a DAI line (1.8, 1.9, 1.10, 1.11), from the public index: without h2oaicore",
     )
     build.add_argument("-o", "--output", required=True, help="archive, .tar.gz or .tar.zst")
     build.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")

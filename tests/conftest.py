@@ -116,12 +116,12 @@ def export(pipeline_python):
     folder.mkdir(parents=True, exist_ok=True)
 
     def build(**words):
-        words = {"n_trees": 20, "n_train_rows": 4000, **words}
+        words = {"n_trees": 20, "n_train_rows": 4000, "python": pipeline_python, **words}
         name = hashlib.sha256(repr(sorted(words.items())).encode()).hexdigest()[:16]
         path = folder / (name if words.get("layout") == "unpacked" else f"{name}.zip")
         with alone(path):
             if not path.exists():
-                testing.flights_export(path, python=pipeline_python, **words)
+                testing.flights_export(path, **words)
         return path
 
     return build
@@ -191,9 +191,9 @@ def own_scorer(pipeline_python, license_text, tmp_path_factory):
     """A context manager: ``with own_scorer(export, **arguments) as own: own.score(frame)``."""
 
     @contextlib.contextmanager
-    def start(path, **arguments):
+    def start(path, *, python=pipeline_python, **arguments):
         folder = tmp_path_factory.mktemp("direct")
-        own = OwnScorer(path, folder, pipeline_python, license_text, arguments)
+        own = OwnScorer(path, folder, python, license_text, arguments)
         try:
             yield own
         finally:

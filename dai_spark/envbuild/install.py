@@ -1,6 +1,8 @@
 """Installs packages into the copied Python with uv."""
 
 import os
+import pkgutil
+import re
 import shutil
 import subprocess
 import tempfile
@@ -63,6 +65,9 @@ def install_packages(
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
         wanted = Path(folder) / "requirements.txt"
         wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+        # Of the folder that uv runs in, beside the configuration of the user and the system.
+        settings = pkgutil.get_data(__package__, "specs/uv.toml") or b""
+        (Path(folder) / "uv.toml").write_bytes(settings)
         command = [find_uv(), "pip", "install", "--python", str(python)]
         # uv links files from its cache by default; ours are changed afterwards, in place.
         command += ["--link-mode", "copy", "--no-progress", "--break-system-packages"]
@@ -89,9 +94,17 @@ def install_packages(
             ) from error
         if done.returncode != 0:
             raise EnvironmentBuildError(
-                "uv could not install the packages of the environment; its own words follow.",
+                f"uv could not install the packages of the environment: {_reason(done.stderr)}",
                 details=done.stderr,
             )
+
+
+def _reason(said: str) -> str:
+    """What uv names as error and as its cause, in one line."""
+    lines = [line.strip() for line in said.splitlines()]
+    named = [line for line in lines if re.match(r"(error|cause): ", line)]
+    words = [line.partition(": ")[2] for line in named[:2]] or [line for line in lines if line][-1:]
+    return " ".join(words) or "it said nothing."
 
 
 def _environment() -> Dict[str, str]:

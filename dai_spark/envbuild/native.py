@@ -72,6 +72,10 @@ def copy_interpreter(source: Interpreter, to: Path, say: Callable[[str], None]) 
     if source.library is not None:
         (to / "lib").mkdir(exist_ok=True)
         shutil.copy2(source.library, to / "lib" / source.library.name)
+        # What is compiled for Python 3.7 and older is linked against it by this name.
+        link = to / "lib" / f"{source.library.name.partition('.so')[0]}.so"
+        if link.name != source.library.name:
+            link.symlink_to(source.library.name)
     if source.include is not None:
         # uv compiles an export's source packages against them.
         shutil.copytree(source.include, to / "include" / source.include.name, dirs_exist_ok=True)

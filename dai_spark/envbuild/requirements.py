@@ -21,7 +21,6 @@ __all__ = ["Wanted", "from_export", "from_line"]
 
 # https://docs.h2o.ai: 3.6 up to DAI 1.9, 3.8 in 1.10, 3.11 since 1.11.
 _PYTHON_OF_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
-_LINES = ("1.10",)
 # Exports list these in environment.yml, outside its pip section, and not in requirements.txt;
 # all else outside that section are conda's names for system libraries and tools.
 _CONDA_ALSO = {"psutil", "tabulate", "cgroupspy"}
@@ -67,12 +66,13 @@ def from_line(line: str) -> Wanted:
     EnvironmentBuildError
         There is no lock for that line.
     """
-    content = pkgutil.get_data(__package__, f"specs/dai-{line}.lock") if line in _LINES else None
-    if content is None:
+    if line not in _PYTHON_OF_LINE:
         raise EnvironmentBuildError(
-            f"dai_spark has no lock for Driverless AI {line!r}, only for {', '.join(_LINES)}; "
-            "build from an export: `dai-spark env build --reference scorer.zip -o env.tar.gz`."
+            f"dai_spark has no lock for Driverless AI {line!r}, only for "
+            f"{', '.join(_PYTHON_OF_LINE)}; build from an export: "
+            "`dai-spark env build --reference scorer.zip -o env.tar.gz`."
         )
+    content = pkgutil.get_data(__package__, f"specs/dai-{line}.lock") or b""
     return Wanted(
         python=_PYTHON_OF_LINE[line],
         dai_line=line,

@@ -14,7 +14,7 @@ import pandas as pd
 from dai_spark.errors import OptionError
 from dai_spark.testing.archive import Contents, write_folder, write_wheel, write_zip
 from dai_spark.testing.lines import Line, line_of
-from dai_spark.testing.scoring_package import fates
+from dai_spark.testing.scoring_package import fates, working_folder
 from dai_spark.testing.side_files import (
     column_statistics,
     example_program,
@@ -34,7 +34,7 @@ FATES = fates.ALL
 _TOP = "scoring-pipeline"
 _FOLDERS = {"zip": f"{_TOP}/", "flat": "", "nested": f"export/{_TOP}/", "unpacked": ""}
 _SUMMARY = "A stand-in made by dai_spark.testing, not H2O's"
-_RECIPE = "tmp/contrib/transformers/stand_in_recipe.json"
+_RECIPE = working_folder.RECIPE.as_posix()
 
 
 def _quiet(message: str) -> None:
@@ -57,6 +57,7 @@ def build_export(
     n_trees: int = 100,
     n_train_rows: Optional[int] = None,
     intervals: bool = False,
+    custom_recipe: bool = False,
     fate: str = "",
     load_seconds: float = 0.0,
     score_seconds: float = 0.0,
@@ -105,6 +106,9 @@ def build_export(
         Train on this many rows, evenly spread; on all by default.
     intervals : bool, default False
         A regression also gives `<target>.lower` and `<target>.upper`, unasked.
+    custom_recipe : bool, default False
+        Numeric columns also go through a transformer whose code lies in the export's
+        `tmp/contrib/transformers`, not in its wheel, and is looked for from the working directory.
     fate : str, optional
         One of `FATES`.  Those that end in `_in_score` happen to batches with a row that holds
         `MARK_TEXT` in a text column or `MARK_NUMBER` in a numeric one (`grow_in_score` to all).
@@ -185,6 +189,7 @@ def build_export(
         "group_columns": list(group_columns),
         "n_trees": n_trees,
         "intervals": intervals and not classes,
+        "custom_recipe": custom_recipe,
     }
     habits = {
         "fate": fate,
@@ -265,6 +270,9 @@ def _contents(
         "training_data_column_stats.json": column_statistics(schema, table, double_encoded_stats),
         _RECIPE: json.dumps({"experiment_id": experiment_id}),
     }
+    if schema["custom_recipe"]:
+        recipe = working_folder.CUSTOM_RECIPE
+        texts[recipe.as_posix()] = scoring_source(recipe.stem).decode("ascii")
     return {
         **{name: text.encode("utf-8") for name, text in texts.items()},
         **{wheel.name: wheel for wheel in wheels},

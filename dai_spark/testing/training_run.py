@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dai_spark.errors import OptionError, PipelineError
+from dai_spark.testing.scoring_package.working_folder import CUSTOM_RECIPE
 
 __all__ = ["SCORING_MODULES", "scoring_source", "train"]
 
@@ -132,6 +133,10 @@ def _write_inputs(folder: Path, arrow: pa.Table, spec: Mapping[str, Any]) -> Non
     package.mkdir()
     for module in (*SCORING_MODULES, "training", "__init__"):
         (package / f"{module}.py").write_bytes(scoring_source(module))
+    if spec["custom_recipe"]:
+        recipe = folder / CUSTOM_RECIPE
+        recipe.parent.mkdir(parents=True)
+        recipe.write_bytes(scoring_source(recipe.stem))
     with pa.ipc.new_stream(str(folder / "table.arrow"), arrow.schema) as writer:
         writer.write_table(arrow)
     (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")

@@ -72,3 +72,13 @@ def test_labels_of_five_classes(score, export, own_scores, flights):
     assert found["label"].tolist() == expected.tolist()
     assert found["label"].nunique() > 1
     pd.testing.assert_frame_equal(found.drop(columns="label"), own, check_exact=True)
+
+
+def test_a_custom_recipe_is_found_and_used(score, export, own_scores, flights):
+    """Its code lies in the export's tmp/contrib, is no part of the wheel, and makes features."""
+    path, rows = export(custom_recipe=True), flights.head(500)
+    pd.testing.assert_frame_equal(score(rows, path), own_scores(path, rows), check_exact=True)
+    explained = score(rows, path, contributions=True)
+    made = [name for name in explained if "RemainderTransformer:" in name]
+    assert len(made) > 5
+    assert explained[made].abs().to_numpy().sum() > 0

@@ -1,9 +1,10 @@
 """From a table's columns to the matrix of numbers that a booster sees.
 
 A feature is plain data, kept in `schema.json`: its `name` as DAI would call it, the `column` it was
-made from, the `source` to read (the column itself, or what `history` derives from it), and for text
-`values`: one number for each level of the column, then the one for unseen levels, then the one for
-missing.  Numbers go in as they are: missing stays NaN, which both boosters know.
+made from, the `source` to read (the column itself, or what `history` derives from it), whether a
+custom `recipe` transforms it, and for text `values`: one number for each level of the column, then
+the one for unseen levels, then the one for missing. Numbers go in as they are: missing stays NaN,
+which both boosters know.
 """
 
 from typing import Any, Dict, List, Tuple
@@ -38,14 +39,17 @@ def with_arrays(features: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     ]
 
 
-def matrix(frame: Any, features: List[Dict[str, Any]], levels: Dict[str, Levels]) -> Any:
+def matrix(
+    frame: Any, features: List[Dict[str, Any]], levels: Dict[str, Levels], recipe: Any = None
+) -> Any:
     """Return a float64 matrix with a row for each row of `frame` and a column for each feature."""
     out = np.empty((len(frame), len(features)), dtype=np.float64, order="C")
     positions: Dict[str, Any] = {}
     for i, feature in enumerate(features):
         source = feature["source"]
         if "values" not in feature:
-            out[:, i] = frame[source].values
+            values = frame[source].values
+            out[:, i] = recipe.transform(values) if "recipe" in feature else values
             continue
         if source not in positions:
             positions[source] = levels[source].positions(frame[source].values)

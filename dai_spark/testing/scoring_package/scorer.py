@@ -51,6 +51,9 @@ class BaseScorer(object):
         self._levels = {
             name: encoding.Levels(found) for name, found in self._schema["levels"].items()
         }
+        # Code from below the working directory, as DAI loads its custom recipes.
+        has_recipe = self._schema["custom_recipe"]
+        self._recipe = working_folder.load_custom_recipe() if has_recipe else None
         self._labels = labels = self._schema["labels"]
         self._n_outputs = len(labels) if labels and len(labels) > 2 else 1
         model = self._schema["model"]
@@ -169,7 +172,7 @@ class BaseScorer(object):
             frame = history.derive(
                 frame, schema["time_column"], schema["group_columns"], schema["target"]
             )
-        return encoding.matrix(frame, self._features, self._levels)
+        return encoding.matrix(frame, self._features, self._levels, self._recipe)
 
     def _predictions(self, matrix: Any) -> Any:
         found = self._booster.predict(matrix)

@@ -4,6 +4,7 @@ Real pipelines put each batch into a file of a fixed name under `./tmp` and read
 custom recipes in `./tmp/contrib`.  So two processes in one working directory cross their scores.
 """
 
+import importlib.util
 import json
 import os
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path("tmp", "scoring_user", "h2oai_experiment_scoring_id")
-RECIPE = Path("tmp", "contrib", "transformers", "stand_in_recipe.json")
+_TRANSFORMERS = Path("tmp", "contrib", "transformers")
+RECIPE = _TRANSFORMERS / "stand_in_recipe.json"
+CUSTOM_RECIPE = _TRANSFORMERS / "remainder_transformer.py"
 
 
 def prepare() -> None:
@@ -55,3 +58,19 @@ def check_recipe(experiment_id: str) -> None:
             "stand-in: the recipe below the working directory is of experiment %s, not of %s"
             % (owner, experiment_id)
         )
+
+
+def load_custom_recipe() -> Any:
+    """Return the transformer of the custom recipe, whose code is read from its file.
+
+    Raises
+    ------
+    FileNotFoundError
+        The working directory does not hold the export's `tmp/`.
+    """
+    spec = importlib.util.spec_from_file_location(CUSTOM_RECIPE.stem, str(CUSTOM_RECIPE))
+    if spec is None or spec.loader is None:
+        raise ImportError("stand-in: %s is no Python file" % CUSTOM_RECIPE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.RemainderTransformer()
