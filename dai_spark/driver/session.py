@@ -1,10 +1,12 @@
 """Which Spark session scores, and what kind it is."""
 
+import os
+import sys
 from typing import Any, Optional, Tuple
 
 from dai_spark.errors import OptionError
 
-__all__ = ["active", "identity", "is_connect", "is_local", "spark_version"]
+__all__ = ["active", "begin", "identity", "is_connect", "is_local", "spark_version"]
 
 
 def active(spark: Optional[Any]) -> Any:
@@ -26,6 +28,21 @@ def active(spark: Optional[Any]) -> Any:
             "SparkSession.builder.getOrCreate(), or give spark=."
         )
     return found
+
+
+def begin(name: str) -> Any:
+    """Return the session that runs, or one that is made, for a command line.
+
+    Where Spark is local and nobody has chosen a Python for its workers, they get this one: Spark
+    itself would take the first ``python3`` on PATH, which may know nothing of pyarrow.
+    """
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.appName(name).getOrCreate()
+    is_chosen = "PYSPARK_PYTHON" in os.environ or spark.conf.get("spark.pyspark.python", None)
+    if is_local(spark) and not is_chosen:
+        spark.sparkContext.pythonExec = sys.executable
+    return spark
 
 
 def is_connect(spark: Any) -> bool:

@@ -63,13 +63,12 @@ def job_words(
 
 def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Report:
     """Call `score_table` with what was said, in a session that is made if there is none."""
-    from pyspark.sql import SparkSession
-
     from dai_spark.driver import progress
     from dai_spark.driver.files import read_bytes
+    from dai_spark.driver.session import begin
 
-    def session() -> SparkSession:
-        return SparkSession.builder.appName("dai_spark score_table").getOrCreate()
+    def session() -> Any:
+        return begin("dai_spark score_table")
 
     words = job_words(arguments, lambda uri: read_bytes(session(), uri), os.environ)
     arguments.json = words.pop("json", False)

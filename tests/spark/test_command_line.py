@@ -5,6 +5,7 @@ import json
 import pytest
 
 from dai_spark.cli import main
+from dai_spark.driver.session import begin
 
 
 @pytest.fixture
@@ -52,3 +53,15 @@ def test_a_configuration_that_cannot_be_meant_is_wrong_usage(config, tmp_path, c
     assert main(["score-table", "--config", config]) == 2
     assert "there is no option keeps; did you mean keep?" in capsys.readouterr().err
     assert not (tmp_path / "target").exists()
+
+
+def test_local_workers_get_the_python_of_the_command(spark, monkeypatch):
+    """Where nobody has chosen one; Spark's own choice may know nothing of pyarrow."""
+    # As a session has it that was made without the variable.
+    monkeypatch.setattr(spark.sparkContext, "pythonExec", "/nowhere/python3")
+    begin("another")
+    assert spark.sparkContext.pythonExec == "/nowhere/python3"
+    monkeypatch.delenv("PYSPARK_PYTHON")
+    assert begin("another") is spark
+    rows = spark.range(1).mapInArrow(lambda batches: batches, "id long").collect()
+    assert [row.id for row in rows] == [0]
