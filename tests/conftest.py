@@ -21,7 +21,6 @@ TESTS_BUILD = BUILD / "tests"
 os.environ["DAI_SPARK_CACHE"] = str(TESTS_BUILD / "cache")
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["SPARK_LOCAL_HOSTNAME"] = "localhost"
-os.environ["SPARK_CONF_DIR"] = str(ROOT / "tests" / "conf")
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 for name in ("DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICENSE_KEY"):
     os.environ.pop(name, None)

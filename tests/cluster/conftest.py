@@ -100,13 +100,14 @@ def start(tmp_path_factory, bare_python):
             if path.name != "work":
                 (run.folder / "spark" / path.name).symlink_to(path)
         known = ("PATH", "JAVA_HOME", "LANG")
-        spark = ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME", "SPARK_CONF_DIR")
+        spark = ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME")
         given = {name: os.environ[name] for name in (*known, *spark) if name in os.environ}
         given.update(
             HOME=str(run.home),
             TMPDIR=str(run.temporary),
             DAI_SPARK_CACHE=str(cache or os.environ["DAI_SPARK_CACHE"]),
             SPARK_HOME=str(run.folder / "spark"),
+            SPARK_CONF_DIR=str(PROGRAMS / "conf"),
             SPARK_LOCAL_DIRS=str(run.local),
             PYSPARK_PYTHON=str(bare_python),
             PYSPARK_DRIVER_PYTHON=sys.executable,
