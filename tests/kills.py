@@ -2,11 +2,12 @@
 
 ``python tests/kills.py --kind delta --kills 5 --victim driver``
 
-A driver scores days of flights, a run a day, into a table; it is killed by SIGKILL (or one of its
-executors is) at a random moment of its work and started again, until it was killed so often; then
-it may finish, and the table is compared, row by row and bit by bit, with what one undisturbed job
-writes.  So for every way to write: each mode, each incremental kind.  Whenever all days are there
-before the number is reached, another table is begun.
+A driver scores days of flights, a run a day, into a table; it is killed by SIGKILL at a random
+moment of its work and started again, until it was killed so often; then it may finish, and the
+table is compared, row by row and bit by bit, with what one undisturbed job writes.  With
+``--victim executor`` the driver lives, and one of its two executors is killed every few seconds.
+So for every way to write: each mode, each incremental kind.  Whenever all days are there before the
+number is reached, another table is begun.
 """
 
 import argparse
@@ -43,6 +44,8 @@ WAYS = (
 # They want a key, and a table that tells of its changes.
 NOT_OF_FILES = ("merge", "changes", "stream merge")
 LIMIT_S = 400
+# Between the deaths of two executors, at most.
+PAUSE_S = 12.0
 
 
 def main():
@@ -128,13 +131,18 @@ def one_way(arguments, told, folder, expected, work_s):
         table = with_target(told, folder, name)
         is_done = False
         while not is_done and n_kills < arguments.kills:
-            moment_s = random.uniform(0, work_s)
-            is_done, was_hit, days, worked_s = disturbed(table, arguments.victim, moment_s)
-            n_kills += was_hit
-            if not was_hit:
+            if arguments.victim == "driver":
+                disturb = kill_driver_after(random.uniform(0, work_s))
+            else:
+                disturb = kill_executors(arguments.kills - n_kills)
+            is_done, n_hits, days, worked_s = disturbed(table, disturb)
+            if is_done and arguments.victim == "driver":
+                n_hits = 0
+            n_kills += n_hits
+            if not n_hits:
                 # It was slower when it was measured.
                 work_s = min(work_s, worked_s)
-            at.append(f"{moment_s:.0f} s, {days} days")
+            at.append(f"{worked_s:.0f} s, {days} days")
             print(f"{told['kind']} {told['way']}: {n_kills} kills, {at[-1]}", file=sys.stderr)
         if not is_done:
             finish(table)
@@ -216,11 +224,11 @@ def finish(told):
     return time.monotonic() - begun
 
 
-def disturbed(told, victim, moment_s):
-    """Start a driver and kill it, or an executor of it, so long after its session's start.
+def disturbed(told, disturb):
+    """Start a driver and disturb it once its session is up: `disturb` gets it, gives its hits.
 
-    Returns whether it had all days, whether it was hit before that, how many days it had done, and
-    the seconds from its session's start to its end.
+    Returns whether it had all days, how often it was hit, how many days it had done, and the
+    seconds from its session's start until it was left alone.
     """
     driver = start(told)
     lines = []
@@ -236,43 +244,65 @@ def disturbed(told, victim, moment_s):
     reader.start()
     is_ready.wait(LIMIT_S)
     begun = time.monotonic()
-    while driver.poll() is None and time.monotonic() < begun + moment_s:
-        time.sleep(0.02)
+    n_hits = disturb(driver)
     worked_s = time.monotonic() - begun
-    was_hit = driver.poll() is None
-    if victim == "driver":
+    try:
+        driver.wait(LIMIT_S)
+    except subprocess.TimeoutExpired:
         kill(driver)
-    else:
-        victims = executors(driver.pid)[:1]
-        was_hit = bool(victims)
-        for executor in victims:
-            with contextlib.suppress(psutil.Error):
-                executor.kill()
-        try:
-            driver.wait(LIMIT_S)
-        except subprocess.TimeoutExpired:
-            kill(driver)
-            sys.exit(f"A driver did not end within {LIMIT_S} s of its executor's death.")
-    driver.wait(30)
+        sys.exit(f"A driver did not end within {LIMIT_S} s of its executor's death.")
     reader.join(10)
     is_done = any("all days are there" in line for line in lines)
     if driver.returncode not in (0, -signal.SIGKILL) and not is_done:
         sys.exit(f"A driver failed: {''.join(lines)}\n{tail(told)}")
-    if victim == "driver":
-        was_hit = was_hit and not is_done
     n_days = len([line for line in lines if line.startswith("day")])
-    return is_done, was_hit, n_days, worked_s
+    return is_done, n_hits, n_days, worked_s
+
+
+def lives_for(driver, seconds):
+    """Wait so long; whether the driver still lives."""
+    until = time.monotonic() + seconds
+    while driver.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    return driver.poll() is None
+
+
+def kill_driver_after(moment_s):
+    """A disturbance: the driver's death at that moment of its work."""
+
+    def disturb(driver):
+        is_alive = lives_for(driver, moment_s)
+        kill(driver)
+        return int(is_alive)
+
+    return disturb
+
+
+def kill_executors(n):
+    """A disturbance: deaths of `n` executors, one after another, as long as the driver works."""
+
+    def disturb(driver):
+        n_hits = 0
+        while n_hits < n and lives_for(driver, random.uniform(0, PAUSE_S)):
+            for executor in executors(driver.pid)[:1]:
+                with contextlib.suppress(psutil.Error):
+                    executor.kill()
+                    n_hits += 1
+        return n_hits
+
+    return disturb
 
 
 def executors(pid):
     """The executors' JVMs below a driver."""
-    with contextlib.suppress(psutil.Error):
-        return [
-            child
-            for child in psutil.Process(pid).children(recursive=True)
-            if any("CoarseGrainedExecutorBackend" in word for word in child.cmdline())
-        ]
-    return []
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children(recursive=True):
+            # Others end while they are looked at.
+            with contextlib.suppress(psutil.Error):
+                if any("CoarseGrainedExecutorBackend" in word for word in child.cmdline()):
+                    found.append(child)
+    return found
 
 
 def kill(driver):

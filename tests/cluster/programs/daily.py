@@ -34,6 +34,10 @@ def session(told):
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.executor.memory", "900m")
+        # Executors may be killed without end, and the job goes on.
+        .config("spark.task.maxFailures", "100")
+        .config("spark.stage.maxConsecutiveAttempts", "100")
+        .config("spark.deploy.maxExecutorRetries", "-1")
     )
     for name, value in lakehouse.settings(Path(told["folder"])).items():
         builder = builder.config(name, value)
