@@ -53,7 +53,7 @@ def test_its_environment_is_sound(line):
     ("kind", "model"),
     [
         ("binomial", "xgboost"),
-        ("multinomial", "lightgbm"),
+        pytest.param("multinomial", "lightgbm", marks=pytest.mark.long),
         pytest.param("binomial", "lightgbm", marks=pytest.mark.long),
         pytest.param("multinomial", "xgboost", marks=pytest.mark.long),
         pytest.param("regression", "lightgbm", marks=pytest.mark.long),
@@ -71,6 +71,7 @@ def test_scores_are_the_pipelines_own(
     assert_frame_equal(found, own, check_exact=True)
 
 
+@pytest.mark.long
 def test_contributions_are_the_pipelines_own(line, line_export, own_scores, flights, license_file):
     """The option goes by the keyword that every line's `score_batch` knows."""
     path, few = line_export(), flights.head(500)

@@ -53,7 +53,9 @@ def write(spark, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("mode", ["append", "overwrite", "overwrite-partitions"])
+@pytest.mark.parametrize(
+    "mode", ["append", "overwrite", pytest.param("overwrite-partitions", marks=pytest.mark.long)]
+)
 def test_whatever_step_is_the_last_one_the_next_run_finishes(
     spark, write, tmp_path, monkeypatch, mode
 ):

@@ -82,7 +82,7 @@ def assert_scores(spark, target, expected, n_rows):
 
 @pytest.mark.parametrize(
     "target",
-    [long("delta"), "delta catalog", "iceberg", "parquet", long("parquet catalog")],
+    ["delta", long("delta catalog"), "iceberg", "parquet", long("parquet catalog")],
     indirect=True,
 )
 def test_a_second_run_writes_nothing_twice(spark, job, target, expected):
@@ -125,7 +125,7 @@ def test_only_the_partitions_scored_are_replaced(spark, job, target, expected):
     assert_scores(spark, target, expected, 3000)
 
 
-@pytest.mark.parametrize("target", ["delta", long("delta catalog"), "iceberg"], indirect=True)
+@pytest.mark.parametrize("target", ["delta", long("delta catalog"), long("iceberg")], indirect=True)
 def test_a_merge_touches_only_what_has_changed(spark, job, target, expected, export):
     """New keys are inserted, changed scores updated, the others keep the first run's lineage."""
     first = job(mode="merge", where="month <= 6")
