@@ -152,7 +152,7 @@ def _start(
                 stdout=log,
                 stderr=log,
                 cwd=sidecar.run_folder,
-                env=sidecar_environment(environment, plan.options.env_vars),
+                env=sidecar_environment(environment, pipeline, plan.options.env_vars),
                 # Inherited, the locks last as long as the sidecar.
                 pass_fds=[lock, *uses],
                 # A pyspark daemon hangs its process group up when it ends, and an executor has
@@ -181,12 +181,14 @@ def _start(
     return process
 
 
-def sidecar_environment(folder: Path, added: Mapping[str, str]) -> Dict[str, str]:
+def sidecar_environment(folder: Path, pipeline: Path, added: Mapping[str, str]) -> Dict[str, str]:
     """The whole environment of a sidecar, made from an allow-list and never inherited.
 
     Recipe servers are off: they want Java and a port, and dai_spark does not score pipelines that
-    need them (variables as in H2O's own container images).
+    need them (variables as in H2O's own container images).  Custom recipes are on where the export
+    brings code of some, and off otherwise, since Driverless AI would start a server for them.
     """
+    has_recipes = any((pipeline / "tmp" / "contrib").rglob("*.py"))
     found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     found.setdefault("LANG", "C.UTF-8")
     found.update(
@@ -200,7 +202,7 @@ def sidecar_environment(folder: Path, added: Mapping[str, str]) -> Dict[str, str
             "MALLOC_ARENA_MAX": "1",
             "DRIVERLESS_AI_ENABLE_H2O_RECIPES": "0",
             "dai_enable_h2o_recipes": "0",
-            "dai_enable_custom_recipes": "0",
+            "dai_enable_custom_recipes": "1" if has_recipes else "0",
         }
     )
     found.update(dict.fromkeys(_THREAD_CAPS, "1"))

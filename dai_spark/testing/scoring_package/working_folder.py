@@ -67,7 +67,12 @@ def load_custom_recipe() -> Any:
     ------
     FileNotFoundError
         The working directory does not hold the export's `tmp/`.
+    RuntimeError
+        Custom recipes are switched off.
     """
+    # The name is DAI's own.
+    if os.environ.get("dai_enable_custom_recipes") == "0":  # noqa: SIM112
+        raise RuntimeError("stand-in: dai_enable_custom_recipes=0 switches custom recipes off")
     spec = importlib.util.spec_from_file_location(CUSTOM_RECIPE.stem, str(CUSTOM_RECIPE))
     if spec is None or spec.loader is None:
         raise ImportError("stand-in: %s is no Python file" % CUSTOM_RECIPE)
