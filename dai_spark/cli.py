@@ -70,6 +70,26 @@ def _parser() -> argparse.ArgumentParser:
         help="a DAI line (1.8, 1.9, 1.10, 1.11), from the public index: without h2oaicore",
     )
     build.add_argument("-o", "--output", required=True, help="archive, .tar.gz or .tar.zst")
+    build.add_argument(
+        "--exclude", metavar="NAME", action="append", default=[], help="a package to do without"
+    )
+    build.add_argument(
+        "--add", metavar="REQUIREMENT", action="append", default=[], help="one more, name==version"
+    )
+    build.add_argument(
+        "--keep",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a package that is left out by default (the notes of a build name them)",
+    )
+    build.add_argument(
+        "--constraint",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="pins that win over the export's",
+    )
     build.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")
     shown = _command(of_env, "show", _env_show, "say what a packed environment holds")
     shown.add_argument("env", metavar="ARCHIVE")
@@ -118,13 +138,19 @@ def _pipeline_show(arguments: argparse.Namespace) -> None:
 
 
 def _env_build(arguments: argparse.Namespace) -> None:
-    from dai_spark.envbuild import build_environment
+    from dai_spark.envbuild import Choice, build_environment
 
     built = build_environment(
         arguments.output,
         reference=arguments.reference,
         dai=arguments.dai,
         python=arguments.python,
+        choice=Choice(
+            exclude=tuple(arguments.exclude),
+            add=tuple(arguments.add),
+            keep=tuple(arguments.keep),
+            constraints=tuple(arguments.constraint),
+        ),
         say=_say,
     )
     print(built)

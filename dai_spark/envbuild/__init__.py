@@ -2,5 +2,6 @@
 
 from dai_spark.envbuild.build import build_environment
 from dai_spark.envbuild.check import CheckReport, check_environment
+from dai_spark.envbuild.choice import Choice
 
-__all__ = ["CheckReport", "build_environment", "check_environment"]
+__all__ = ["CheckReport", "Choice", "build_environment", "check_environment"]

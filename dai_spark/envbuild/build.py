@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Callable, Optional, Union
 
 from dai_spark.envbuild import requirements
+from dai_spark.envbuild.choice import AS_LISTED, Choice
 from dai_spark.envbuild.install import install_packages
 from dai_spark.envbuild.interpreter import Interpreter, describe, find_interpreter
 from dai_spark.envbuild.libraries import newest_glibc
@@ -31,6 +32,7 @@ def build_environment(
     reference: Optional[Union[str, Path]] = None,
     dai: Optional[str] = None,
     python: Optional[str] = None,
+    choice: Choice = AS_LISTED,
     say: Callable[[str], None] = lambda _: None,
 ) -> PackedEnvironment:
     """Build the packed environment of a Driverless AI version.
@@ -50,6 +52,8 @@ def build_environment(
         without h2oaicore.
     python : str, optional
         Path of the Python to pack; by default one is looked for.
+    choice : Choice, optional
+        Packages to exclude, to add, to keep, and constraints.
     say : callable, optional
         Gets a sentence at each step.
 
@@ -60,7 +64,8 @@ def build_environment(
     Raises
     ------
     OptionError
-        Both or neither of `reference` and `dai` are given.
+        Both or neither of `reference` and `dai` are given; a package is to be excluded or kept
+        that is not among the requirements.
     EnvironmentBuildError
         No Python, packages that cannot be installed, a machine of another kind.
     """
@@ -68,11 +73,10 @@ def build_environment(
         raise OptionError("Give either reference= (an export) or dai= (a line such as '1.10').")
     if reference is not None:
         pipeline = ScoringPipeline(reference)
-        return build_wanted(
-            output, requirements.from_export(pipeline), export=pipeline, python=python, say=say
-        )
+        wanted = requirements.from_export(pipeline, choice)
+        return build_wanted(output, wanted, export=pipeline, python=python, say=say)
     assert dai is not None
-    return build_wanted(output, requirements.from_line(dai), python=python, say=say)
+    return build_wanted(output, requirements.from_line(dai, choice), python=python, say=say)
 
 
 def build_wanted(

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from dai_spark.envbuild.choice import AS_LISTED, Choice, choose, requirement_lines
 from dai_spark.errors import EnvironmentBuildError
 from dai_spark.pipeline import ScoringPipeline
 
@@ -58,13 +59,15 @@ class Wanted(NamedTuple):
     notes: Tuple[str, ...]
 
 
-def from_line(line: str) -> Wanted:
+def from_line(line: str, choice: Choice = AS_LISTED) -> Wanted:
     """Take the lock of a Driverless AI line.
 
     Raises
     ------
     EnvironmentBuildError
         There is no lock for that line.
+    OptionError
+        Of the choice.
     """
     if line not in _PYTHON_OF_LINE:
         raise EnvironmentBuildError(
@@ -73,29 +76,36 @@ def from_line(line: str) -> Wanted:
             "`dai-spark env build --reference scorer.zip -o env.tar.gz`."
         )
     content = pkgutil.get_data(__package__, f"specs/dai-{line}.lock") or b""
+    lines = _pins(content.decode("utf-8"))
+    overrides: Dict[str, str] = {}
+    notes: List[str] = []
+    choose(lines, overrides, choice, notes)
     return Wanted(
         python=_PYTHON_OF_LINE[line],
         dai_line=line,
         core_version=None,
-        lines=tuple(_requirement_lines(content.decode("utf-8"))),
+        lines=tuple(lines[name] for name in sorted(lines)),
         wheels=(),
-        overrides=(),
+        overrides=tuple(overrides[name] for name in sorted(overrides)),
         source=f"the lock of Driverless AI {line}",
         notes=(
             "h2oaicore exists only inside an export and is not in this environment: it serves "
             "stand-in pipelines and pipelines without h2oaicore; for a real one build with "
             "`dai-spark env build --reference scorer.zip`",
+            *notes,
         ),
     )
 
 
-def from_export(pipeline: ScoringPipeline) -> Wanted:
-    """Take what an export lists, and the wheels that it brings.
+def from_export(pipeline: ScoringPipeline, choice: Choice = AS_LISTED) -> Wanted:
+    """Take what an export lists, and the wheels that it brings, but what only training wants.
 
     Raises
     ------
     EnvironmentBuildError
         It lists nothing, names a wheel that it does not hold, or does not tell its Python.
+    OptionError
+        Of the choice.
     """
     if "requirements.txt" not in pipeline.members:
         raise EnvironmentBuildError(
@@ -122,6 +132,7 @@ def from_export(pipeline: ScoringPipeline) -> Wanted:
     overrides = {name: line for name, line in constraints.items() if name not in brought}
     overrides.update((name, line) for name, line in lines.items() if "==" in line)
     _without_cuda(lines, overrides, notes)
+    wheels = _chosen_wheels(wheels, lines, overrides, choice, notes)
     has_core = "h2oaicore" in brought
     if not has_core:
         notes.append(f"{pipeline.path.name} brings no h2oaicore wheel, so none is in it")
@@ -143,15 +154,9 @@ def _text(pipeline: ScoringPipeline, member: str) -> str:
     return pipeline.read(member).decode("utf-8", "replace")
 
 
-def _requirement_lines(text: str) -> List[str]:
-    """Lines of a requirements file without comments, options and empty ones."""
-    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("-")]
-
-
 def _pins(text: str) -> Dict[str, str]:
     found: Dict[str, str] = {}
-    for line in _requirement_lines(text):
+    for line in requirement_lines(text):
         try:
             found[canonicalize_name(Requirement(line).name)] = line
         except InvalidRequirement:
@@ -164,7 +169,7 @@ def _split(pipeline: ScoringPipeline, text: str) -> Tuple[List[str], List[Requir
     members = {name.rpartition("/")[2]: name for name in pipeline.members}
     wheels: List[str] = []
     plain: List[Requirement] = []
-    for line in _requirement_lines(text):
+    for line in requirement_lines(text):
         base = line.rpartition("/")[2]
         if base.endswith(".whl") and " @ " not in line:
             if base == pipeline.wheel_name:
@@ -185,6 +190,27 @@ def _split(pipeline: ScoringPipeline, text: str) -> Tuple[List[str], List[Requir
                 f"requirement ({error}); correct it in a copy of the export."
             ) from error
     return wheels, plain
+
+
+def _chosen_wheels(
+    wheels: List[str],
+    lines: Dict[str, str],
+    overrides: Dict[str, str],
+    choice: Choice,
+    notes: List[str],
+) -> List[str]:
+    """Apply the choice to requirements and to the export's wheels alike; the wheels that stay."""
+    named: Dict[str, str] = {
+        canonicalize_name(wheel.rpartition("/")[2].split("-")[0]): wheel for wheel in wheels
+    }
+    listed: Dict[str, str] = {**lines, **named}
+    # What the export brings needs no compiler: the reason why this one is left out elsewhere.
+    keep = (*choice.keep, *(name for name in ("pyorc",) if name in named))
+    choose(listed, overrides, choice._replace(keep=keep), notes)
+    stay = {name for name, text in listed.items() if text == named.get(name)}
+    lines.clear()
+    lines.update({name: text for name, text in listed.items() if name not in stay})
+    return [named[name] for name in sorted(stay)]
 
 
 def _merge(

@@ -11,14 +11,16 @@ from types import SimpleNamespace
 import pytest
 
 from dai_spark import ScoringPipeline
-from dai_spark.envbuild import build_environment, check, check_environment, interpreter
+from dai_spark.envbuild import Choice, build_environment, check, check_environment, interpreter
 from dai_spark.envbuild.build import build_wanted
+from dai_spark.envbuild.choice import LEFT_OUT, choose
 from dai_spark.envbuild.pack import write_archive
 from dai_spark.envbuild.requirements import Wanted, from_export, from_line
 from dai_spark.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.errors import EnvironmentBuildError, OptionError
 from dai_spark.extract import extract_archive
 
+NEEDY = "Metadata-Version: 2.1\nName: needy\nVersion: 1.0\nRequires-Dist: six\n"
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -26,9 +28,9 @@ def wheel(folder, name, files):
     """Write a pure wheel, good enough for an installer."""
     about = f"{name}-1.0.dist-info"
     files = {
-        **files,
         f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        **files,
     }
     record = "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"])
     path = folder / f"{name}-1.0-py3-none-any.whl"
@@ -152,13 +154,14 @@ def test_the_same_files_give_the_same_bytes(tmp_path, suffix):
     assert PackedEnvironment(output).manifest == manifest
 
 
-def folder_export(folder, **texts):
+def folder_export(folder, *wheels, **texts):
     """An unpacked export with a core wheel, one wheel more, and the scoring wheel."""
     folder.mkdir()
     for name in (
         "h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl",
         "datatable-0.11.1-cp38-cp38-linux_x86_64.whl",
         "scoring_h2oai_experiment_ab_cd-1.0.0-py3-none-any.whl",
+        *wheels,
     ):
         (folder / name).write_text("")
     for name, text in texts.items():
@@ -204,6 +207,77 @@ def test_requirements_of_an_export(tmp_path):
     assert "xgboost-cpu" in said
 
 
+def test_the_docs_say_what_is_left_out():
+    """Each row of the table, with its reason."""
+    docs = Path(__file__).resolve().parents[2] / "docs" / "environments.md"
+    rows = [line for line in docs.read_text().splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{name}` | {why} |" for name, why in LEFT_OUT.items()]
+
+
+LISTED = (
+    "numpy==1.22.0\nplotly==4.14.3\ncupy-cuda110==9.0.0\npyorc==0.4.0\nbotocore==1.20.0\n"
+    "requests==2.26.0\nh2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl\n"
+)
+
+
+def test_what_scoring_never_uses_is_left_out(tmp_path):
+    """By a table with reasons, said one by one; what the user says wins over it."""
+    export = folder_export(tmp_path / "export", requirements_txt=LISTED)
+    wanted = from_export(export)
+    assert wanted.lines == ("numpy==1.22.0", "requests==2.26.0")
+    said = "\n".join(wanted.notes)
+    assert "cupy-cuda110: left out, since it runs on NVIDIA's GPUs" in said
+    assert "--keep plotly installs it" in said
+    pins = tmp_path / "pins.txt"
+    pins.write_text("# ours\nurllib3==1.26.20\nnumpy==1.22.4\n")
+    choice = Choice(
+        exclude=("Requests",), add=("importlib-resources==5.12.0",), keep=("plotly",),
+        constraints=(str(pins),),
+    )  # fmt: skip
+    wanted = from_export(export, choice)
+    assert wanted.lines == ("importlib-resources==5.12.0", "numpy==1.22.4", "plotly==4.14.3")
+    assert "urllib3==1.26.20" in wanted.overrides
+    assert "requests; python_version < '0'" in wanted.overrides
+    assert "numpy: numpy==1.22.4 instead of numpy==1.22.0, as your" in "\n".join(wanted.notes)
+    assert len(wanted.wheels) == 1
+
+
+def test_a_wheel_of_the_export_is_no_reason_to_compile(tmp_path):
+    """Pyorc is left out where it would have to be compiled, and taken where its wheel lies."""
+    brought = [f"{name}-cp38-cp38-linux_x86_64.whl" for name in ("pyorc-0.4.0", "h2o4gpu-0.3.2")]
+    listed = LISTED + "\n".join(brought)
+    wanted = from_export(folder_export(tmp_path / "export", *brought, requirements_txt=listed))
+    assert [wheel.partition("-")[0] for wheel in wanted.wheels] == ["h2oaicore", "pyorc"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "words"),
+    [
+        (Choice(exclude=("nunpy",)), OptionError, "nunpy cannot be kept or excluded.*numpy"),
+        (Choice(constraints=("/nowhere/pins.txt",)), EnvironmentBuildError, "cannot be read"),
+        (Choice(add=("numpy 1",)), EnvironmentBuildError, "--add has 'numpy 1'"),
+    ],
+)
+def test_a_choice_that_cannot_be_meant(tmp_path, choice, error, words):
+    """Names that nothing has, files that are not there, lines that are no requirements."""
+    with pytest.raises(error, match=words):
+        from_export(folder_export(tmp_path / "export", requirements_txt=LISTED), choice)
+
+
+def test_what_is_excluded_does_not_come_with_another(tmp_path):
+    """Installed for real: the package asks for a dependency, and goes without."""
+    needy = wheel(tmp_path, "needy", {"needy.py": "", "needy-1.0.dist-info/METADATA": NEEDY})
+    lines, overrides = {"needy": f"needy @ {needy.as_uri()}"}, {"six": "six==1.17.0"}
+    choose(lines, overrides, Choice(exclude=("six",)), [])
+    wanted = Wanted(
+        MINOR, "1.10", None, tuple(lines.values()), (), tuple(overrides.values()), "a test", ()
+    )
+    built = build_wanted(
+        tmp_path / "needy.tar.zst", wanted, python=sys.executable, say=lambda _: None
+    )
+    assert built.manifest.packages == {"needy": "1.0"}
+
+
 def test_an_export_that_cannot_be_followed(tmp_path):
     """A wheel that is named and absent, and a line that is no requirement, are told."""
     absent = folder_export(tmp_path / "a", requirements_txt="torch-1-cp38-cp38-linux_x86_64.whl\n")
@@ -222,7 +296,7 @@ def test_a_line_is_locked():
     assert "pandas==1.2.5" in wanted.lines
     assert all("==" in line for line in wanted.lines)
     assert "h2oaicore exists only inside an export" in wanted.notes[0]
-    with pytest.raises(EnvironmentBuildError, match=r"only for 1\.10"):
+    with pytest.raises(EnvironmentBuildError, match=r"only for 1\.8, 1\.9, 1\.10, 1\.11"):
         from_line("1.7")
 
 

@@ -1,0 +1,157 @@
+"""Which packages of an export an environment goes without, and what the user says otherwise.
+
+An export lists what training, its web pages and its GPUs want, too.  The table is here, with its
+reasons; a package that another one needs all the same comes with that one.
+"""
+
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from dai_spark.errors import EnvironmentBuildError, OptionError
+
+__all__ = ["AS_LISTED", "LEFT_OUT", "Choice", "choose", "requirement_lines"]
+
+_GPU = "runs on NVIDIA's GPUs, and scoring here runs on CPUs"
+_PICTURES = "draws pictures for Driverless AI's pages"
+_TRAINING = "serves training, never scoring"
+# By canonical name; a name that ends in * stands for all that begin so.
+LEFT_OUT = {
+    "h2o4gpu": _GPU,
+    "cupy": _GPU,
+    "cupy-cuda*": _GPU,
+    "nvidia-*": _GPU,
+    "plotly": _PICTURES,
+    "bokeh": _PICTURES,
+    "panel": _PICTURES,
+    "h2o": "is the client of an H2O-3 server",
+    "tensorboard": "shows the course of a training",
+    "cmake": "compiles, which wheels have behind them",
+    "botocore": "reads training data from S3",
+    "babel": "translates Driverless AI's pages",
+    "pyorc": "reads ORC files, has to be compiled, and is taken where the export brings its wheel",
+    "jupyter": _TRAINING,
+    "notebook": _TRAINING,
+}
+# Of uv: a requirement whose marker never holds is not installed, whoever asks for it.
+_NEVER = "; python_version < '0'"
+
+
+class Choice(NamedTuple):
+    """What the user says of packages, over what an export or a lock lists.
+
+    Attributes
+    ----------
+    exclude : tuple of str
+        Names that are not installed, even where another package asks for them.
+    add : tuple of str
+        Further requirements, as ``"importlib-resources==5.12.0"``; one that is listed is replaced.
+    keep : tuple of str
+        Names that are installed although `LEFT_OUT` has them.
+    constraints : tuple of str
+        Paths of files of pins, which win over the export's.
+    """
+
+    exclude: Tuple[str, ...] = ()
+    add: Tuple[str, ...] = ()
+    keep: Tuple[str, ...] = ()
+    constraints: Tuple[str, ...] = ()
+
+    def pins(self) -> Dict[str, str]:
+        """The pins of the constraint files, by canonical name.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            A file is not there, or holds a line that is no requirement.
+        """
+        found: Dict[str, str] = {}
+        for path in self.constraints:
+            try:
+                text = Path(path).expanduser().read_text(encoding="utf-8")
+            except OSError as error:
+                raise EnvironmentBuildError(
+                    f"The constraints {path} cannot be read ({error.strerror}); give the path of a "
+                    "file with a pin a line."
+                ) from error
+            for line in requirement_lines(text):
+                found[_named(line, path)] = line
+        return found
+
+
+AS_LISTED = Choice()
+
+
+def choose(
+    lines: Dict[str, str], overrides: Dict[str, str], choice: Choice, notes: List[str]
+) -> None:
+    """Apply `LEFT_OUT`, then the user's words, to requirements by canonical name.  In place.
+
+    Parameters
+    ----------
+    lines, overrides : dict of str to str
+        Requirements, and pins that win over what packages declare of each other.
+    choice : Choice
+    notes : list of str
+        Gets a sentence for each package that is left out, replaced or added.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        Of constraint files and additions that cannot be read.
+    OptionError
+        A name to exclude or to keep that is not among the requirements.
+    """
+    kept = {canonicalize_name(name) for name in choice.keep}
+    excluded = {canonicalize_name(name) for name in choice.exclude}
+    absent = sorted((kept | excluded) - set(lines) - set(overrides))
+    if absent:
+        raise OptionError(
+            f"{', '.join(absent)} cannot be kept or excluded: it is not among the requirements "
+            f"({', '.join(sorted(lines)) or 'there are none'})."
+        )
+    for name in sorted(lines):
+        why = _left_out(name)
+        if name in excluded:
+            notes.append(f"{name}: left out, as you say")
+        elif why is not None and name not in kept:
+            notes.append(f"{name}: left out, since it {why}; --keep {name} installs it")
+        else:
+            continue
+        del lines[name]
+        overrides.pop(name, None)
+    overrides.update({name: f"{name}{_NEVER}" for name in excluded})
+    for name, line in choice.pins().items():
+        overrides[name] = line
+        if name in lines and lines[name] != line:
+            notes.append(f"{name}: {line} instead of {lines[name]}, as your constraints say")
+            lines[name] = line
+    for line in choice.add:
+        name = _named(line, "--add")
+        notes.append(f"{name}: {line} {'instead of ' + lines[name] if name in lines else 'added'}")
+        lines[name] = overrides[name] = line
+
+
+def requirement_lines(text: str) -> List[str]:
+    """Lines of a requirements file without comments, options and empty ones."""
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+def _left_out(name: str) -> Optional[str]:
+    for pattern, why in LEFT_OUT.items():
+        if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1])):
+            return why
+    return None
+
+
+def _named(line: str, where: str) -> str:
+    try:
+        return canonicalize_name(Requirement(line).name)
+    except InvalidRequirement as error:
+        raise EnvironmentBuildError(
+            f"{where} has {line!r}, which is no requirement ({error}); write it as name==version."
+        ) from error
