@@ -133,6 +133,8 @@ def from_export(pipeline: ScoringPipeline, choice: Choice = AS_LISTED) -> Wanted
     overrides.update((name, line) for name, line in lines.items() if "==" in line)
     _without_cuda(lines, overrides, notes)
     wheels = _chosen_wheels(wheels, lines, overrides, choice, notes)
+    for wheel in wheels:
+        _check_wheel(pipeline, wheel, python)
     has_core = "h2oaicore" in brought
     if not has_core:
         notes.append(f"{pipeline.path.name} brings no h2oaicore wheel, so none is in it")
@@ -211,6 +213,23 @@ def _chosen_wheels(
     lines.clear()
     lines.update({name: text for name, text in listed.items() if name not in stay})
     return [named[name] for name in sorted(stay)]
+
+
+def _check_wheel(pipeline: ScoringPipeline, wheel: str, python: str) -> None:
+    """Refuse a wheel of another processor or another Python, which no installer would take."""
+    name = wheel.rpartition("/")[2]
+    interpreters, _, platforms = name[: -len(".whl")].rsplit("-", 3)[-3:]
+    if platforms != "any" and not platforms.endswith("x86_64"):
+        raise EnvironmentBuildError(
+            f"{pipeline.path} brings {name}, which is built for {platforms}; environments are for "
+            "linux-x86_64, so export the pipeline from a Driverless AI on x86_64."
+        )
+    wanted = "cp" + python.replace(".", "")
+    if interpreters.startswith("cp") and wanted not in interpreters.split("."):
+        raise EnvironmentBuildError(
+            f"{pipeline.path} needs Python {python} and brings {name}, which is for another one; "
+            "export the pipeline again, and do not mix files of two exports."
+        )
 
 
 def _merge(

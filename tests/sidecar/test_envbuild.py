@@ -290,6 +290,24 @@ def test_an_export_that_cannot_be_followed(tmp_path):
         from_export(folder_export(tmp_path / "c"))
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("torch-1.13.1-cp38-cp38-linux_ppc64le.whl", "built for linux_ppc64le; .* on x86_64"),
+        (
+            "torch-1.13.1-cp36-cp36m-linux_x86_64.whl",
+            "needs Python 3.8 and brings torch-1.13.1-cp36",
+        ),
+    ],
+)
+def test_wheels_of_another_kind_of_machine_or_python(tmp_path, name, words):
+    """A sentence before anything is installed."""
+    export = folder_export(tmp_path / "export", name, requirements_txt=f"{LISTED}{name}\n")
+    with pytest.raises(EnvironmentBuildError, match=words):
+        from_export(export)
+    assert from_export(export, Choice(exclude=("torch",))).wheels
+
+
 def test_a_line_is_locked():
     """The lock of DAI 1.10 names every package at one version, and says what it lacks."""
     wanted = from_line("1.10")
