@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, Sequence
+from typing import Callable, Dict, List, Sequence
 
 from dai_spark.errors import EnvironmentBuildError
 
@@ -76,27 +76,40 @@ def install_packages(
             overruling = Path(folder) / "overrides.txt"
             overruling.write_text("\n".join(overrides) + "\n", encoding="utf-8")
             command += ["--overrides", str(overruling)]
-        say(f"installing {len(requirements)} requirements with uv")
-        try:
-            done = subprocess.run(
-                command,
-                env=_environment(),
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=_INSTALL_LIMIT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise EnvironmentBuildError(
-                f"uv did not finish installing within {_INSTALL_LIMIT_S} s; "
-                "see whether the package index answers."
-            ) from error
-        if done.returncode != 0:
-            raise EnvironmentBuildError(
-                f"uv could not install the packages of the environment: {_reason(done.stderr)}",
-                details=done.stderr,
-            )
+        say(f"resolving {len(requirements)} requirements with uv")
+        resolved = _resolved(_run([*command, "--dry-run"], folder))
+        say(f"installing {len(resolved)} packages: {', '.join(resolved)}")
+        _run(command, folder)
+
+
+def _run(command: Sequence[str], folder: str) -> str:
+    """Run uv in `folder`; what it said."""
+    try:
+        done = subprocess.run(
+            command,
+            env=_environment(),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentBuildError(
+            f"uv did not finish installing within {_INSTALL_LIMIT_S} s; "
+            "see whether the package index answers."
+        ) from error
+    if done.returncode != 0:
+        raise EnvironmentBuildError(
+            f"uv could not install the packages of the environment: {_reason(done.stderr)}",
+            details=done.stderr,
+        )
+    return done.stderr
+
+
+def _resolved(said: str) -> List[str]:
+    """The packages that uv would install, as it lists them: a line each, ``+ name==version``."""
+    return re.findall(r"^ *\+ (\S+)", said, re.MULTILINE)
 
 
 def _reason(said: str) -> str:

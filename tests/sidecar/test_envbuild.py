@@ -272,10 +272,10 @@ def test_what_is_excluded_does_not_come_with_another(tmp_path):
     wanted = Wanted(
         MINOR, "1.10", None, tuple(lines.values()), (), tuple(overrides.values()), "a test", ()
     )
-    built = build_wanted(
-        tmp_path / "needy.tar.zst", wanted, python=sys.executable, say=lambda _: None
-    )
+    said = []
+    built = build_wanted(tmp_path / "needy.tar.zst", wanted, python=sys.executable, say=said.append)
     assert built.manifest.packages == {"needy": "1.0"}
+    assert "installing 1 packages: needy==1.0" in said
 
 
 def test_an_export_that_cannot_be_followed(tmp_path):
