@@ -275,7 +275,7 @@ def test_what_is_excluded_does_not_come_with_another(tmp_path):
     said = []
     built = build_wanted(tmp_path / "needy.tar.zst", wanted, python=sys.executable, say=said.append)
     assert built.manifest.packages == {"needy": "1.0"}
-    assert "installing 1 packages: needy==1.0" in said
+    assert "installing 1 packages: needy" in said
 
 
 def test_an_export_that_cannot_be_followed(tmp_path):
