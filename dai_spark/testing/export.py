@@ -14,7 +14,7 @@ import pandas as pd
 from dai_spark.errors import OptionError
 from dai_spark.testing.archive import Contents, write_folder, write_wheel, write_zip
 from dai_spark.testing.lines import Line, line_of
-from dai_spark.testing.scoring_package import fates, working_folder
+from dai_spark.testing.scoring_package import fates, recipes
 from dai_spark.testing.side_files import (
     column_statistics,
     example_program,
@@ -34,7 +34,7 @@ FATES = fates.ALL
 _TOP = "scoring-pipeline"
 _FOLDERS = {"zip": f"{_TOP}/", "flat": "", "nested": f"export/{_TOP}/", "unpacked": ""}
 _SUMMARY = "A stand-in made by dai_spark.testing, not H2O's"
-_RECIPE = working_folder.RECIPE.as_posix()
+_RECIPE = recipes.RECIPE.as_posix()
 
 
 def _quiet(message: str) -> None:
@@ -271,7 +271,7 @@ def _contents(
         _RECIPE: json.dumps({"experiment_id": experiment_id}),
     }
     if schema["custom_recipe"]:
-        recipe = working_folder.CUSTOM_RECIPE
+        recipe = recipes.CUSTOM_RECIPE
         texts[recipe.as_posix()] = scoring_source(recipe.stem).decode("ascii")
     return {
         **{name: text.encode("utf-8") for name, text in texts.items()},

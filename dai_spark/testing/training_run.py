@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dai_spark.errors import OptionError, PipelineError
-from dai_spark.testing.scoring_package.working_folder import CUSTOM_RECIPE
+from dai_spark.testing.scoring_package.recipes import CUSTOM_RECIPE
 
 __all__ = ["SCORING_MODULES", "scoring_source", "train"]
 
@@ -25,6 +25,7 @@ SCORING_MODULES = (
     "history",
     "license_check",
     "noise",
+    "recipes",
     "scorer",
     "working_folder",
 )

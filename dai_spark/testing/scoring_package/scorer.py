@@ -15,7 +15,17 @@ from typing import Any, Dict, List
 import numpy as np
 import pandas as pd
 
-from . import boosters, columns, encoding, fates, history, license_check, noise, working_folder
+from . import (
+    boosters,
+    columns,
+    encoding,
+    fates,
+    history,
+    license_check,
+    noise,
+    recipes,
+    working_folder,
+)
 
 # Stands for DAI's configuration singleton, which one pipeline's overrides own.
 _CONFIGURATION = "h2oai_stand_in_configuration"
@@ -53,7 +63,7 @@ class BaseScorer(object):
         }
         # Code from below the working directory, as DAI loads its custom recipes.
         has_recipe = self._schema["custom_recipe"]
-        self._recipe = working_folder.load_custom_recipe() if has_recipe else None
+        self._recipe = recipes.load_custom_recipe() if has_recipe else None
         self._labels = labels = self._schema["labels"]
         self._n_outputs = len(labels) if labels and len(labels) > 2 else 1
         model = self._schema["model"]
@@ -142,7 +152,7 @@ class BaseScorer(object):
     def _answer(self, frame: Any, flags: Dict[str, bool]) -> Any:
         if flags["output_margin"] and flags["pred_contribs"]:
             raise ValueError("stand-in: output_margin and pred_contribs exclude each other")
-        working_folder.check_recipe(self._schema["experiment_id"])
+        recipes.check_recipe(self._schema["experiment_id"])
         frame = columns.take(frame, self._names, self._dtypes)
         if not len(frame):
             raise ValueError("stand-in: a frame without rows cannot be scored")

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import pyarrow
 
-from . import boosters, encoding, history, working_folder
+from . import boosters, encoding, history, recipes
 
 _SEED = 1
 _INTERVAL = (5.0, 95.0)
@@ -34,7 +34,7 @@ def _own_order(names: List[str]) -> List[str]:
 def _features(table: Any, spec: Dict[str, Any], targets: Any) -> Tuple[Any, Any, Any, Any]:
     """Return the used columns, levels, features and the training matrix."""
     used, levels, features, parts = [], {}, [], []
-    recipe = working_folder.load_custom_recipe() if spec["custom_recipe"] else None
+    recipe = recipes.load_custom_recipe() if spec["custom_recipe"] else None
     for index, column in enumerate(spec["columns"]):
         name = column["name"]
         values = table[name].values
