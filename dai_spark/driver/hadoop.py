@@ -35,6 +35,10 @@ class HadoopFile:
         self._configuration = spark._jsparkSession.sessionState().newHadoopConf()
         self._files = self._path.getFileSystem(self._configuration)
 
+    def exists(self) -> bool:
+        """Whether a file or a folder is there."""
+        return bool(self._files.exists(self._path))
+
     def look(self) -> Tuple[int, int]:
         """Return its length in bytes and its time of change in milliseconds since 1970."""
         status = self._files.getFileStatus(self._path)

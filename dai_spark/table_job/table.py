@@ -1,10 +1,13 @@
 """TableName: what `--source` and `--target` may say, and how Spark reads it."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
+from dai_spark.driver.hadoop import HadoopFile
 from dai_spark.driver.schema import sql_text
+from dai_spark.driver.session import is_connect
 from dai_spark.errors import OptionError, TableJobError
 
 if TYPE_CHECKING:
@@ -165,6 +168,8 @@ class TableName:
         try:
             if self.format is None and not spark.catalog.tableExists(self.name):
                 return None
+            if self._is_surely_absent(spark):
+                return None
             frame = self._frame(spark, options, version, timestamp)
             # Connect resolves nothing before the schema is asked for.
             _ = frame.schema
@@ -180,6 +185,22 @@ class TableName:
                 ) from None
             raise TableJobError(f"Table {self.text} cannot be read: {first_line(error)}") from None
         return frame
+
+    def _is_surely_absent(self, spark: Any) -> bool:
+        """Whether the file system says that the path is not there.
+
+        Spark's reader would say so too, after a warning with a stack trace in the log
+        (``FileStreamSink.hasMetadata`` looks for a stream's metadata in it first).
+        """
+        if self.format not in (*FILE_FORMATS, "delta") or is_connect(spark):
+            return False
+        # A pattern of many paths, and Delta's `PATH@v3`, are Spark's to read.
+        if not self.name or any(sign in self.name for sign in "*?[{@"):
+            return False
+        # A file system that cannot be reached is told of by the reader, in its own words.
+        with contextlib.suppress(Exception):
+            return not HadoopFile(spark, self.name).exists()
+        return False
 
     def _frame(
         self,

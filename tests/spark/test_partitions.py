@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from dai_spark import score_dataframe, score_udf
 
 LONG_TEXT = 10_000_000
+MANY_ROWS = 10_000_000
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,28 @@ def test_a_table_without_rows_has_the_predictions_columns(odd_frame, export, wit
     assert scored.select("prediction.*").columns == ["late.no", "late.yes"]
     pd.testing.assert_frame_equal(scored.toPandas(), scored.limit(0).toPandas())
     assert scored.count() == 0
+
+
+@pytest.mark.long
+def test_one_partition_of_ten_million_rows(spark, flights, flights_frame, export, with_scorer):
+    """Each row has the score that it has in any other cut of the table: none lost, none moved."""
+    n_flights = len(flights)
+    times = -(-MANY_ROWS // n_flights)
+    # A flight's number is its id's place in the table, so the rows of a cut tell where they go.
+    repeated = spark.range(times).crossJoin(flights_frame).drop("id")
+    once = score_dataframe(flights_frame, export(), **with_scorer, keep=["flight_id"])
+    once = once.select("flight_id", F.xxhash64("prediction").alias("own")).cache()
+    partition = repeated.limit(MANY_ROWS).coalesce(1)
+    assert partition.rdd.getNumPartitions() == 1
+    scored = score_dataframe(partition, export(), **with_scorer, keep=["flight_id"])
+    scored = scored.select("flight_id", F.xxhash64("prediction").alias("found"))
+    counted = scored.join(F.broadcast(once), "flight_id").agg(
+        F.count("*").alias("n_rows"),
+        F.count_if(F.col("found") != F.col("own")).alias("n_other"),
+        F.countDistinct("flight_id").alias("n_flights"),
+    )
+    assert counted.first().asDict() == {
+        "n_rows": MANY_ROWS,
+        "n_other": 0,
+        "n_flights": n_flights,
+    }

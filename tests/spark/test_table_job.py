@@ -48,6 +48,14 @@ def test_the_target_holds_kept_columns_and_the_pipelines_own_scores(
     assert f"{len(flights):,} rows" in report.text()
 
 
+def test_a_new_target_leaves_no_trace_in_the_log(job, capfd):
+    """Of a path that is not there Spark warns with a stack trace, so the job asks before it."""
+    job(keep=["flight_id"])
+    told = capfd.readouterr().err
+    assert "FileNotFoundException" not in told
+    assert "WARN" not in told
+
+
 def test_contributions_are_written_and_add_up(job, spark, tmp_path):
     """A column for each of the table's, flat, verified row by row; the sum is the margin."""
     words = {"keep": ["flight_id"], "key": ["flight_id"]}
