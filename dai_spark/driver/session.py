@@ -8,6 +8,9 @@ from dai_spark.errors import OptionError
 
 __all__ = ["active", "begin", "identity", "is_connect", "is_local", "spark_version"]
 
+# Of spark-submit, which has settings of its own by then, and of Spark Connect, which has no bar.
+_STARTED_OTHERWISE = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+
 
 def active(spark: Optional[Any]) -> Any:
     """Return `spark`, or the active session where it is None.
@@ -34,11 +37,16 @@ def begin(name: str) -> Any:
     """Return the session that runs, or one that is made, for a command line.
 
     Where Spark is local and nobody has chosen a Python for its workers, they get this one: Spark
-    itself would take the first ``python3`` on PATH, which may know nothing of pyarrow.
+    itself would take the first ``python3`` on PATH, which may know nothing of pyarrow.  Spark's own
+    progress bar, which it turns on for a Python that spark-submit has not started, is off: it
+    would write over ours.
     """
     from pyspark.sql import SparkSession
 
-    spark = SparkSession.builder.appName(name).getOrCreate()
+    builder = SparkSession.builder.appName(name)
+    if not any(variable in os.environ for variable in _STARTED_OTHERWISE):
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
+    spark = builder.getOrCreate()
     is_chosen = "PYSPARK_PYTHON" in os.environ or spark.conf.get("spark.pyspark.python", None)
     if is_local(spark) and not is_chosen:
         spark.sparkContext.pythonExec = sys.executable

@@ -1,11 +1,28 @@
 """The command line with a session: a configuration that Spark reads, and flags over it."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
 from dai_spark.cli import main
 from dai_spark.driver.session import begin
+
+# Longer than the half second after which Spark would draw its bar.
+SLOW_JOB = """
+import time
+from dai_spark.driver.session import begin
+
+def slowly(batches):
+    time.sleep(2)
+    yield from batches
+
+spark = begin("slow")
+print(spark.range(2).mapInArrow(slowly, "id long").count(), "rows")
+"""
 
 
 @pytest.fixture
@@ -65,3 +82,22 @@ def test_local_workers_get_the_python_of_the_command(spark, monkeypatch):
     assert begin("another") is spark
     rows = spark.range(1).mapInArrow(lambda batches: batches, "id long").collect()
     assert [row.id for row in rows] == [0]
+
+
+def test_on_a_terminal_there_is_one_progress_bar():
+    """Spark draws its own for any Python that starts it, over what ours has written."""
+    terminal, end = pty.openpty()
+    clean = {name: text for name, text in os.environ.items() if "GATEWAY" not in name}
+    with subprocess.Popen([sys.executable, "-c", SLOW_JOB], stdout=end, stderr=end, env=clean) as p:
+        assert p.wait(120) == 0
+    os.close(end)
+    told = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            told += piece
+    except OSError:
+        # All is read, and nobody writes any more.
+        pass
+    os.close(terminal)
+    assert b"2 rows" in told
+    assert b"[Stage" not in told
