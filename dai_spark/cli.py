@@ -91,11 +91,21 @@ def _parser() -> argparse.ArgumentParser:
         help="pins that win over the export's",
     )
     build.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")
+    build.add_argument(
+        "--target-glibc",
+        metavar="VERSION",
+        help="fail where a file needs a newer C library than this (2.28: RHEL and UBI 8)",
+    )
     shown = _command(of_env, "show", _env_show, "say what a packed environment holds")
     shown.add_argument("env", metavar="ARCHIVE")
     check = _command(of_env, "check", _env_check, "unpack it aside and prove that it runs")
     check.add_argument("env", metavar="ARCHIVE")
-    check.add_argument("--pipeline", metavar="ZIP", help="an export that is to run in it")
+    check.add_argument(
+        "--pipeline", metavar="ZIP", help="an export that is to run in it: its example is scored"
+    )
+    check.add_argument(
+        "--license-file", metavar="PATH", help="the licence that it wants (default: this host's)"
+    )
     cache = _command(
         of_env, "cache", _env_cache, "list what this user has unpacked on this host, by last use"
     )
@@ -151,6 +161,7 @@ def _env_build(arguments: argparse.Namespace) -> None:
             keep=tuple(arguments.keep),
             constraints=tuple(arguments.constraint),
         ),
+        target_glibc=arguments.target_glibc,
         say=_say,
     )
     print(built)
@@ -164,8 +175,15 @@ def _env_show(arguments: argparse.Namespace) -> None:
 
 def _env_check(arguments: argparse.Namespace) -> None:
     from dai_spark.envbuild import check_environment
+    from dai_spark.license import read_license
+    from dai_spark.local import no_uri
 
-    report = check_environment(arguments.env, pipeline=arguments.pipeline, say=_say)
+    report = check_environment(
+        arguments.env,
+        pipeline=arguments.pipeline,
+        license=read_license(None, arguments.license_file, no_uri),
+        say=_say,
+    )
     print(report.text())
     if not report.ok:
         raise EnvironmentMismatchError(

@@ -3,15 +3,18 @@
 import hashlib
 import json
 import platform
+import re
 import tempfile
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Callable, Dict, Optional, Union
+
+from packaging.version import Version
 
 from dai_spark.envbuild import requirements
 from dai_spark.envbuild.choice import AS_LISTED, Choice
 from dai_spark.envbuild.install import install_packages
 from dai_spark.envbuild.interpreter import Interpreter, describe, find_interpreter
-from dai_spark.envbuild.libraries import newest_glibc
+from dai_spark.envbuild.libraries import newer_than, newest_glibc
 from dai_spark.envbuild.native import bundle_libraries, copy_interpreter
 from dai_spark.envbuild.pack import compression_of, list_files, write_archive
 from dai_spark.envbuild.requirements import Wanted
@@ -33,6 +36,7 @@ def build_environment(
     dai: Optional[str] = None,
     python: Optional[str] = None,
     choice: Choice = AS_LISTED,
+    target_glibc: Optional[str] = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> PackedEnvironment:
     """Build the packed environment of a Driverless AI version.
@@ -54,6 +58,8 @@ def build_environment(
         Path of the Python to pack; by default one is looked for.
     choice : Choice, optional
         Packages to exclude, to add, to keep, and constraints.
+    target_glibc : str, optional
+        Oldest GNU C library that the archive must run on, such as ``"2.28"`` (RHEL and UBI 8).
     say : callable, optional
         Gets a sentence at each step.
 
@@ -65,18 +71,22 @@ def build_environment(
     ------
     OptionError
         Both or neither of `reference` and `dai` are given; a package is to be excluded or kept
-        that is not among the requirements.
+        that is not among the requirements; `target_glibc` is no version.
     EnvironmentBuildError
-        No Python, packages that cannot be installed, a machine of another kind.
+        No Python, packages that cannot be installed, a machine of another kind, or files that need
+        a newer C library than `target_glibc`.
     """
     if (reference is None) == (dai is None):
         raise OptionError("Give either reference= (an export) or dai= (a line such as '1.10').")
     if reference is not None:
         pipeline = ScoringPipeline(reference)
         wanted = requirements.from_export(pipeline, choice)
-        return build_wanted(output, wanted, export=pipeline, python=python, say=say)
+        return build_wanted(
+            output, wanted, export=pipeline, python=python, target_glibc=target_glibc, say=say
+        )
     assert dai is not None
-    return build_wanted(output, requirements.from_line(dai, choice), python=python, say=say)
+    wanted = requirements.from_line(dai, choice)
+    return build_wanted(output, wanted, python=python, target_glibc=target_glibc, say=say)
 
 
 def build_wanted(
@@ -85,9 +95,15 @@ def build_wanted(
     *,
     export: Optional[ScoringPipeline] = None,
     python: Optional[str] = None,
+    target_glibc: Optional[str] = None,
     say: Callable[[str], None],
 ) -> PackedEnvironment:
     """Build an environment of given requirements; see `build_environment`."""
+    if target_glibc is not None and not re.fullmatch(r"\d+(\.\d+)+", target_glibc):
+        raise OptionError(
+            f"target_glibc={target_glibc!r} is no version; give the C library of the executors, "
+            "such as 2.28 (`ldd --version` there tells it)."
+        )
     output = Path(output).expanduser().absolute()
     compression_of(output)
     if platform.system() != "Linux":
@@ -103,6 +119,7 @@ def build_wanted(
         say(note)
     ready = _ready(output, inputs)
     if ready is not None:
+        _check_target(ready.manifest.glibc, target_glibc, output, {})
         say(f"{output.name} was built from the same inputs before and is taken as it is")
         return ready
     # Beside the output: the same disk that has to hold the archive.
@@ -110,6 +127,9 @@ def build_wanted(
         root = Path(folder) / "environment"
         root.mkdir()
         executable = _fill(root, wanted, source, export, say)
+        if target_glibc is not None:
+            newer = newer_than(root, target_glibc)
+            _check_target(newest_glibc(root), target_glibc, output, newer)
         paths = list_files(root)
         manifest = EnvironmentManifest(
             python=source.version,
@@ -132,6 +152,19 @@ def build_wanted(
     built = PackedEnvironment(output)
     say(f"{output} is ready ({built.size_bytes / 1e6:,.0f} MB)")
     return built
+
+
+def _check_target(
+    needed: Optional[str], target: Optional[str], output: Path, newer: Dict[str, str]
+) -> None:
+    if needed is None or target is None or Version(needed) <= Version(target):
+        return
+    raise EnvironmentBuildError(
+        f"{output.name} needs the GNU C library {needed} or later, and one for {target} was asked "
+        f"for ({len(newer) or 'some'} of its files are newer); build on a Linux as old as the "
+        "executors', or with a Python made for old ones (`uv python install`, then --python).",
+        details="\n".join(f"{path} needs {version}" for path, version in sorted(newer.items())),
+    )
 
 
 def _inputs(wanted: Wanted, source: Interpreter) -> str:

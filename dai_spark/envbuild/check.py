@@ -1,36 +1,34 @@
 """Proves that a packed environment runs where nothing of the building machine is.
 
-The archive is unpacked into a fresh folder, and its Python imports what the manifest lists.
-Where the system allows it (root, or user namespaces), that folder and the C library are all
-that this Python can see: a library or module taken from elsewhere cannot be found.  Otherwise
-what it loaded is looked through afterwards.
+The archive is unpacked into a fresh folder, its Python imports what the manifest lists, and scores
+the example rows of an export where one is given.  Where the system allows it, that folder and the C
+library are all that this Python can see (`Aside`).  Otherwise what it loaded is looked through
+afterwards.
 """
 
 import csv
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
-from dai_spark.envbuild.libraries import (
-    is_base,
-    missing_libraries,
-    newest_glibc,
-    system_libraries,
-)
+from dai_spark.envbuild.aside import Aside
+from dai_spark.envbuild.libraries import is_base, missing_libraries, newest_glibc
+from dai_spark.envbuild.trial import Trial, try_example
 from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import EnvironmentMismatchError
 from dai_spark.extract import extract_archive
+from dai_spark.license import License
 from dai_spark.pipeline import ScoringPipeline
 
 __all__ = ["CheckReport", "check_environment"]
 
-_LIMIT_S = 300
+# Below it a package is not worth a word.
+_LARGE_BYTES = 5_000_000
 _STDLIB = ("bz2", "ctypes", "hashlib", "lzma", "multiprocessing", "sqlite3", "ssl", "zlib")
 # Package to the module that is imported.  Not h2oaicore: importing it can ask for a licence.
 _MODULES = {
@@ -68,14 +66,6 @@ print("\n" + json.dumps({
 }))
 """
 
-# $1 the folder that becomes the root, the rest is the command.  The mounts exist only in the
-# namespace that unshare made, and are gone with it.
-_CONFINE = """
-root=$1
-shift
-mount --rbind /proc "$root/proc" && mount --rbind /dev "$root/dev" && exec chroot "$root" "$@"
-"""
-
 
 @dataclass(frozen=True)
 class CheckReport:
@@ -100,6 +90,8 @@ class CheckReport:
         Unpacked size by package, largest first.
     unpack_s : float
         Seconds that unpacking took here; 0 for a folder.
+    trial : Trial or None
+        How the export's own example was scored; None without an export, or where it failed.
     """
 
     environment: PackedEnvironment
@@ -111,6 +103,7 @@ class CheckReport:
     glibc: Optional[str]
     package_bytes: Dict[str, int]
     unpack_s: float
+    trial: Optional[Trial] = None
 
     @property
     def ok(self) -> bool:
@@ -130,28 +123,42 @@ class CheckReport:
             f"  needs    glibc {self.glibc or 'none'}",
             f"  unpacked in {self.unpack_s:.1f} s here",
             f"  imported {', '.join(f'{n} {v}'.strip() for n, v in self.imported.items())}",
+            *([f"  scored   {self.trial.text()}"] if self.trial else []),
             "  sizes",
             *(
                 f"    {n_bytes / 1e6:8.1f} MB  {name}"
                 for name, n_bytes in self.package_bytes.items()
                 if n_bytes >= 100_000
             ),
-            *(f"  note     {note}" for note in self.notes),
+            *(f"  note     {note}" for note in (*self.notes, *self._unused())),
             *(f"  PROBLEM  {problem}" for problem in self.problems),
             "  sound" if self.ok else f"  {len(self.problems)} problems",
         ]
         return "\n".join(lines)
+
+    def _unused(self) -> List[str]:
+        sizes = self.package_bytes
+        found = [name for name in (self.trial.unused if self.trial else ()) if name in sizes]
+        large = sorted((n for n in found if sizes[n] >= _LARGE_BYTES), key=lambda n: -sizes[n])
+        if not large:
+            return []
+        told = ", ".join(f"{name} ({sizes[name] / 1e6:,.0f} MB)" for name in large)
+        return [
+            f"the example loaded nothing of {told}; where no pipeline of yours wants it, "
+            "`env build --exclude NAME` builds without"
+        ]
 
 
 def check_environment(
     archive: Union[str, Path],
     pipeline: Optional[Union[str, Path, ScoringPipeline]] = None,
     *,
+    license: Optional[License] = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
     """Unpack an environment aside, run its Python, and say what was found.
 
-    Runs on any Linux machine of the environment's kind; a child process is started, and ended
+    Runs on any Linux machine of the environment's kind; child processes are started, each ended
     after 300 s.
 
     Parameters
@@ -159,7 +166,9 @@ def check_environment(
     archive : str or Path
         Archive, or unpacked folder.
     pipeline : str, Path or ScoringPipeline, optional
-        Export that the environment is meant for; both are compared.
+        Export that the environment is meant for: both are compared, and its own example is scored.
+    license : License, optional
+        That the pipeline wants.
 
     Returns
     -------
@@ -187,22 +196,31 @@ def check_environment(
             extract_archive(environment.path, home, say)
         unpack_s = 0.0 if environment.is_folder else time.monotonic() - begun
         say("importing its packages")
-        said, alone, trouble = _run(root, home, environment)
+        aside = Aside(root)
+        said, trouble = _run(aside, environment)
         problems += trouble
+        trial = None
+        if pipeline is not None and said:
+            say("scoring the export's own example")
+            trial, why = try_example(aside, root, environment.interpreter, pipeline, license)
+            problems += [why] if why else []
+        aside.close()
+        package_bytes = _sizes(home)
         notes += [
             f"{library}, which {path} needs, is not in it"
             for library, path in missing_libraries(home).items()
         ]
         return CheckReport(
             environment=environment,
-            alone=alone,
+            alone=aside.alone,
             python=said.get("python", ""),
             imported=said.get("imported", {}),
             problems=tuple(problems),
             notes=tuple(notes),
             glibc=newest_glibc(home),
-            package_bytes=_sizes(home),
+            package_bytes=package_bytes,
             unpack_s=unpack_s,
+            trial=trial,
         )
 
 
@@ -223,25 +241,15 @@ def _compare(
     return problems, notes
 
 
-def _run(
-    root: Path, home: Path, environment: PackedEnvironment
-) -> Tuple[Dict[str, Any], bool, List[str]]:
-    """Start the unpacked Python; returns what it said, whether it was alone, and problems."""
+def _run(aside: Aside, environment: PackedEnvironment) -> Tuple[Dict[str, Any], List[str]]:
+    """Start the unpacked Python; returns what it said, and problems."""
     modules = [m for p, m in _MODULES.items() if p in environment.manifest.packages]
-    probe = ["-I", "-B", "-c", _PROBE, *_STDLIB, *modules]
-    alone = _furnish(root) and _can_confine(root)
-    if alone:
-        python = f"/environment/{environment.interpreter}"
-        answer = _start([*_confined(root), python, *probe])
-        # Before the folder is removed: were anything still mounted here, these would fail.
-        (root / "proc").rmdir()
-        (root / "dev").rmdir()
-    else:
-        answer = _start([str(home / environment.interpreter), *probe])
+    python = aside.path(f"environment/{environment.interpreter}")
+    answer = aside.run([python, "-I", "-B", "-c", _PROBE, *_STDLIB, *modules])
     try:
         said: Dict[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
     except ValueError:
-        return {}, alone, [
+        return {}, [
             f"its Python ended with code {answer.returncode} and said: "
             f"{(answer.stderr.strip() or answer.stdout.strip())[-2000:]}"
         ]  # fmt: skip
@@ -249,7 +257,7 @@ def _run(
         f"importing {name} failed: {trace.strip().rpartition(chr(10))[2]}"
         for name, trace in said["failed"].items()
     ]
-    inside = "/environment" if alone else str(home)
+    inside = aside.path("environment")
     for path in said["loaded"] + said["path"]:
         library = ".so" in path and not is_base(path.rpartition("/")[2])
         if not path.startswith(inside) and (library or path in said["path"]):
@@ -258,53 +266,7 @@ def _run(
         problems.append(
             f"its Python is {said['python']}, its manifest says {environment.manifest.python}"
         )
-    return said, alone, problems
-
-
-def _start(command: List[str]) -> "subprocess.CompletedProcess[str]":
-    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    clean = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
-    clean.update((name, "1") for name in threads)
-    try:
-        return subprocess.run(
-            command, env=clean, cwd="/", capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, timeout=_LIMIT_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, -1, "", f"no end within {_LIMIT_S} s")
-    except OSError as error:
-        return subprocess.CompletedProcess(command, -1, "", str(error))
-
-
-def _furnish(root: Path) -> bool:
-    """Put the C library's own files, and nothing else, beside the environment."""
-    try:
-        provided = system_libraries()
-    except (OSError, subprocess.SubprocessError):
-        return False
-    for library, path in provided.items():
-        if is_base(library):
-            # The kernel looks for the loader where the executable says, which is /lib64 here.
-            places = {path, Path("/lib64") / library} if library.startswith("ld-") else {path}
-            for place in places:
-                target = root / place.relative_to("/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
-                target.chmod(0o755)
-    for name in ("proc", "dev", "tmp"):
-        (root / name).mkdir()
-    return True
-
-
-def _confined(root: Path) -> List[str]:
-    namespace = ["--mount"] if os.geteuid() == 0 else ["--mount", "--user", "--map-root-user"]
-    return ["unshare", *namespace, "--", "sh", "-c", _CONFINE, "sh", str(root)]
-
-
-def _can_confine(root: Path) -> bool:
-    # Its message tells whether the loader was reached, which needs no program in the root.
-    answer = _start([*_confined(root), "/lib64/ld-linux-x86-64.so.2", "--version"])
-    return answer.returncode == 0
+    return said, problems
 
 
 def _sizes(home: Path) -> Dict[str, int]:

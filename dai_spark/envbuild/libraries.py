@@ -22,6 +22,7 @@ __all__ = [
     "Binary",
     "is_base",
     "missing_libraries",
+    "newer_than",
     "newest_glibc",
     "read_binaries",
     "read_binary",
@@ -139,6 +140,22 @@ def newest_glibc(folder: Path) -> Optional[str]:
     """
     found = [version for binary in read_binaries(folder) for version in binary.glibc]
     return ".".join(str(number) for number in max(found)) if found else None
+
+
+def newer_than(folder: Path, glibc: str) -> Dict[str, str]:
+    """Return the binaries below `folder` that a GNU C library of that version does not load.
+
+    Returns
+    -------
+    dict of str to str
+        Path relative to `folder` to the version that it needs.
+    """
+    most = tuple(int(number) for number in glibc.split("."))
+    return {
+        str(binary.path.relative_to(folder)): ".".join(map(str, max(binary.glibc)))
+        for binary in read_binaries(folder)
+        if binary.glibc and max(binary.glibc) > most
+    }
 
 
 def system_libraries() -> Dict[str, Path]:

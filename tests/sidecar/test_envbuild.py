@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from dai_spark import ScoringPipeline
-from dai_spark.envbuild import Choice, build_environment, check, check_environment, interpreter
+from dai_spark.envbuild import Choice, aside, build_environment, check_environment, interpreter
 from dai_spark.envbuild.build import build_wanted
 from dai_spark.envbuild.choice import LEFT_OUT, choose
 from dai_spark.envbuild.pack import write_archive
@@ -19,6 +20,8 @@ from dai_spark.envbuild.requirements import Wanted, from_export, from_line
 from dai_spark.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.errors import EnvironmentBuildError, OptionError
 from dai_spark.extract import extract_archive
+from dai_spark.license import read_license
+from dai_spark.local import no_uri
 
 NEEDY = "Metadata-Version: 2.1\nName: needy\nVersion: 1.0\nRequires-Dist: six\n"
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -59,7 +62,9 @@ def small(tmp_path_factory):
     def build():
         return build_wanted(output, wanted, python=sys.executable, say=said.append)
 
-    return SimpleNamespace(environment=build(), output=output, build=build, said=said)
+    return SimpleNamespace(
+        environment=build(), output=output, build=build, said=said, wanted=wanted
+    )
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +120,7 @@ def test_nothing_names_the_folder_of_the_build(small, unpacked):
 def test_a_library_taken_from_outside_is_a_problem(unpacked, tmp_path, monkeypatch, alone):
     """The check fails on an environment that a library was removed from, confined or not."""
     if not alone:
-        monkeypatch.setattr(check, "_can_confine", lambda _: False)
+        monkeypatch.setattr(aside.Aside, "_can_confine", lambda _: False)
     broken = tmp_path / "broken"
     subprocess.run(["cp", "-a", str(unpacked), str(broken)], timeout=60, check=True)
     (removed,) = (broken / "lib").glob("libffi.so*")
@@ -124,6 +129,38 @@ def test_a_library_taken_from_outside_is_a_problem(unpacked, tmp_path, monkeypat
     assert any("ctypes" in problem or "libffi" in problem for problem in report.problems)
     assert any(removed.name in note for note in report.notes)
     assert "PROBLEM" in report.text()
+
+
+def test_an_example_that_cannot_be_scored_is_a_problem(pipeline_python, export, license_file):
+    """Each with its own reason: no licence, a pipeline that raises; the licence is never told."""
+    environment = pipeline_python.parent.parent
+    license = read_license(None, str(license_file), no_uri)
+    cases = [(export(), None, "give --license-file"), (export(fate="raise_in_load"), license, "")]
+    for path, given, told in cases:
+        report = check_environment(environment, path, license=given)
+        assert report.trial is None
+        (problem,) = report.problems
+        assert told in problem
+        assert license.reveal() not in report.text()
+    assert problem.startswith("the export's own example cannot be scored in it: ")
+
+
+def test_a_c_library_that_is_too_old_is_told_before_anything_is_packed(small, tmp_path):
+    """With the files that want a newer one; what is old enough is built."""
+    output = tmp_path / "old.tar.zst"
+    with pytest.raises(
+        EnvironmentBuildError, match=r"needs the GNU C library 2\.\d+ or later,"
+    ) as e:
+        build_wanted(
+            output, small.wanted, python=sys.executable, target_glibc="2.5", say=small.said.append
+        )
+    assert "one for 2.5 was asked for" in e.value.message
+    assert re.search(r"^bin/python3\S+ needs 2\.\d+$", e.value.details, re.MULTILINE)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OptionError, match="is no version"):
+        build_wanted(
+            output, small.wanted, python=sys.executable, target_glibc="rhel8", say=small.said.append
+        )
 
 
 def test_the_same_inputs_are_not_built_twice(small):
@@ -355,10 +392,16 @@ def test_pyenv_is_looked_at_without_its_shims(tmp_path, monkeypatch):
     ]
 
 
-def test_the_environment_of_dai_1_10(packed_environment):
-    """The suite's own environment is sound: DAI 1.10's pins import, and nothing is amiss."""
-    report = check_environment(packed_environment.path)
+def test_the_environment_of_dai_1_10(packed_environment, export, license_file):
+    """The suite's own is sound: DAI 1.10's pins import, and an export's example is scored in it."""
+    license = read_license(None, str(license_file), no_uri)
+    report = check_environment(packed_environment.path, export(), license=license)
     assert report.problems == ()
+    assert report.trial.n_rows == 15
+    assert report.trial.output == ("late.no", "late.yes")
+    assert {"xgboost_cpu"} <= set(report.trial.unused)
+    assert not {"pandas", "lightgbm", "numpy"} & set(report.trial.unused)
+    assert "scored   15 rows" in report.text()
     assert packed_environment.dai_line == "1.10"
     assert packed_environment.python == "3.8"
     wanted = {

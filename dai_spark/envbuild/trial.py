@@ -1,0 +1,139 @@
+"""Trial: the export's own example rows, scored in an environment as an executor would."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
+
+from dai_spark.client.launch import sidecar_environment
+from dai_spark.client.unpack import pipeline_folder, sidecar_source
+from dai_spark.envbuild.aside import Aside
+from dai_spark.license import License
+from dai_spark.options import ScoringOptions
+from dai_spark.pipeline import ScoringPipeline
+from dai_spark.plan import ShippedFile
+
+__all__ = ["Trial", "try_example"]
+
+_RUN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from dai_spark_sidecar.example import main
+main()
+"""
+
+
+class Trial(NamedTuple):
+    """What came of it.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of the example.
+    output : tuple of str
+        Names of the columns of the answer.
+    load_s, score_s : float
+        Seconds of `Scorer()`, and of scoring the rows.
+    memory_bytes : int
+        Largest resident size.
+    unused : tuple of str
+        Packages of which nothing was loaded.
+    """
+
+    n_rows: int
+    output: Tuple[str, ...]
+    load_s: float
+    score_s: float
+    memory_bytes: int
+    unused: Tuple[str, ...]
+
+    def text(self) -> str:
+        """One line for a terminal."""
+        return (
+            f"{self.n_rows} rows of the export's example in {self.score_s:.2f} s: "
+            f"{', '.join(self.output[:6])}{', ...' if len(self.output) > 6 else ''} "
+            f"(Scorer() took {self.load_s:.1f} s, {self.memory_bytes / 1e6:,.0f} MB)"
+        )
+
+
+def try_example(
+    aside: Aside,
+    root: Path,
+    interpreter: str,
+    pipeline: ScoringPipeline,
+    license: Optional[License],
+) -> Tuple[Optional[Trial], str]:
+    """Load the scorer and score the example's rows.
+
+    Parameters
+    ----------
+    aside : Aside
+    root : Path
+        Its folder, which holds ``environment``.
+    interpreter : str
+        Path of the environment's Python within it.
+    pipeline : ScoringPipeline
+    license : License, optional
+
+    Returns
+    -------
+    Trial or None, and str
+        None where it failed, and a sentence on why.
+    """
+    slim = ShippedFile("path", str(pipeline.slim_path), pipeline.digest, str(pipeline.path))
+    unpacked = pipeline_folder(slim, ScoringOptions().start_timeout_s)
+    shutil.copytree(unpacked, root / "pipeline")
+    shutil.copytree(sidecar_source(), root / "sidecar")
+    (root / "work").mkdir()
+    variables = sidecar_environment(Path(aside.path("environment")), root / "pipeline", {})
+    request = {
+        "pipeline_folder": aside.path("pipeline"),
+        "work_folder": aside.path("work/scorer"),
+        "license": license.reveal() if license is not None else None,
+    }
+    python = aside.path(f"environment/{interpreter}")
+    ended = aside.run(
+        [python, "-s", "-X", "utf8", "-c", _RUN, aside.path("sidecar")],
+        {**variables, "HOME": aside.path("work")},
+        json.dumps(request),
+    )
+    try:
+        answer: Dict[str, Any] = json.loads(ended.stdout.strip().rpartition("\n")[2])
+    except ValueError:
+        said = (ended.stderr.strip() or ended.stdout.strip())[-2000:]
+        return None, f"scoring the export's example ended with code {ended.returncode}: {said}"
+    error = answer.get("error")
+    if error is not None and error["kind"] == "license":
+        return None, (
+            f"{error['message']}; give --license-file, or set DRIVERLESS_AI_LICENSE_FILE, so that "
+            "the example can be scored"
+        )
+    if error is not None:
+        last = error["traceback"].strip().rpartition("\n")[2] or error["message"]
+        return None, f"the export's own example cannot be scored in it: {last}"
+    home = Path(aside.path("environment"))
+    loaded = {
+        Path(path).relative_to(home) for path in answer["modules"] if home in Path(path).parents
+    }
+    return Trial(
+        n_rows=answer["n_rows"],
+        output=tuple(name for name, _ in answer["output"]),
+        load_s=answer["load_s"],
+        score_s=answer["score_s"],
+        memory_bytes=answer["memory_bytes"],
+        unused=_unused(root / "environment", loaded),
+    ), ""
+
+
+def _unused(home: Path, loaded: Set[Path]) -> Tuple[str, ...]:
+    """Names of the packages that bring a module, and none of those that were loaded."""
+    found = []
+    for record in sorted(home.rglob("*.dist-info/RECORD")):
+        site = record.parent.parent.relative_to(home)
+        with record.open(encoding="utf-8", newline="") as stream:
+            files = {site / row[0] for row in csv.reader(stream)}
+        modules = {path for path in files if path.suffix in (".py", ".so")}
+        if modules and not modules & loaded:
+            found.append(record.parent.name.partition("-")[0])
+    return tuple(found)
