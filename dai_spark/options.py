@@ -99,6 +99,9 @@ class ScoringOptions:
         A sidecar without a connection for so long ends.
     env_vars : mapping of str to str, optional
         Added to the sidecar's environment.  Not for secrets: the licence has its own argument.
+    diagnose : bool, default False
+        A load that fails tells where the pipeline's Python looks for libraries, which it finds and
+        which it has loaded, behind the pipeline's own traceback.
 
     Raises
     ------
@@ -131,6 +134,7 @@ class ScoringOptions:
     batch_timeout_s: float = 600.0
     idle_timeout_s: float = 600.0
     env_vars: Mapping[str, str] = field(default_factory=dict)
+    diagnose: bool = False
 
     def __post_init__(self) -> None:
         if self.start_method not in _START_METHODS:
@@ -260,4 +264,5 @@ class ScoringOptions:
 
     def for_loading(self) -> Tuple[Any, ...]:
         """The options that a loaded scorer depends on, so that they are part of its key."""
-        return (self.start_method, tuple(sorted(self.env_vars.items())))
+        # With `diagnose`, so that a failure that was remembered without it is tried again.
+        return (self.start_method, tuple(sorted(self.env_vars.items())), self.diagnose)

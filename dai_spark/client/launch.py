@@ -139,6 +139,7 @@ def _start(
         "start_method": plan.options.start_method,
         "trial_timeout_s": plan.options.start_timeout_s * _TRIAL_SHARE,
         "idle_timeout_s": plan.options.idle_timeout_s,
+        "diagnose": plan.options.diagnose,
         "owner": asdict(place.owner),
     }
     python = interpreter(plan, environment)

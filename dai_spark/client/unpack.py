@@ -8,7 +8,7 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator, Tuple
 
 from dai_spark.cache import cache_folder, cache_limit_bytes, private_folder
 from dai_spark.client.evict import evict, in_use, measure
@@ -108,11 +108,7 @@ def sidecar_source() -> Path:
     import hashlib
     from importlib import resources
 
-    files = {
-        f"dai_spark_sidecar/{entry.name}": entry.read_bytes()
-        for entry in resources.files("dai_spark.sidecar").iterdir()
-        if entry.name.endswith(".py")
-    }
+    files = dict(_sources(resources.files("dai_spark.sidecar"), "dai_spark_sidecar"))
     files["__main__.py"] = (
         b"import sys\n\nfrom dai_spark_sidecar.server import main\n\nmain(sys.argv)\n"
     )
@@ -125,13 +121,21 @@ def sidecar_source() -> Path:
         shutil.rmtree(aside, ignore_errors=True)
         try:
             with _disk_told("dai_spark's own sidecar", final.parent):
-                (aside / "dai_spark_sidecar").mkdir(parents=True, mode=0o700)
                 for name, content in files.items():
+                    (aside / name).parent.mkdir(parents=True, mode=0o700, exist_ok=True)
                     (aside / name).write_bytes(content)
                 _rename(aside, final)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     return final
+
+
+def _sources(folder: Any, name: str) -> Iterator[Tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _sources(entry, f"{name}/{entry.name}")
+        elif entry.name.endswith(".py"):
+            yield f"{name}/{entry.name}", entry.read_bytes()
 
 
 def _unpacked(

@@ -25,8 +25,15 @@ _PYTHON_OF_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
 # Exports list these in environment.yml, outside its pip section, and not in requirements.txt;
 # all else outside that section are conda's names for system libraries and tools.
 _CONDA_ALSO = {"psutil", "tabulate", "cgroupspy"}
-# The first release of which the index has a build without CUDA, under a name of its own.
-_CPU_XGBOOST = Version("2.1.0")
+# Builds without CUDA that the index has under names of their own, and the first release of each.
+_CPU_BUILDS = {
+    "xgboost": ("xgboost-cpu", "2.1.0"),
+    "tensorflow": ("tensorflow-cpu", "1.15.0"),
+    "tensorflow-gpu": ("tensorflow-cpu", "1.15.0"),
+}
+# The first Python with importlib.resources.files; for those before, the sidecar has a shim that
+# wants the backport.
+_HAS_RESOURCES_FILES = Version("3.9")
 
 
 class Wanted(NamedTuple):
@@ -132,6 +139,9 @@ def from_export(pipeline: ScoringPipeline, choice: Choice = AS_LISTED) -> Wanted
     overrides = {name: line for name, line in constraints.items() if name not in brought}
     overrides.update((name, line) for name, line in lines.items() if "==" in line)
     _without_cuda(lines, overrides, notes)
+    if Version(python) < _HAS_RESOURCES_FILES and "importlib-resources" not in lines:
+        lines["importlib-resources"] = "importlib-resources"
+        notes.append(f"importlib-resources: added, since Python {python} lacks what it gives")
     wheels = _chosen_wheels(wheels, lines, overrides, choice, notes)
     for wheel in wheels:
         _check_wheel(pipeline, wheel, python)
@@ -274,17 +284,17 @@ def _conda_lines(text: str) -> Dict[str, str]:
 
 
 def _without_cuda(lines: Dict[str, str], overrides: Dict[str, str], notes: List[str]) -> None:
-    """Take the build of XGBoost that does not bring half a gigabyte of CUDA with it."""
-    match = re.match(r"^xgboost==([^\s;]+)", lines.get("xgboost", ""))
-    if match is None:
-        return
-    try:
-        has_cpu_build = Version(match[1]) >= _CPU_XGBOOST
-    except InvalidVersion:
-        return
-    if has_cpu_build:
-        lines["xgboost-cpu"] = f"xgboost-cpu=={match[1]}"
-        del lines["xgboost"]
-        overrides.pop("xgboost", None)
-        overrides["xgboost-cpu"] = lines["xgboost-cpu"]
-        notes.append(f"xgboost=={match[1]}: its build without CUDA, xgboost-cpu, is taken")
+    """Take builds that do not bring CUDA, half a gigabyte and more, with them."""
+    for name, (cpu_name, first) in _CPU_BUILDS.items():
+        match = re.match(rf"^{name}==([^\s;]+)", lines.get(name, ""))
+        if match is None:
+            continue
+        try:
+            has_cpu_build = Version(match[1]) >= Version(first)
+        except InvalidVersion:
+            continue
+        if has_cpu_build:
+            lines[cpu_name] = overrides[cpu_name] = f"{cpu_name}=={match[1]}"
+            del lines[name]
+            overrides.pop(name, None)
+            notes.append(f"{name}=={match[1]}: its build without CUDA, {cpu_name}, is taken")

@@ -13,6 +13,7 @@ own, with one JSON object on standard input::
     start_method      TEXT   "auto", "fork" or "spawn"
     trial_timeout_s   FLOAT  limit of the trial fork
     idle_timeout_s    FLOAT  ends after so long without a connection
+    diagnose          BOOL   a load that fails tells where libraries are looked for
     owner             {"pid": INT, "start_time": INT|null}: it ends with this process, or when
                       its run folder is deleted
 
@@ -34,9 +35,11 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from . import protocol
 from .connection import ScorerConnection
+from .diagnosis import library_search
 from .log import Log
 from .owner import die_with_parent, owner_lives
 from .scorer import LoadedScorer, Refused, enter_folder
+from .shims import apply_shims
 
 # How soon a gone owner or an idle sidecar is noticed.  Deaths and connections are noticed at once.
 _WATCH_S = 0.5
@@ -324,7 +327,14 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
     if spec["license"]:
         # Set here and not by who starts us: an initial environment can be read in /proc.
         os.environ["DRIVERLESS_AI_LICENSE_KEY"] = spec["license"]
-    return LoadedScorer(about["package"], about["columns"])
+    try:
+        for applied in apply_shims():
+            print("dai_spark: {}".format(applied))
+        return LoadedScorer(about["package"], about["columns"])
+    except Refused as error:
+        if spec.get("diagnose") and error.data["kind"] == "load":
+            error.data["traceback"] += "\n" + library_search(error.data["traceback"])
+        raise
 
 
 def write_json(path: str, data: Dict[str, Any]) -> None:

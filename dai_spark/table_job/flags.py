@@ -336,6 +336,11 @@ def _scoring(parser: argparse.ArgumentParser) -> None:
         metavar="K=V",
         help="for the sidecar's environment, which inherits nothing; again for each",
     )
+    group.add_argument(
+        "--diagnose",
+        action="store_true",
+        help="where the pipeline cannot be loaded, tell what its Python sees of libraries",
+    )
 
 
 def _flag(name: str) -> str:

@@ -89,6 +89,7 @@ SAID = {
     "batch_timeout_s": ("--batch-timeout-s 1.5", 1.5),
     "idle_timeout_s": ("--idle-timeout-s 10", 10.0),
     "env_vars": ("--env-var TZ=UTC", {"TZ": "UTC"}),
+    "diagnose": ("--diagnose", True),
     "json": ("--json", True),
     "quiet": ("--quiet", True),
 }

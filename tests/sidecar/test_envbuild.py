@@ -213,7 +213,7 @@ def test_requirements_of_an_export(tmp_path):
             tmp_path / "export",
             requirements_txt=(
                 "# pins\nnumpy==1.22.0\npandas==1.2.5\nnumpy==1.22.0\nPandas==1.2.4\n"
-                "scipy==1.6.0\nscipy==1.7.0\nxgboost==2.1.4\ndatatable==1.1.0\n"
+                "scipy==1.6.0\nscipy==1.7.0\nxgboost==2.1.4\ntensorflow==2.4.4\ndatatable==1.1.0\n"
                 "h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl\n"
                 "datatable-0.11.1-cp38-cp38-linux_x86_64.whl\n"
                 "scoring_h2oai_experiment_ab_cd-1.0.0-py3-none-any.whl\n"
@@ -226,8 +226,9 @@ def test_requirements_of_an_export(tmp_path):
         )
     )
     assert wanted.lines == (
-        "numpy==1.22.0", "pandas==1.2.5", "psutil==5.8.0", "scipy==1.7.0", "tabulate==0.8.9",
-        "xgboost-cpu==2.1.4",
+        "importlib-resources", "numpy==1.22.0", "pandas==1.2.5", "psutil==5.8.0", "scipy==1.7.0",
+        "tabulate==0.8.9",
+        "tensorflow-cpu==2.4.4", "xgboost-cpu==2.1.4",
     )  # fmt: skip
     assert wanted.wheels == (
         "datatable-0.11.1-cp38-cp38-linux_x86_64.whl",
@@ -242,6 +243,7 @@ def test_requirements_of_an_export(tmp_path):
     assert "scipy==1.7.0, which stands last" in said
     assert "datatable: the export's own wheel is taken" in said
     assert "xgboost-cpu" in said
+    assert "importlib-resources: added, since Python 3.8 lacks" in said
 
 
 def test_the_docs_say_what_is_left_out():
@@ -261,7 +263,7 @@ def test_what_scoring_never_uses_is_left_out(tmp_path):
     """By a table with reasons, said one by one; what the user says wins over it."""
     export = folder_export(tmp_path / "export", requirements_txt=LISTED)
     wanted = from_export(export)
-    assert wanted.lines == ("numpy==1.22.0", "requests==2.26.0")
+    assert wanted.lines == ("importlib-resources", "numpy==1.22.0", "requests==2.26.0")
     said = "\n".join(wanted.notes)
     assert "cupy-cuda110: left out, since it runs on NVIDIA's GPUs" in said
     assert "--keep plotly installs it" in said

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,19 @@ def test_a_batch_that_fails_is_told_with_its_rows_and_the_others_are_scored(
     assert str(made.pipeline.label) in error.message
     assert "Traceback" in error.details
     assert "score_batch" in error.details
+
+
+def test_a_load_that_fails_tells_of_libraries_where_it_is_asked(plan, place, export):
+    """Behind the pipeline's own traceback; the verdict of the load before does not stand for it."""
+    path = export(fate="raise_in_load")
+    for diagnose in (False, True):
+        with pytest.raises(SidecarStartError) as raised:
+            describe(plan(path, diagnose=diagnose), place)
+        assert "Traceback" in raised.value.details
+        assert ("LD_LIBRARY_PATH" in raised.value.details) is diagnose
+    told = raised.value.details
+    assert re.search(r"^    gomp: \S+", told, re.MULTILINE)
+    assert re.search(r"^    /\S+/numpy/core/_multiarray_umath\S+\.so$", told, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
