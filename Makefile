@@ -3,13 +3,17 @@ PYTHON := .venv/bin/python
 SPARK_LOCAL_IP ?= 127.0.0.1
 export SPARK_LOCAL_IP
 
-.PHONY: help demo test test-long check format fast test-py39 test-airflow dist bench lock clean java python38
+.PHONY: help demo docs test test-long check format fast test-py39 test-airflow dist bench lock clean java python38
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 
 demo: .venv/.stamp java python38  ## score 336,776 flights with spark-submit, ten rows at the end
 	@$(PYTHON) examples/demo.py
+
+docs: .venv/.stamp  ## the documentation as a site, build/docs/index.html; what warns fails
+	$(PYTHON) -m sphinx -W --keep-going -q -b html -d build/docs-doctrees docs build/docs
+	@echo build/docs/index.html
 
 test: check java python38  ## checks and the whole suite
 	@# What is shared runs in one process; two use the time in which Spark and the sidecars start.

@@ -114,7 +114,7 @@ def build_export(
         `MARK_TEXT` in a text column or `MARK_NUMBER` in a numeric one (`grow_in_score` to all).
         With `mixed_in_score` rows have several fates: each that of `MARKS` whose text it holds.
     load_seconds, score_seconds : float, default 0
-        Sleep in the constructor, and in each batch between writing it to `./tmp` and reading it.
+        Sleep in the constructor, and in each batch between writing it to ``./tmp`` and reading it.
     ballast_bytes : int, default 0
         Memory that the loaded `Scorer` holds and reads in every batch, as a large model's.
     n_noise_lines : int, default 200

@@ -1,0 +1,95 @@
+"""The documentation is a site that stands alone and shows all that is public, and no more."""
+
+import pydoc
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dai_spark
+from dai_spark import envbuild, errors, testing
+
+if sys.version_info < (3, 10):
+    pytest.skip("Sybil and Sphinx have left Python 3.9.", allow_module_level=True)
+
+from sphinx.util.inventory import InventoryFile
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD_LIMIT_S = 120
+
+# What the public functions return, are given, or are told to be used with by the pages.
+BESIDE = {
+    "dai_spark.driver.files.fetch",
+    "dai_spark.driver.files.read_bytes",
+    "dai_spark.driver.files.write_text",
+    "dai_spark.driver.metrics.MetricsSum",
+    "dai_spark.driver.progress.show_progress",
+    "dai_spark.driver.udf.ScoreUdf",
+    "dai_spark.metrics.ScoringMetrics",
+    "dai_spark.table_job.report.Report",
+}
+# The client's way from a name to its error.
+NOT_SHOWN = {"dai_spark.errors.named"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site as `make docs` builds it: a link that leads nowhere, or any other warning, fails."""
+    folder = tmp_path_factory.mktemp("site")
+    words = ["-W", "--keep-going", "-q", "-E", "-b", "html", "-d", str(folder / "doctrees")]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *words, str(ROOT / "docs"), str(folder / "html")],
+        capture_output=True,
+        text=True,
+        timeout=BUILD_LIMIT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "html"
+
+
+def test_the_site_shows_what_is_public(site):
+    """Each name of the public modules has a place, and nothing else of the package has one."""
+    with (site / "objects.inv").open("rb") as stream:
+        inventory = InventoryFile.load(stream, "", lambda base, uri: uri)
+    shown = [
+        name
+        for kind in ("py:function", "py:class", "py:exception")
+        for name in inventory.get(kind, {})
+    ]
+    public = [
+        f"{module.__name__}.{name}"
+        for module in (dai_spark, envbuild, errors, testing)
+        for name in module.__all__
+        # Constants are told where they are taken.
+        if not name.isupper()
+    ]
+    # As objects: the inventory has some of them by two names.
+    assert {pydoc.locate(name) for name in shown} == {
+        pydoc.locate(name) for name in {*public, *BESIDE} - NOT_SHOWN
+    }
+
+
+def test_the_site_asks_no_other_host(site):
+    """Fonts, scripts, styles and pictures are its own: it is read where there is no network."""
+    loading = re.compile(
+        r"""<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^"']*"""
+        r"""|url\(["']?(?:https?:)?//[^)]*\)|@import ["'](?:https?:)?//[^"']*"""
+    )
+    found = {}
+    for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
+        asked = loading.findall(path.read_text(encoding="utf-8"))
+        if asked:
+            found[path.name] = asked
+    assert found == {}
+
+
+def test_every_page_is_in_the_site(site):
+    """And every page can be reached from the first one's navigation."""
+    first = (site / "index.html").read_text(encoding="utf-8")
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("api/*.rst")]
+    assert len(pages) > 10
+    for page in pages:
+        link = page.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
+        assert link == "index.html" or f'href="{link}"' in first
