@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import dropwhile
 from pathlib import Path
 from unittest import SkipTest
 
@@ -71,14 +72,15 @@ def run(path, evaluate, **given):
 
 
 def commands(path):
-    """Return the command lines of a page's shell blocks, each as its words."""
+    """Return the command lines of a page's shell blocks, each as its words, without assignments."""
     found = []
     for region in _FENCE(Document(path.read_text(encoding="utf-8"), str(path))):
         if region.lexemes["language"].strip() in ("sh", "console"):
             for line in str(region.lexemes["source"]).replace("\\\n", " ").splitlines():
                 words = shlex.split(line.removeprefix("$ "), comments=True)
-                if words:
-                    found.append(words)
+                command = [*dropwhile(re.compile(r"[A-Za-z_]+=").match, words)]
+                if command:
+                    found.append(command)
     return found
 
 

@@ -44,9 +44,11 @@ def test_commands_are_taken_by_the_real_parser(page):
     """Each dai-spark and each table job of a shell block, with all its flags."""
     assert pages.untold(page) == [], "give the block the language sh"
     for words in pages.commands(page):
-        for name, before in (("dai-spark", []), ("jobs/score_table.py", ["score-table"])):
-            if name in words:
-                assert fault(before + words[words.index(name) + 1 :]) is None, words
+        for at, word in enumerate(words):
+            if word == "dai-spark":
+                assert fault(words[at + 1 :]) is None, words
+            elif word.endswith("jobs/score_table.py"):
+                assert fault(["score-table", *words[at + 1 :]]) is None, words
 
 
 @of_pages
