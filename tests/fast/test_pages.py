@@ -35,7 +35,7 @@ def fault(words):
 
 @of_pages
 def test_python_blocks_name_nothing_unknown(page):
-    """Ruff finds no syntax error, no name from nowhere and no import that is not used."""
+    """Ruff finds no syntax error, no name from nowhere and nothing that it calls a likely bug."""
     assert pages.lint(page) == []
 
 
