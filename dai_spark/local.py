@@ -1,6 +1,7 @@
 """score_pandas: the same scoring through the same sidecar, with no Spark and no JVM."""
 
 import atexit
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from dai_spark.client.unpack import environment_folder
 from dai_spark.columns import check_columns, check_groups
 from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import OptionError
+from dai_spark.host_environment import chosen_environment
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
 from dai_spark.plan import ScoringPlan, ShippedFile
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["local_plan", "no_uri", "score_pandas", "unpacked_python"]
+
+_LOG = logging.getLogger("dai_spark")
 
 _to_remove: Set[Path] = set()
 
@@ -63,8 +67,9 @@ def score_pandas(
     import numpy as np
     import pandas as pd
 
+    chosen = chosen_environment(env, lambda name: None, _LOG.info)
     request = ScoringRequest.of(
-        pipeline, env, license, license_file, options, words, no_uri, no_uri
+        pipeline, chosen, license, license_file, options, words, no_uri, no_uri
     )
     place = _place()
     plan = local_plan(request, place)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Union
 
 from dai_spark.environment import PackedEnvironment
-from dai_spark.errors import EnvironmentNotFoundError, OptionError
+from dai_spark.errors import EnvironmentNotFoundError
 from dai_spark.license import License, read_license
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
@@ -48,7 +48,7 @@ class ScoringRequest:
     def of(
         cls,
         pipeline: Union[PathLike, ScoringPipeline],
-        env: Union[PathLike, PackedEnvironment, None],
+        env: Union[PathLike, PackedEnvironment],
         license: Optional[str],
         license_file: Optional[str],
         options: Optional[ScoringOptions],
@@ -129,15 +129,10 @@ def _at_hand(name: PathLike, fetch: Callable[[str], Path]) -> PathLike:
 
 
 def _environment(
-    env: Union[PathLike, PackedEnvironment, None], fetch: Callable[[str], Path]
+    env: Union[PathLike, PackedEnvironment], fetch: Callable[[str], Path]
 ) -> Union[PackedEnvironment, ShippedFile]:
     if isinstance(env, PackedEnvironment):
         return env
-    if env is None:
-        raise OptionError(
-            "env= is missing: the packed environment in which the pipeline runs. Build one with "
-            "`dai-spark env build --reference scorer.zip -o dai-1.10.tar.gz`."
-        )
     # A folder below /Volumes that this host does not see may well be on every executor.
     if isinstance(env, str) and (not env.startswith("/") or env.endswith(_ARCHIVE_ENDINGS)):
         env = _at_hand(env, fetch)

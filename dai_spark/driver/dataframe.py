@@ -12,8 +12,10 @@ from dai_spark.driver.groups import grouped, needs_groups
 from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
+from dai_spark.driver.session import setting
 from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import ColumnError
+from dai_spark.host_environment import chosen_environment
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
 from dai_spark.plan import ScoringPlan
@@ -73,7 +75,7 @@ def score_dataframe(
     say = say or progress.tell
     request = ScoringRequest.of(
         pipeline,
-        env,
+        chosen_environment(env, partial(setting, df.sparkSession), say),
         license,
         license_file,
         options,

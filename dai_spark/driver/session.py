@@ -6,7 +6,7 @@ from typing import Any, Optional, Tuple
 
 from dai_spark.errors import OptionError
 
-__all__ = ["active", "begin", "identity", "is_connect", "is_local", "spark_version"]
+__all__ = ["active", "begin", "identity", "is_connect", "is_local", "setting", "spark_version"]
 
 # Of spark-submit, which has settings of its own by then, and of Spark Connect, which has no bar.
 _STARTED_OTHERWISE = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
@@ -64,6 +64,12 @@ def is_local(spark: Any) -> bool:
         return False
     master = str(spark.sparkContext.master)
     return master == "local" or master.startswith("local[")
+
+
+def setting(spark: Any, name: str) -> Optional[str]:
+    """Return a setting of the session, or None where nobody has made it."""
+    value: Optional[str] = spark.conf.get(name, None)
+    return value
 
 
 def identity(spark: Any) -> str:

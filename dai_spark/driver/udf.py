@@ -12,9 +12,10 @@ from dai_spark.driver.groups import needs_groups, refuse_groups
 from dai_spark.driver.metrics import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.schema import prediction_type, quoted
-from dai_spark.driver.session import active, spark_version
+from dai_spark.driver.session import active, setting, spark_version
 from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import ColumnError, OptionError
+from dai_spark.host_environment import chosen_environment
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.options import ScoringOptions
 from dai_spark.pipeline import ScoringPipeline
@@ -51,10 +52,11 @@ def score_udf(
     pipeline : str, Path or ScoringPipeline
         The exported ``scorer.zip``, or the folder it was unpacked to; as text also the URI of a
         zip that Spark's file systems read.
-    env : str, Path or PackedEnvironment
+    env : str, Path or PackedEnvironment, optional
         A packed archive (it is shipped; as text also any URI that Spark's file systems read), an
         absolute folder that is on every executor, or the name of an archive that
-        ``--archives x.tar.gz#name`` shipped.
+        ``--archives x.tar.gz#name`` shipped.  Left out, what the session's setting
+        ``spark.dai_spark.env`` names, else the driver's environment variable ``DAI_SPARK_ENV``.
     spark : SparkSession, optional
         By default the active one; classic or Connect.
     license : str, optional
@@ -87,7 +89,7 @@ def score_udf(
     say = say or progress.tell
     request = ScoringRequest.of(
         pipeline,
-        env,
+        chosen_environment(env, partial(setting, session), say),
         license,
         license_file,
         options,

@@ -14,7 +14,7 @@ __all__ = ["add_arguments", "job_words", "run"]
 
 # Of the command line itself.
 _NOT_OF_THE_JOB = ("command", "config", "exit_status", "verbose")
-_USAGE = "%(prog)s --pipeline ZIP --env ENV --source SRC --target DST [option ...]"
+_USAGE = "%(prog)s --pipeline ZIP [--env ENV] --source SRC --target DST [option ...]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,8 @@ def _what_to_score(parser: argparse.ArgumentParser) -> None:
         "--env",
         metavar="ENV",
         help="packed environment (.tar.gz or .tar.zst: path or URI), an absolute folder that is on "
-        "every executor, or the name behind # of an archive in --archives",
+        "every executor, or the name behind # of an archive in --archives (default: what the "
+        "setting spark.dai_spark.env names, else the environment variable DAI_SPARK_ENV)",
     )
     group.add_argument(
         "--license-file",

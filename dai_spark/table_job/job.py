@@ -57,7 +57,8 @@ class TableJob:
     Parameters
     ----------
     pipeline, env : str
-        The export and the packed environment: a local path, or a URI that Spark reads.
+        The export and the packed environment: a local path, or a URI that Spark reads.  An empty
+        `env` stands for the environment that the session's settings or the driver's host name.
     source, target : str
         A catalog table (``lake.db.table``) or ``FORMAT:PATH``.
     license_file : str, optional
@@ -129,9 +130,9 @@ class TableJob:
     """
 
     pipeline: str
-    env: str
     source: str
     target: str
+    env: str = ""
     license_file: Optional[str] = None
     source_options: Mapping[str, str] = field(default_factory=dict)
     target_options: Mapping[str, str] = field(default_factory=dict)
@@ -260,7 +261,7 @@ class TableJob:
             words.get("options"), {k: v for k, v in words.items() if k in scoring}
         )
         mine = {k: v for k, v in words.items() if k in own and k != "options"}
-        missing = [name for name in ("pipeline", "env", "source", "target") if not mine.get(name)]
+        missing = [name for name in ("pipeline", "source", "target") if not mine.get(name)]
         if missing:
             raise OptionError(f"The job lacks {', '.join(missing)}.")
         return cls(**mine, options=options)

@@ -1,13 +1,15 @@
 """score_table: source table, scored, to target table, with everything checked before it begins."""
 
+import dataclasses
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from dai_spark.driver.files import fetch, read_bytes
 from dai_spark.driver.progress import tell
-from dai_spark.driver.session import active
+from dai_spark.driver.session import active, setting
 from dai_spark.environment import PackedEnvironment
+from dai_spark.host_environment import chosen_environment
 from dai_spark.pipeline import ScoringPipeline
 from dai_spark.request import ScoringRequest
 from dai_spark.table_job.batch import BatchRun
@@ -80,11 +82,13 @@ def score_table(
             }
         )
         session = active(spark)
+        chosen = chosen_environment(env, partial(setting, session), say)
+        job = dataclasses.replace(job, env=_text(chosen))
 
         def request() -> ScoringRequest:
             return ScoringRequest.of(
                 pipeline,
-                env,
+                chosen,
                 license,
                 job.license_file,
                 job.options,

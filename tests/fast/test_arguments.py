@@ -202,7 +202,7 @@ def test_what_cannot_be_parsed_is_wrong_usage(text, capsys):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("--source a --target b", "The job lacks pipeline, env."),
+        ("--source a --target b", "The job lacks pipeline."),
         (f"{NEEDED} --mode merge", "mode merge wants --key."),
         (f"{NEEDED} --stream", "--stream wants --incremental stream."),
         (f"{NEEDED} --max-bad-rows many --quarantine c", "max_bad_rows='many' is neither"),

@@ -5,8 +5,9 @@ from chispa import assert_df_equality
 from pandas.testing import assert_series_equal
 from pyspark.sql import functions as F
 
-from dai_spark import score_dataframe, score_udf
+from dai_spark import score_dataframe, score_table, score_udf
 from dai_spark.errors import ColumnError, EnvironmentMismatchError, OptionError
+from dai_spark.local import unpacked_python
 from dai_spark.testing import weather_table
 
 
@@ -155,3 +156,39 @@ def test_odd_column_names_are_scored(spark, export, with_scorer, pipeline_python
     )
     assert sums.filter("abs(sum - 1) > 1e-6").count() == 0
     assert found.count() == 400
+
+
+def test_an_environment_that_hosts_have_is_found_where_none_is_given(
+    spark, flights_frame, export, packed_environment, license_file, expected, monkeypatch, tmp_path
+):
+    """By the session's setting, else by the variable; a job's report names the folder."""
+    folder = str(unpacked_python(packed_environment.path).parent.parent)
+    words = {"license_file": str(license_file)}
+    with pytest.raises(OptionError, match=r"spark\.dai_spark\.env nor .* DAI_SPARK_ENV"):
+        score_dataframe(flights_frame, export(), **words)
+
+    monkeypatch.setenv("DAI_SPARK_ENV", folder)
+    said = []
+    found = score_dataframe(flights_frame, export(), keep=["flight_id"], say=said.append, **words)
+    assert said[0] == f"environment {folder}, which DAI_SPARK_ENV names"
+    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
+
+    # What the variable names now is passed over.
+    monkeypatch.setenv("DAI_SPARK_ENV", "/nowhere")
+    spark.conf.set("spark.dai_spark.env", folder)
+    try:
+        score = score_udf(export(), say=said.append, **words)
+        report = score_table(
+            export(),
+            source=f"parquet:{flights_frame.inputFiles()[0]}",
+            target=f"parquet:{tmp_path}/target",
+            progress=False,
+            **words,
+        )
+    finally:
+        spark.conf.unset("spark.dai_spark.env")
+    assert said[-1] == f"environment {folder}, which spark.dai_spark.env names"
+    found = flights_frame.select("flight_id", score().alias("prediction"))
+    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
+    assert report.environment == folder
+    assert report.n_rows == spark.read.parquet(str(tmp_path / "target")).count() > 0
