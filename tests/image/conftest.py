@@ -28,8 +28,6 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
-# Stands where a company's credentials would, and in no layer.
-PASSWORD = "pass-word-of-the-package-index"
 
 
 class Engine:
@@ -133,11 +131,17 @@ def context(packed_environment, export, license_text, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def image(engine, context, tmp_path_factory):
+def password():
+    """What stands where a company's credentials would: in a secret of the build."""
+    return "pass-word-of-the-package-index"
+
+
+@pytest.fixture(scope="session")
+def image(engine, context, password, tmp_path_factory):
     """The name of the image, built as `make image` builds it."""
     pip_conf = tmp_path_factory.mktemp("secrets") / "pip.conf"
     own = Path("/etc/pip.conf")
-    pip_conf.write_text((own.read_text() if own.exists() else "") + f"\n# {PASSWORD}\n")
+    pip_conf.write_text((own.read_text() if own.exists() else "") + f"\n# {password}\n")
     engine.run(
         context / "scripts" / "image",
         *("--isolation", "chroot", "--layers", "--pull-never", "--format", "docker"),
@@ -161,7 +165,6 @@ def data(export, flights, tmp_path_factory):
     (folder / "out").chmod(0o777)
     for path in (folder, folder / "scorer.zip", folder / "flights.parquet"):
         path.chmod(0o755)
-    # Containers look for it below folders that are this user's alone.
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The scripts of the image, each by itself: what they would do on other systems, what they refuse."""
+"""The image's scripts, each by itself: what they do on other systems, what they refuse."""
 
 import os
 import shutil
@@ -141,7 +141,10 @@ def test_the_image_takes_one_environment(tmp_path, names, told):
         ({"PIP_INDEX_URL": "https://me:word@index/simple"}, "PIP_INDEX_URL holds a password"),
         ({"MAVEN_MIRROR_URL": "https://me:word@maven/"}, "MAVEN_MIRROR_URL holds a password"),
         ({"NETRC": "/no/such/netrc"}, "There is no file /no/such/netrc, which NETRC names"),
-        ({"ENVIRONMENT": "/no/such.tar.zst"}, "There is no packed environment at /no/such.tar.zst"),
+        (
+            {"ENVIRONMENT": "/no/such.tar.zst"},
+            "There is no file /no/such.tar.zst to take the environment",
+        ),
     ],
 )
 def test_the_build_is_refused_before_it_begins(tmp_path, environment, told):
