@@ -33,7 +33,7 @@ events_logger = "file"
 class Engine:
     """buildah and podman on a storage of their own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, storage_conf=None):
         folder.mkdir(parents=True, exist_ok=True)
         storage = folder / "storage.conf"
         storage.write_text(
@@ -44,7 +44,7 @@ class Engine:
         self.environment = {
             **os.environ,
             "CONTAINERS_CONF": str(folder / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": os.environ.get("CONTAINERS_STORAGE_CONF", str(storage)),
+            "CONTAINERS_STORAGE_CONF": storage_conf or str(storage),
         }
 
     def run(self, *command, timeout_s=120, check=True, cwd=None, **variables):
@@ -62,6 +62,10 @@ class Engine:
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def elsewhere(self, folder):
+        """Return an engine with another storage, in which nothing is yet."""
+        return Engine(folder)
+
     def podman(self, *words, **options):
         """Run a command of podman."""
         return self.run("podman", *words, **options)
@@ -73,7 +77,7 @@ def engine():
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing or os.getuid() != 0:
         pytest.skip(f"an image is built here by root, with {', '.join(NEEDED)}; lacks {missing}")
-    found = Engine(KEPT)
+    found = Engine(KEPT, os.environ.get("CONTAINERS_STORAGE_CONF"))
     if found.podman("image", "exists", BASE, check=False).returncode != 0:
         make_base(found)
     tried = found.podman("run", "--rm", "--network", "none", BASE, "true", check=False)

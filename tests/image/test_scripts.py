@@ -143,7 +143,7 @@ def test_the_image_takes_one_environment(tmp_path, names, told):
         ({"NETRC": "/no/such/netrc"}, "There is no file /no/such/netrc, which NETRC names"),
         (
             {"ENVIRONMENT": "/no/such.tar.zst"},
-            "There is no file /no/such.tar.zst to take the environment",
+            "There is no file /no/such.tar.zst to take",
         ),
     ],
 )
