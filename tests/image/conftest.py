@@ -17,6 +17,7 @@ KEPT = ROOT / "build" / "tests" / "image"
 NEEDED = ("buildah", "podman", "runc", "debootstrap")
 BASE = "localhost/debian:bookworm-slim"
 IMAGE = "localhost/dai-spark:test"
+COMPANY = "Certificates of a company"
 
 # Engines ask for more open files and processes than a container around them may have.
 CONTAINERS_CONF = """\
@@ -125,6 +126,13 @@ def context(packed_environment, export, license_text, tmp_path_factory):
     # What this machine trusts beside its system's own is what a company would put there.
     for path in Path("/usr/local/share/ca-certificates").rglob("*.crt"):
         shutil.copy(path, folder / "certs")
+    # Kept between runs: another certificate is another first layer.
+    company = KEPT / "company.pem"
+    if not company.exists():
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650"]
+        command += ["-subj", f"/CN={COMPANY}", "-keyout", "/dev/null", "-out", str(company)]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    shutil.copy(company, folder / "certs" / "company chain.pem")
     (folder / "build").mkdir()
     os.link(packed_environment.path, folder / "build" / "dai-1.10.tar.zst")
     for place in (folder, folder / "certs", folder / "dai_spark"):
@@ -132,6 +140,12 @@ def context(packed_environment, export, license_text, tmp_path_factory):
         (place / "license.sig").write_text(license_text)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def company():
+    """The name in the certificate that lies in certs/."""
+    return COMPANY
 
 
 @pytest.fixture(scope="session")

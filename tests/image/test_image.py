@@ -268,6 +268,21 @@ def test_the_bill_of_materials_lists_all_four_kinds(image, context, run):
     assert json.loads(inside) == bill
 
 
+def test_a_companys_certificate_is_trusted_by_all(run, company):
+    """By Python, by what asks for a file of certificates, and by Java."""
+    script = (
+        "import ssl; names = [c['subject'] for c in ssl.create_default_context().get_ca_certs()];"
+        f"print(sum({company!r} in str(name) for name in names), len(names) > 50)"
+    )
+    assert run("python", "-c", script).stdout == "1 True\n"
+    # Java names a certificate by its file.
+    keys = ("-keystore", "/etc/ssl/certs/java/cacerts", "-storepass", "changeit")
+    assert "debian:company_chain-1.pem, " in run("keytool", "-list", *keys).stdout
+    assert run("sh", "-c", "readlink -f $REQUESTS_CA_BUNDLE $PIP_CERT $SSL_CERT_FILE").stdout == (
+        "/etc/ssl/certs/ca-certificates.crt\n" * 3
+    )
+
+
 def test_another_command_is_run_as_it_stands(run):
     """With its exit status, as a user with a name and a folder of its own."""
     done = run("bash", "-c", 'touch "$HOME/x" && whoami && exit 7', check=False)
