@@ -1,29 +1,40 @@
 """Builds a packed environment: chooses, copies, installs, bundles, packs."""
 
+import contextlib
 import hashlib
 import json
 import platform
 import re
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, Optional, Union
+from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from packaging.version import Version
 
 from dai_spark.envbuild import requirements
 from dai_spark.envbuild.choice import AS_LISTED, Choice
 from dai_spark.envbuild.install import install_packages
-from dai_spark.envbuild.interpreter import Interpreter, describe, find_interpreter
+from dai_spark.envbuild.interpreter import find_interpreter
 from dai_spark.envbuild.libraries import newer_than, newest_glibc
-from dai_spark.envbuild.native import bundle_libraries, copy_interpreter
+from dai_spark.envbuild.native import bundle_libraries
+from dai_spark.envbuild.offline import CarriedPython, OfflineFolder
 from dai_spark.envbuild.pack import compression_of, list_files, write_archive
 from dai_spark.envbuild.requirements import Wanted
 from dai_spark.envbuild.tidy import compile_sources, installed_packages, tidy_packages
+from dai_spark.envbuild.way import FoundPython, Way
 from dai_spark.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.errors import EnvironmentBuildError, EnvironmentFault, OptionError
 from dai_spark.pipeline import ScoringPipeline
 
-__all__ = ["build_environment", "build_wanted"]
+__all__ = [
+    "build_environment",
+    "build_wanted",
+    "check_builder",
+    "describe_prefix",
+    "export_wheels",
+    "fill",
+    "wanted_of",
+]
 
 # Counted up whenever the same inputs give another archive.
 _BUILDER = 1
@@ -35,6 +46,7 @@ def build_environment(
     reference: Optional[Union[str, Path]] = None,
     dai: Optional[str] = None,
     python: Optional[str] = None,
+    offline: Optional[Union[str, Path]] = None,
     choice: Choice = AS_LISTED,
     target_glibc: Optional[str] = None,
     say: Callable[[str], None] = lambda _: None,
@@ -56,6 +68,8 @@ def build_environment(
         without h2oaicore.
     python : str, optional
         Path of the Python to pack; by default one is looked for.
+    offline : str or Path, optional
+        Folder that `download_environment` filled: nothing else is used, and no network.
     choice : Choice, optional
         Packages to exclude, to add, to keep, and constraints.
     target_glibc : str, optional
@@ -76,17 +90,35 @@ def build_environment(
         No Python, packages that cannot be installed, a machine of another kind, or files that need
         a newer C library than `target_glibc`.
     """
+    wanted, export = wanted_of(reference, dai, choice)
+    return build_wanted(
+        output,
+        wanted,
+        export=export,
+        python=python,
+        offline=OfflineFolder(Path(offline)) if offline is not None else None,
+        target_glibc=target_glibc,
+        say=say,
+    )
+
+
+def wanted_of(
+    reference: Optional[Union[str, Path]], dai: Optional[str], choice: Choice
+) -> Tuple[Wanted, Optional[ScoringPipeline]]:
+    """Requirements of an export or of a line, and the export.
+
+    Raises
+    ------
+    OptionError
+        Both or neither is given.
+    """
     if (reference is None) == (dai is None):
         raise OptionError("Give either reference= (an export) or dai= (a line such as '1.10').")
     if reference is not None:
-        pipeline = ScoringPipeline(reference)
-        wanted = requirements.from_export(pipeline, choice)
-        return build_wanted(
-            output, wanted, export=pipeline, python=python, target_glibc=target_glibc, say=say
-        )
+        export = ScoringPipeline(reference)
+        return requirements.from_export(export, choice), export
     assert dai is not None
-    wanted = requirements.from_line(dai, choice)
-    return build_wanted(output, wanted, python=python, target_glibc=target_glibc, say=say)
+    return requirements.from_line(dai, choice), None
 
 
 def build_wanted(
@@ -95,6 +127,7 @@ def build_wanted(
     *,
     export: Optional[ScoringPipeline] = None,
     python: Optional[str] = None,
+    offline: Optional[OfflineFolder] = None,
     target_glibc: Optional[str] = None,
     say: Callable[[str], None],
 ) -> PackedEnvironment:
@@ -106,15 +139,11 @@ def build_wanted(
         )
     output = Path(output).expanduser().absolute()
     compression_of(output)
-    if platform.system() != "Linux":
-        raise EnvironmentBuildError(
-            f"Environments are built on Linux, and this machine is {platform.system()}; "
-            "Driverless AI's wheels exist for linux-x86_64 only."
-        )
+    check_builder()
     if not output.parent.is_dir():
         raise EnvironmentBuildError(f"The folder {output.parent} does not exist; make it first.")
-    source = find_interpreter(wanted.python, given=python, say=say)
-    inputs = _inputs(wanted, source)
+    way = _way(wanted, python, offline, say)
+    inputs = _inputs(wanted, way)
     for note in wanted.notes:
         say(note)
     ready = _ready(output, inputs)
@@ -126,32 +155,66 @@ def build_wanted(
     with tempfile.TemporaryDirectory(prefix=".dai_spark-env-", dir=str(output.parent)) as folder:
         root = Path(folder) / "environment"
         root.mkdir()
-        executable = _fill(root, wanted, source, export, say)
+        prepared = way.prepare(root, say)
+        wheels = offline.wheels if offline is not None else None
+        executable = fill(root, prepared, wanted, way, export, wheels, say)
         if target_glibc is not None:
             newer = newer_than(root, target_glibc)
             _check_target(newest_glibc(root), target_glibc, output, newer)
-        paths = list_files(root)
-        manifest = EnvironmentManifest(
-            python=source.version,
-            platform=f"linux-{platform.machine()}",
-            interpreter=f"bin/{executable.name}",
-            dai_line=wanted.dai_line,
-            core_version=wanted.core_version,
-            glibc=newest_glibc(root),
-            built_from="interpreter",
-            how=(
-                f"Python {source.version} of the building machine was copied and made "
-                f"relocatable; packages of {wanted.source} were installed with uv."
-            ),
-            packages=installed_packages(root),
-            unpacked_bytes=sum(p.stat().st_size for p in paths if not p.is_symlink()),
-            n_files=len(paths),
-            inputs=inputs,
-        )
+        say("compiling sources")
+        compile_sources(root, executable)
+        how = f"{way.how}; packages of {wanted.source} were installed with uv."
+        manifest = describe_prefix(root, executable, wanted, way, how=how, inputs=inputs)
         write_archive(root, manifest, output, say)
     built = PackedEnvironment(output)
     say(f"{output} is ready ({built.size_bytes / 1e6:,.0f} MB)")
     return built
+
+
+def check_builder() -> None:
+    """Refuse a machine that no environment can be built on."""
+    if platform.system() != "Linux":
+        raise EnvironmentBuildError(
+            f"Environments are built on Linux, and this machine is {platform.system()}; "
+            "Driverless AI's wheels exist for linux-x86_64 only."
+        )
+
+
+def _way(
+    wanted: Wanted,
+    python: Optional[str],
+    offline: Optional[OfflineFolder],
+    say: Callable[[str], None],
+) -> Way:
+    if offline is None:
+        return FoundPython(find_interpreter(wanted.python, given=python, say=say))
+    if python is not None:
+        raise OptionError("An offline folder brings its Python: leave out either of the two.")
+    contents = offline.verify(say)
+    if contents.source != wanted.source:
+        say(f"it was collected for {contents.source}, not for {wanted.source}")
+    return CarriedPython(offline, wanted.python)
+
+
+def describe_prefix(
+    root: Path, executable: Path, wanted: Wanted, way: Way, *, how: str, inputs: str
+) -> EnvironmentManifest:
+    """State what a prefix holds that is ready to be packed."""
+    paths = list_files(root)
+    return EnvironmentManifest(
+        python=way.version,
+        platform=f"linux-{platform.machine()}",
+        interpreter=f"bin/{executable.name}",
+        dai_line=wanted.dai_line,
+        core_version=wanted.core_version,
+        glibc=newest_glibc(root),
+        built_from=way.built_from,
+        how=how,
+        packages=installed_packages(root),
+        unpacked_bytes=sum(p.stat().st_size for p in paths if not p.is_symlink()),
+        n_files=len(paths),
+        inputs=inputs,
+    )
 
 
 def _check_target(
@@ -167,10 +230,10 @@ def _check_target(
     )
 
 
-def _inputs(wanted: Wanted, source: Interpreter) -> str:
+def _inputs(wanted: Wanted, way: Way) -> str:
     # Wheels by name: all exports of one Driverless AI version bring the same, and hashing a
     # gigabyte would take longer than recognising that nothing is to be done.
-    listed = [_BUILDER, source.version, platform.machine(), wanted._replace(notes=())]
+    listed = [_BUILDER, way.version, platform.machine(), wanted._replace(notes=()), *way.identity]
     return hashlib.sha256(json.dumps(listed).encode("utf-8")).hexdigest()
 
 
@@ -184,35 +247,46 @@ def _ready(output: Path, inputs: str) -> Optional[PackedEnvironment]:
     return found if found.manifest.inputs == inputs else None
 
 
-def _fill(
+def fill(
     root: Path,
+    python: Path,
     wanted: Wanted,
-    source: Interpreter,
+    way: Way,
     export: Optional[ScoringPipeline],
+    wheels: Optional[Path],
     say: Callable[[str], None],
 ) -> Path:
-    executable = copy_interpreter(source, root, say)
-    bundle_libraries(root, origin=source.prefix, say=say)
-    if describe(executable) is None:
-        raise EnvironmentBuildError(
-            f"The copy of {source.executable} does not start; name another Python with --python, "
-            f"or install one with `uv python install {source.minor}`."
+    """Install into a prepared Python, from the network or from `wheels`; all then lies at `root`.
+
+    Returns
+    -------
+    Path
+        The executable there.
+    """
+    with export_wheels(wanted, export, root.parent) as local:
+        install_packages(
+            python,
+            requirements=[*wanted.lines, *local],
+            overrides=[*wanted.overrides, *local],
+            wheels=wheels,
+            say=say,
         )
-    with tempfile.TemporaryDirectory(prefix="wheels-", dir=str(root.parent)) as wheels:
+    executable = way.settle(root, say)
+    tidy_packages(root, executable.name, way.home)
+    for sentence in bundle_libraries(root, origin=way.libraries, say=say):
+        say(sentence)
+    return executable
+
+
+@contextlib.contextmanager
+def export_wheels(
+    wanted: Wanted, export: Optional[ScoringPipeline], folder: Path
+) -> Iterator[List[str]]:
+    """Wheels of the export as requirements, ``name @ file:///...``, as long as that lasts."""
+    with tempfile.TemporaryDirectory(prefix="wheels-", dir=str(folder)) as wheels:
         local = []
         for member in wanted.wheels:
             assert export is not None
             wheel = export.extract_member(member, Path(wheels))
             local.append(f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}")
-        install_packages(
-            executable,
-            requirements=[*wanted.lines, *local],
-            overrides=[*wanted.overrides, *local],
-            say=say,
-        )
-    tidy_packages(root, executable.name)
-    for sentence in bundle_libraries(root, origin=source.prefix, say=say):
-        say(sentence)
-    say("compiling sources")
-    compile_sources(root, executable)
-    return executable
+        yield local

@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["find_uv", "install_packages"]
+__all__ = ["find_uv", "install_packages", "resolve_packages"]
 
 _INSTALL_LIMIT_S = 3600
 
@@ -38,17 +38,35 @@ def find_uv() -> str:
         return found
 
 
-def install_packages(
+def resolve_packages(
     python: Path,
     *,
     requirements: Sequence[str],
     overrides: Sequence[str],
     say: Callable[[str], None],
+) -> List[str]:
+    """Ask uv what it would install into a Python; ``name==version`` each.  See `install_packages`.
+
+    What is installed there already, and fits, is not among them.
+    """
+    with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
+        command = _command(python, folder, requirements, overrides, None)
+        say(f"resolving {len(requirements)} requirements with uv")
+        return _resolved(_run([*command, "--dry-run"], folder, _environment()))
+
+
+def install_packages(
+    python: Path,
+    *,
+    requirements: Sequence[str],
+    overrides: Sequence[str],
+    wheels: Optional[Path] = None,
+    say: Callable[[str], None],
 ) -> None:
     """Install requirements into the Python that lies at `python`.
 
     Indexes, proxies and credentials are uv's own matter: its environment variables and
-    configuration files apply (``UV_INDEX_URL``, ``UV_FIND_LINKS``, ...).
+    configuration files apply (``UV_INDEX_URL``, ``UV_FIND_LINKS``, ...), unless `wheels` is given.
 
     Parameters
     ----------
@@ -56,6 +74,8 @@ def install_packages(
         Requirement lines, wheels as ``name @ file:///...``.
     overrides : sequence of str
         Pins that overrule what packages declare of each other.
+    wheels : Path, optional
+        Folder of wheels that all is taken from: no index, no network, no cache, no settings.
 
     Raises
     ------
@@ -63,31 +83,55 @@ def install_packages(
         uv could not resolve, download, build or install them; details hold its own words.
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
-        wanted = Path(folder) / "requirements.txt"
-        wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
-        # Of the folder that uv runs in, beside the configuration of the user and the system.
-        settings = pkgutil.get_data(__package__, "specs/uv.toml") or b""
-        (Path(folder) / "uv.toml").write_bytes(settings)
-        command = [find_uv(), "pip", "install", "--python", str(python)]
-        # uv links files from its cache by default; ours are changed afterwards, in place.
-        command += ["--link-mode", "copy", "--no-progress", "--break-system-packages"]
-        command += ["--requirements", str(wanted)]
-        if overrides:
-            overruling = Path(folder) / "overrides.txt"
-            overruling.write_text("\n".join(overrides) + "\n", encoding="utf-8")
-            command += ["--overrides", str(overruling)]
+        command = _command(python, folder, requirements, overrides, wheels)
+        environment = _environment(alone=wheels is not None)
         say(f"resolving {len(requirements)} requirements with uv")
-        resolved = _resolved(_run([*command, "--dry-run"], folder))
+        resolved = _resolved(_run([*command, "--dry-run"], folder, environment))
         say(f"installing {len(resolved)} packages: {', '.join(resolved)}")
-        _run(command, folder)
+        _run(command, folder, environment)
 
 
-def _run(command: Sequence[str], folder: str) -> str:
+def _command(
+    python: Path,
+    folder: str,
+    requirements: Sequence[str],
+    overrides: Sequence[str],
+    wheels: Optional[Path],
+) -> List[str]:
+    """The command that installs; what it reads is written to `folder`, where it has to run."""
+    if wheels is not None:
+        requirements, overrides = _unlinked(requirements), _unlinked(overrides)
+    wanted = Path(folder) / "requirements.txt"
+    wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    # Of the folder that uv runs in, beside the configuration of the user and the system.
+    settings = Path(folder) / "uv.toml"
+    settings.write_bytes(pkgutil.get_data(__package__, "specs/uv.toml") or b"")
+    command = [find_uv(), "pip", "install", "--python", str(python)]
+    # uv links files from its cache by default; ours are changed afterwards, in place.
+    command += ["--link-mode", "copy", "--no-progress", "--break-system-packages"]
+    command += ["--requirements", str(wanted)]
+    if overrides:
+        overruling = Path(folder) / "overrides.txt"
+        overruling.write_text("\n".join(overrides) + "\n", encoding="utf-8")
+        command += ["--overrides", str(overruling)]
+    if wheels is not None:
+        command += ["--offline", "--no-cache", "--no-index", "--find-links", str(wheels)]
+        # Instead of the configuration of the user and the system.
+        command += ["--config-file", str(settings)]
+    return command
+
+
+def _unlinked(requirements: Sequence[str]) -> List[str]:
+    """Requirements with the name alone where they name an address of the network."""
+    return [re.sub(r"^(\S+) @ (?!file:)\S+", r"\1", line) for line in requirements]
+
+
+def _run(command: Sequence[str], folder: str, environment: Dict[str, str]) -> str:
     """Run uv in `folder`; what it said."""
     try:
         done = subprocess.run(
             command,
-            env=_environment(),
+            env=environment,
             cwd=folder,
             capture_output=True,
             text=True,
@@ -120,9 +164,14 @@ def _reason(said: str) -> str:
     return " ".join(words) or "it said nothing."
 
 
-def _environment() -> Dict[str, str]:
+def _environment(alone: bool = False) -> Dict[str, str]:
+    """The caller's variables but what is of its own Python; `alone`: but uv's too."""
     # Variables of the caller's own Python would reach the builds that uv starts.
     dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "CONDA_PREFIX"}
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in dropped and not (alone and name.startswith("UV_"))
+    }
     # Debian's own Pythons would install below local/, away from the Python and its scripts.
     return {**kept, "DEB_PYTHON_INSTALL_LAYOUT": "deb"}

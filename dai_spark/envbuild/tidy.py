@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from dai_spark.errors import EnvironmentBuildError
 
@@ -43,7 +43,7 @@ def installed_packages(root: Path) -> Dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def tidy_packages(root: Path, python: str) -> None:
+def tidy_packages(root: Path, python: str, home: Optional[str] = None) -> None:
     """Drop tests and build records; make scripts and records independent of where they lie.
 
     Parameters
@@ -52,6 +52,8 @@ def tidy_packages(root: Path, python: str) -> None:
         The prefix.
     python : str
         Name of its executable, ``"python3.8"``.
+    home : str, optional
+        Prefix that its files name, where that is not `root`.
     """
     for record in _records(root):
         for name in _NAMES_THE_BUILD:
@@ -60,14 +62,14 @@ def tidy_packages(root: Path, python: str) -> None:
         for package in _TESTED:
             for tests in sorted((site / package).rglob("tests")):
                 shutil.rmtree(tests, ignore_errors=True)
-    changed = _relocate_scripts(root, python)
+    changed = _relocate_scripts(root, python, home or str(root))
     for record in _records(root):
         _rewrite_record(record, changed)
 
 
-def _relocate_scripts(root: Path, python: str) -> List[Path]:
+def _relocate_scripts(root: Path, python: str, prefix: str) -> List[Path]:
     changed: List[Path] = []
-    home = os.fsencode(str(root))
+    home = os.fsencode(prefix)
     for script in sorted((root / "bin").iterdir()):
         if script.is_symlink() or not script.is_file():
             continue

@@ -1,0 +1,190 @@
+"""A folder that carries what a build needs to a machine without network.
+
+::
+
+    SHA256SUMS                     of every other file, as `sha256sum --check` reads them
+    dai_spark_download.json        what it was collected for
+    python/                        the Python, an environment without packages
+    wheels/                        a wheel of each package, but those that the export brings
+    system/lib/                    shared libraries that the wheels need and do not bring
+    conda/, conda.lock             instead of python/: a channel of conda packages, and their lock
+    jars/                          jars of Delta Lake and Iceberg, where asked for
+
+`dai_spark.envbuild.download` fills it.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+from dai_spark.envbuild.interpreter import describe
+from dai_spark.envbuild.way import Way
+from dai_spark.environment import MANIFEST_NAME, PackedEnvironment
+from dai_spark.errors import EnvironmentBuildError
+from dai_spark.extract import extract_archive
+
+__all__ = ["CarriedPython", "Contents", "OfflineFolder"]
+
+_SUMS = "SHA256SUMS"
+_CONTENTS = "dai_spark_download.json"
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a folder was collected for.
+
+    Attributes
+    ----------
+    source : str
+        ``"the lock of Driverless AI 1.10"``.
+    python : str
+        Full version of its Python.
+    platform : str
+        ``"linux-x86_64"``.
+    packages : tuple of str
+        Wheels in it, as ``name==version``.
+    from_export : tuple of str
+        Wheels that the export has to bring again.
+    tools : dict of str to str
+        Versions of what collected it, which the other side wants as well.
+    """
+
+    source: str
+    python: str
+    platform: str
+    packages: List[str] = field(default_factory=list)
+    from_export: List[str] = field(default_factory=list)
+    tools: Dict[str, str] = field(default_factory=dict)
+    format_version: int = _FORMAT_VERSION
+
+
+class OfflineFolder:
+    """Such a folder: where its parts lie, how it is closed, and how it is verified.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self.python = self.path / "python"
+        self.wheels = self.path / "wheels"
+        self.system = self.path / "system"
+        self.conda = self.path / "conda"
+        self.conda_lock = self.path / "conda.lock"
+        self.jars = self.path / "jars"
+
+    def files(self) -> List[str]:
+        """Names of what SHA256SUMS has to list, relative and sorted."""
+        return sorted(
+            path.relative_to(self.path).as_posix()
+            for path in self.path.rglob("*")
+            if path.name != _SUMS and not path.is_dir()
+        )
+
+    def sums(self) -> Dict[str, str]:
+        """Name to digest, as SHA256SUMS has them; empty where there is none."""
+        try:
+            text = (self.path / _SUMS).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        return {name: digest for digest, name in re.findall(r"^(\w{64})  (.+)$", text, re.M)}
+
+    def close(self, contents: Contents) -> str:
+        """Write what it was collected for and all digests; return the digest of those."""
+        text = json.dumps(asdict(contents), indent=2, sort_keys=True) + "\n"
+        (self.path / _CONTENTS).write_text(text, encoding="utf-8")
+        lines = [f"{_digest(self.path / name)}  {name}\n" for name in self.files()]
+        (self.path / _SUMS).write_text("".join(lines), encoding="utf-8")
+        return self.digest()
+
+    def digest(self) -> str:
+        """SHA-256 of SHA256SUMS: one number for all of the folder."""
+        return hashlib.sha256((self.path / _SUMS).read_bytes()).hexdigest()
+
+    def verify(self, say: Callable[[str], None]) -> Contents:
+        """Compare every file with SHA256SUMS.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            A file is missing, changed, or not listed; it was not collected whole, or by a later
+            version.
+        """
+        listed = self.sums()
+        if not listed or _CONTENTS not in listed:
+            raise EnvironmentBuildError(
+                f"{self.path} holds no complete {_SUMS}, so it was not collected by `dai-spark env "
+                "download`, or not to its end; run that again on a machine with network."
+            )
+        present = self.files()
+        for name in sorted({*listed, *present}):
+            wrong = "is missing" if name not in present else "is not listed in SHA256SUMS"
+            if name in listed and name in present:
+                if _digest(self.path / name) == listed[name]:
+                    continue
+                wrong = "is not what SHA256SUMS says"
+            raise EnvironmentBuildError(
+                f"{name} in {self.path} {wrong}: it was changed, or lost while it was carried; "
+                "copy the folder again."
+            )
+        say(f"{len(listed)} files of {self.path} are as they were collected ({self.digest()})")
+        found: Dict[str, Any] = json.loads((self.path / _CONTENTS).read_text("utf-8"))
+        if found["format_version"] > _FORMAT_VERSION:
+            raise EnvironmentBuildError(
+                f"{self.path} was collected by a later dai_spark than this one; install that one "
+                "here."
+            )
+        known = {one.name for one in fields(Contents)}
+        return Contents(**{name: found[name] for name in known & set(found)})
+
+
+def _digest(path: Path) -> str:
+    # Not the remembered digests of `dai_spark.digest`: what is verified here is read.
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class CarriedPython(Way):
+    """A Python that an offline folder carries: a found one, copied on the machine of origin."""
+
+    built_from = "interpreter"
+
+    def __init__(self, folder: OfflineFolder, python: str) -> None:
+        archives = sorted(folder.python.glob("*.tar.zst"))
+        if not archives:
+            raise EnvironmentBuildError(
+                f"{folder.path} carries no Python; collect it again with `dai-spark env download`."
+            )
+        self._archive = archives[0]
+        carried = PackedEnvironment(self._archive)
+        if carried.python != python:
+            raise EnvironmentBuildError(
+                f"{folder.path} carries Python {carried.manifest.python}, but Python {python} is "
+                "wanted; collect a folder for this Driverless AI version."
+            )
+        carried.check_machine(self._archive.name)
+        self.version = carried.manifest.python
+        self.how = f"Python {self.version} was copied and made relocatable"
+        self.libraries = folder.system
+
+    def prepare(self, root: Path, say: Callable[[str], None]) -> Path:
+        """Unpack it at `root`."""
+        say(f"unpacking Python {self.version}")
+        extract_archive(self._archive, root)
+        (root / MANIFEST_NAME).unlink()
+        executable = self.settle(root, say)
+        if describe(executable) is None:
+            raise EnvironmentBuildError(
+                f"The Python of {self._archive} does not start on this machine; use one of the "
+                "kind that it was collected on."
+            )
+        return executable
