@@ -6,9 +6,12 @@ a command line that scores does not.
 
 import argparse
 import sys
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 from dai_spark.errors import EnvironmentMismatchError
+
+if TYPE_CHECKING:
+    from dai_spark.envbuild import Choice
 
 __all__ = ["add_commands"]
 
@@ -23,42 +26,21 @@ def add_commands(
     env = commands.add_parser("env", help="build, look into and check packed environments")
     of_env = env.add_subparsers(metavar="COMMAND", required=True)
     build = command(of_env, "build", _env_build, "build a packed environment")
-    which = build.add_mutually_exclusive_group(required=True)
-    which.add_argument(
-        "--reference", metavar="EXPORT", help="an export of the DAI version: its shared wheels"
-    )
-    which.add_argument(
-        "--dai",
-        metavar="LINE",
-        help="a DAI line (1.8, 1.9, 1.10, 1.11), from the public index: without h2oaicore",
-    )
+    _add_inputs(build)
     build.add_argument("-o", "--output", required=True, help="archive, .tar.gz or .tar.zst")
     build.add_argument(
-        "--exclude", metavar="NAME", action="append", default=[], help="a package to do without"
+        "--offline", metavar="DIR", help="what `env download` collected, and nothing else"
     )
-    build.add_argument(
-        "--add", metavar="REQUIREMENT", action="append", default=[], help="one more, name==version"
-    )
-    build.add_argument(
-        "--keep",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a package that is left out by default (the notes of a build name them)",
-    )
-    build.add_argument(
-        "--constraint",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="pins that win over the export's",
-    )
-    build.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")
     build.add_argument(
         "--target-glibc",
         metavar="VERSION",
         help="fail where a file needs a newer C library than this (2.28: RHEL and UBI 8)",
     )
+    download = command(
+        of_env, "download", _env_download, "collect what a build needs on a machine without network"
+    )
+    _add_inputs(download)
+    download.add_argument("--to", metavar="DIR", required=True, help="folder to collect in")
     shown = command(of_env, "show", _env_show, "say what a packed environment holds")
     shown.add_argument("env", metavar="ARCHIVE")
     check = command(of_env, "check", _env_check, "unpack it aside and prove that it runs")
@@ -75,24 +57,79 @@ def add_commands(
     cache.add_argument("--clear", action="store_true", help="remove what is not in use")
 
 
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    """What an environment is made of: the same for those who build and those who collect."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--reference", metavar="EXPORT", help="an export of the DAI version: its shared wheels"
+    )
+    which.add_argument(
+        "--dai",
+        metavar="LINE",
+        help="a DAI line (1.8, 1.9, 1.10, 1.11), from the public index: without h2oaicore",
+    )
+    parser.add_argument(
+        "--exclude", metavar="NAME", action="append", default=[], help="a package to do without"
+    )
+    parser.add_argument(
+        "--add", metavar="REQUIREMENT", action="append", default=[], help="one more, name==version"
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a package that is left out by default (the notes of a build name them)",
+    )
+    parser.add_argument(
+        "--constraint",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="pins that win over the export's",
+    )
+    parser.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")
+
+
 def _env_build(arguments: argparse.Namespace) -> None:
-    from dai_spark.envbuild import Choice, build_environment
+    from dai_spark.envbuild import build_environment
 
     built = build_environment(
         arguments.output,
         reference=arguments.reference,
         dai=arguments.dai,
         python=arguments.python,
-        choice=Choice(
-            exclude=tuple(arguments.exclude),
-            add=tuple(arguments.add),
-            keep=tuple(arguments.keep),
-            constraints=tuple(arguments.constraint),
-        ),
+        offline=arguments.offline,
+        choice=_choice(arguments),
         target_glibc=arguments.target_glibc,
         say=_say,
     )
     print(built)
+
+
+def _env_download(arguments: argparse.Namespace) -> None:
+    from dai_spark.envbuild import download_environment
+
+    folder = download_environment(
+        arguments.to,
+        reference=arguments.reference,
+        dai=arguments.dai,
+        python=arguments.python,
+        choice=_choice(arguments),
+        say=_say,
+    )
+    print(folder)
+
+
+def _choice(arguments: argparse.Namespace) -> "Choice":
+    from dai_spark.envbuild import Choice
+
+    return Choice(
+        exclude=tuple(arguments.exclude),
+        add=tuple(arguments.add),
+        keep=tuple(arguments.keep),
+        constraints=tuple(arguments.constraint),
+    )
 
 
 def _env_show(arguments: argparse.Namespace) -> None:

