@@ -32,6 +32,9 @@ def add_commands(
         "--offline", metavar="DIR", help="what `env download` collected, and nothing else"
     )
     build.add_argument(
+        "--write-lock", metavar="FILE", help="write the conda packages that are taken to a file"
+    )
+    build.add_argument(
         "--target-glibc",
         metavar="VERSION",
         help="fail where a file needs a newer C library than this (2.28: RHEL and UBI 8)",
@@ -89,6 +92,14 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="pins that win over the export's",
     )
     parser.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")
+    parser.add_argument(
+        "--channel",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a conda channel that gives the Python, and the packages that it has",
+    )
+    parser.add_argument("--lock", metavar="FILE", help="the conda packages to take, not a solver's")
 
 
 def _env_build(arguments: argparse.Namespace) -> None:
@@ -100,6 +111,9 @@ def _env_build(arguments: argparse.Namespace) -> None:
         dai=arguments.dai,
         python=arguments.python,
         offline=arguments.offline,
+        channels=arguments.channel,
+        lock=arguments.lock,
+        write_lock=arguments.write_lock,
         choice=_choice(arguments),
         target_glibc=arguments.target_glibc,
         say=_say,
@@ -115,6 +129,8 @@ def _env_download(arguments: argparse.Namespace) -> None:
         reference=arguments.reference,
         dai=arguments.dai,
         python=arguments.python,
+        channels=arguments.channel,
+        lock=arguments.lock,
         choice=_choice(arguments),
         say=_say,
     )

@@ -7,12 +7,13 @@ import platform
 import re
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from packaging.version import Version
 
 from dai_spark.envbuild import requirements
 from dai_spark.envbuild.choice import AS_LISTED, Choice
+from dai_spark.envbuild.conda import NO_CONDA, Conda, CondaPython
 from dai_spark.envbuild.install import install_packages
 from dai_spark.envbuild.interpreter import find_interpreter
 from dai_spark.envbuild.libraries import newer_than, newest_glibc
@@ -33,6 +34,7 @@ __all__ = [
     "describe_prefix",
     "export_wheels",
     "fill",
+    "networked_way",
     "wanted_of",
 ]
 
@@ -47,6 +49,9 @@ def build_environment(
     dai: Optional[str] = None,
     python: Optional[str] = None,
     offline: Optional[Union[str, Path]] = None,
+    channels: Sequence[str] = (),
+    lock: Optional[Union[str, Path]] = None,
+    write_lock: Optional[Union[str, Path]] = None,
     choice: Choice = AS_LISTED,
     target_glibc: Optional[str] = None,
     say: Callable[[str], None] = lambda _: None,
@@ -70,6 +75,13 @@ def build_environment(
         Path of the Python to pack; by default one is looked for.
     offline : str or Path, optional
         Folder that `download_environment` filled: nothing else is used, and no network.
+    channels : sequence of str, optional
+        Conda channels (URLs, mirrors of one's own among them) that give the Python and what they
+        have of the packages; the rest comes from the index.
+    lock : str or Path, optional
+        File of conda packages that are taken instead of what the solver would choose.
+    write_lock : str or Path, optional
+        File to write such a lock to.
     choice : Choice, optional
         Packages to exclude, to add, to keep, and constraints.
     target_glibc : str, optional
@@ -97,6 +109,7 @@ def build_environment(
         export=export,
         python=python,
         offline=OfflineFolder(Path(offline)) if offline is not None else None,
+        conda=Conda.of(channels, lock, write_lock),
         target_glibc=target_glibc,
         say=say,
     )
@@ -128,6 +141,7 @@ def build_wanted(
     export: Optional[ScoringPipeline] = None,
     python: Optional[str] = None,
     offline: Optional[OfflineFolder] = None,
+    conda: Conda = NO_CONDA,
     target_glibc: Optional[str] = None,
     say: Callable[[str], None],
 ) -> PackedEnvironment:
@@ -142,7 +156,7 @@ def build_wanted(
     check_builder()
     if not output.parent.is_dir():
         raise EnvironmentBuildError(f"The folder {output.parent} does not exist; make it first.")
-    way = _way(wanted, python, offline, say)
+    way = _way(wanted, python, offline, conda, say)
     inputs = _inputs(wanted, way)
     for note in wanted.notes:
         say(note)
@@ -157,7 +171,7 @@ def build_wanted(
         root.mkdir()
         prepared = way.prepare(root, say)
         wheels = offline.wheels if offline is not None else None
-        executable = fill(root, prepared, wanted, way, export, wheels, say)
+        executable, _ = fill(root, prepared, wanted, way, export, wheels, say)
         if target_glibc is not None:
             newer = newer_than(root, target_glibc)
             _check_target(newest_glibc(root), target_glibc, output, newer)
@@ -184,16 +198,38 @@ def _way(
     wanted: Wanted,
     python: Optional[str],
     offline: Optional[OfflineFolder],
+    conda: Conda,
     say: Callable[[str], None],
 ) -> Way:
     if offline is None:
-        return FoundPython(find_interpreter(wanted.python, given=python, say=say))
-    if python is not None:
-        raise OptionError("An offline folder brings its Python: leave out either of the two.")
+        return networked_way(wanted, python, conda, say)
+    if python is not None or conda != NO_CONDA:
+        raise OptionError(
+            "An offline folder brings its Python and its conda packages: leave it out, or --python "
+            "and --channel."
+        )
     contents = offline.verify(say)
     if contents.source != wanted.source:
         say(f"it was collected for {contents.source}, not for {wanted.source}")
+    if offline.conda_lock.exists():
+        lock = offline.conda_lock.read_text(encoding="utf-8")
+        return CondaPython(wanted, [offline.conda.as_uri()], lock, say)
     return CarriedPython(offline, wanted.python)
+
+
+def networked_way(
+    wanted: Wanted, python: Optional[str], conda: Conda, say: Callable[[str], None]
+) -> Way:
+    """Take a Python of channels where there are some, else one of this machine."""
+    if not conda.channels:
+        return FoundPython(find_interpreter(wanted.python, given=python, say=say))
+    if python is not None:
+        raise OptionError("Channels bring their Python: leave out either --python or --channel.")
+    way = CondaPython(wanted, conda.channels, conda.read_lock(), say)
+    if conda.write_lock is not None:
+        conda.write_lock.write_text(way.lock, encoding="utf-8")
+        say(f"{conda.write_lock} has the {len(way.records)} conda packages")
+    return way
 
 
 def describe_prefix(
@@ -255,13 +291,15 @@ def fill(
     export: Optional[ScoringPipeline],
     wheels: Optional[Path],
     say: Callable[[str], None],
-) -> Path:
+) -> Tuple[Path, Set[str]]:
     """Install into a prepared Python, from the network or from `wheels`; all then lies at `root`.
 
     Returns
     -------
-    Path
-        The executable there.
+    executable : Path
+        That at `root`.
+    bundled : set of str
+        Libraries that came from elsewhere, since nothing that was installed has them.
     """
     with export_wheels(wanted, export, root.parent) as local:
         install_packages(
@@ -273,9 +311,14 @@ def fill(
         )
     executable = way.settle(root, say)
     tidy_packages(root, executable.name, way.home)
+    own = _libraries(root)
     for sentence in bundle_libraries(root, origin=way.libraries, say=say):
         say(sentence)
-    return executable
+    return executable, _libraries(root) - own
+
+
+def _libraries(root: Path) -> Set[str]:
+    return {path.name for path in (root / "lib").glob("*.so*")}
 
 
 @contextlib.contextmanager

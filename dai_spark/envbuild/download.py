@@ -5,15 +5,23 @@ import shutil
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Set, Union
+from typing import Callable, Dict, List, Optional, Sequence, Set, Union
 
 from packaging.utils import canonicalize_name
 
 from dai_spark import __version__
-from dai_spark.envbuild.build import check_builder, describe_prefix, export_wheels, fill, wanted_of
+from dai_spark.envbuild.build import (
+    check_builder,
+    describe_prefix,
+    export_wheels,
+    fill,
+    networked_way,
+    wanted_of,
+)
+from dai_spark.envbuild.channels import fetch
 from dai_spark.envbuild.choice import AS_LISTED, Choice
+from dai_spark.envbuild.conda import NO_CONDA, Conda, CondaPython
 from dai_spark.envbuild.install import resolve_packages
-from dai_spark.envbuild.interpreter import find_interpreter
 from dai_spark.envbuild.libraries import system_libraries
 from dai_spark.envbuild.offline import CarriedPython, Contents, OfflineFolder
 from dai_spark.envbuild.pack import write_archive
@@ -35,6 +43,8 @@ def download_environment(
     reference: Optional[Union[str, Path]] = None,
     dai: Optional[str] = None,
     python: Optional[str] = None,
+    channels: Sequence[str] = (),
+    lock: Optional[Union[str, Path]] = None,
     choice: Choice = AS_LISTED,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
@@ -48,9 +58,11 @@ def download_environment(
     ----------
     to : str or Path
         Folder, made where it does not exist.
-    reference, dai, python, choice, say
+    reference, dai, choice, say
         As of `build_environment`, which is called with the same there; wheels that the export
         brings stay in the export.
+    python, channels, lock
+        As of `build_environment`, and not said there again.
 
     Returns
     -------
@@ -63,7 +75,8 @@ def download_environment(
         As of `build_environment`.
     """
     wanted, export = wanted_of(reference, dai, choice)
-    return download_wanted(to, wanted, export=export, python=python, say=say)
+    conda = Conda.of(channels, lock, None)
+    return download_wanted(to, wanted, export=export, python=python, conda=conda, say=say)
 
 
 def download_wanted(
@@ -72,6 +85,7 @@ def download_wanted(
     *,
     export: Optional[ScoringPipeline] = None,
     python: Optional[str] = None,
+    conda: Conda = NO_CONDA,
     say: Callable[[str], None],
 ) -> Path:
     """Collect what given requirements need; see `download_environment`."""
@@ -82,15 +96,16 @@ def download_wanted(
     with tempfile.TemporaryDirectory(prefix=".dai_spark-", dir=str(folder.path.parent)) as aside:
         root = Path(aside) / "environment"
         root.mkdir()
-        way = _way(folder, wanted, python, say)
+        way = _way(folder, wanted, python, conda, say)
+        if isinstance(way, CondaPython):
+            _keep_conda(folder, way, say)
         prepared = way.prepare(root, say)
         if isinstance(way, FoundPython):
             _keep_python(folder, root, prepared, wanted, way, say)
-        packages = _collect(folder, prepared, wanted, export, say)
+        packages = _collect(folder, prepared, wanted, export, Path(aside), say)
         say("installing what was collected, to see that nothing is missing")
-        before = _libraries(root)
-        fill(root, prepared, wanted, way, export, folder.wheels, say)
-        _keep_libraries(folder, way, _libraries(root) - before)
+        _, bundled = fill(root, prepared, wanted, way, export, folder.wheels, say)
+        _keep_libraries(folder, way, bundled)
     digest = folder.close(
         Contents(
             source=wanted.source,
@@ -110,7 +125,7 @@ def _opened(path: Path) -> OfflineFolder:
     folder = OfflineFolder(path)
     if folder.path.exists() and not folder.sums() and any(folder.path.iterdir()):
         # What an interrupted run left is of these names.
-        ours = {folder.python, folder.wheels, folder.system}
+        ours = {folder.python, folder.wheels, folder.system, folder.conda, folder.conda_lock}
         strange = sorted(one.name for one in folder.path.iterdir() if one not in ours)
         if strange:
             raise EnvironmentBuildError(
@@ -125,17 +140,30 @@ def _opened(path: Path) -> OfflineFolder:
 
 
 def _way(
-    folder: OfflineFolder, wanted: Wanted, python: Optional[str], say: Callable[[str], None]
+    folder: OfflineFolder,
+    wanted: Wanted,
+    python: Optional[str],
+    conda: Conda,
+    say: Callable[[str], None],
 ) -> Way:
-    found = find_interpreter(wanted.python, given=python, say=say)
+    found = networked_way(wanted, python, conda, say)
+    if not isinstance(found, FoundPython):
+        return found
     try:
         carried = CarriedPython(folder, wanted.python)
     except EnvironmentFault:
-        return FoundPython(found)
+        return found
     if carried.version != found.version or not folder.is_sound(carried.archive):
-        return FoundPython(found)
+        return found
     say(f"Python {carried.version} is here already")
     return carried
+
+
+def _keep_conda(folder: OfflineFolder, way: CondaPython, say: Callable[[str], None]) -> None:
+    shutil.rmtree(folder.python, ignore_errors=True)
+    n_fetched = fetch(way.records, folder.conda)
+    folder.conda_lock.write_text(way.lock, encoding="utf-8")
+    say(f"{n_fetched} of {len(way.records)} conda packages fetched")
 
 
 def _keep_python(
@@ -146,7 +174,9 @@ def _keep_python(
     way: Way,
     say: Callable[[str], None],
 ) -> None:
-    shutil.rmtree(folder.python, ignore_errors=True)
+    for stale in (folder.python, folder.conda):
+        shutil.rmtree(stale, ignore_errors=True)
+    folder.conda_lock.unlink(missing_ok=True)
     folder.python.mkdir()
     manifest = describe_prefix(root, executable, wanted, way, how=f"{way.how}.", inputs="")
     name = f"python-{way.version}-{manifest.platform}.tar.zst"
@@ -158,10 +188,11 @@ def _collect(
     python: Path,
     wanted: Wanted,
     export: Optional[ScoringPipeline],
+    aside: Path,
     say: Callable[[str], None],
 ) -> List[str]:
     """Collect the wheels; ``name==version`` of each."""
-    with export_wheels(wanted, export, folder.path.parent) as local:
+    with export_wheels(wanted, export, aside) as local:
         resolved = resolve_packages(
             python,
             requirements=[*wanted.lines, *local],
@@ -180,12 +211,8 @@ def _collect(
         key = canonicalize_name(name.partition("==")[0])
         if key not in brought:
             packages[name] = addressed.get(key, name)
-    collect_wheels(python, packages, folder.wheels, folder.is_sound, say)
+    collect_wheels(python, packages, folder.wheels, aside, folder.is_sound, say)
     return sorted(packages)
-
-
-def _libraries(root: Path) -> Set[str]:
-    return {path.name for path in (root / "lib").glob("*.so*")}
 
 
 def _keep_libraries(folder: OfflineFolder, way: Way, names: Set[str]) -> None:

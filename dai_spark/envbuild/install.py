@@ -86,7 +86,16 @@ def install_packages(
         command = _command(python, folder, requirements, overrides, wheels)
         alone = wheels is not None
         say(f"resolving {len(requirements)} requirements with uv")
-        resolved = _resolved(run_uv([*command, "--dry-run"], folder, alone=alone))
+        try:
+            resolved = _resolved(run_uv([*command, "--dry-run"], folder, alone=alone))
+        except EnvironmentBuildError as error:
+            if wheels is None:
+                raise
+            raise EnvironmentBuildError(
+                f"{wheels.parent} does not hold all that is wanted: {_reason(error.details)} "
+                "Collect it again with `dai-spark env download` and the same options.",
+                details=error.details,
+            ) from error
         say(f"installing {len(resolved)} packages: {', '.join(resolved)}")
         run_uv(command, folder, alone=alone)
 

@@ -18,7 +18,7 @@ from dai_spark.envbuild.libraries import (
 )
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["bundle_libraries", "copy_interpreter"]
+__all__ = ["bundle_libraries", "copy_interpreter", "left_out", "relocate_build_record"]
 
 # Parts of the standard library that scoring never touches.  nis and tkinter would drag in
 # Kerberos and X11.
@@ -65,7 +65,7 @@ def copy_interpreter(source: Interpreter, to: Path, say: Callable[[str], None]) 
         shutil.copytree(
             folder,
             to / folder.relative_to(source.prefix),
-            ignore=_left_out,
+            ignore=left_out,
             ignore_dangling_symlinks=True,
             dirs_exist_ok=True,
         )
@@ -79,15 +79,20 @@ def copy_interpreter(source: Interpreter, to: Path, say: Callable[[str], None]) 
     if source.include is not None:
         # uv compiles an export's source packages against them.
         shutil.copytree(source.include, to / "include" / source.include.name, dirs_exist_ok=True)
-    for record in to.rglob("_sysconfigdata*.py"):
-        text = record.read_text(encoding="utf-8")
-        if str(source.prefix) != "/usr":
-            text = text.replace(str(source.prefix), _PREFIX_MARK) + _RELOCATE
-        record.write_text(text, encoding="utf-8")
+    if str(source.prefix) != "/usr":
+        relocate_build_record(to, str(source.prefix))
     return python
 
 
-def _left_out(_: str, names: List[str]) -> Set[str]:
+def relocate_build_record(root: Path, prefix: str) -> None:
+    """Make Python's record of its own build name the prefix that it runs in, not `prefix`."""
+    for record in root.rglob("_sysconfigdata*.py"):
+        text = record.read_text(encoding="utf-8").replace(prefix, _PREFIX_MARK)
+        record.write_text(text + _RELOCATE, encoding="utf-8")
+
+
+def left_out(_: str, names: List[str]) -> Set[str]:
+    """Names in a folder of the standard library that scoring never touches."""
     return {name for name in names if name in _LEFT_OUT or _LEFT_OUT_PATTERN.match(name)}
 
 

@@ -15,8 +15,9 @@ __all__ = ["compile_sources", "installed_packages", "tidy_packages"]
 # Tests of these are only imported by themselves; together a sixth of the environment.  Packages
 # not named here keep theirs: some do import from a folder of that name.
 _TESTED = ("numpy", "pandas", "scipy", "sklearn", "pyarrow", "joblib", "statsmodels")
-# Paths and times of the building machine; uv writes the second.
-_NAMES_THE_BUILD = ("direct_url.json", "uv_cache.json")
+# Paths and times of the building machine, and whether a wheel was built there; uv writes the
+# second and third.
+_NAMES_THE_BUILD = ("direct_url.json", "uv_cache.json", "uv_build.json")
 # Finds the Python beside the script, wherever both lie (sh runs line 2, Python reads a string).
 _SCRIPT_HEAD = """#!/bin/sh
 '''exec' "$(dirname -- "$(realpath -- "$0")")/{python}" "$0" "$@"

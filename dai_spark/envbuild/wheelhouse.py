@@ -7,9 +7,7 @@ of its own, and leaves nothing in the Python.
 
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence, Tuple
 
@@ -23,21 +21,23 @@ __all__ = ["collect_wheels"]
 _LIMIT_S = 1800
 # pip keeps what it fetched only at its end: a run that is cut off loses one batch.
 _BATCH = 10
-# What uv is told of indexes reaches pip as well, in its own words.
+# What uv is told of indexes, by which it resolved, is told pip in its own words.
 _OF_UV = {
     "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
     "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
     "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
     "PIP_NO_INDEX": ("UV_NO_INDEX",),
     "PIP_TRUSTED_HOST": ("UV_INSECURE_HOST",),
-    "PIP_CERT": ("SSL_CERT_FILE",),
+    "PIP_CERT": ("PIP_CERT", "SSL_CERT_FILE"),
 }
+_MANY = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 
 
 def collect_wheels(
     python: Path,
     packages: Dict[str, str],
     folder: Path,
+    aside: Path,
     sound: Callable[[Path], bool],
     say: Callable[[str], None],
 ) -> None:
@@ -51,6 +51,8 @@ def collect_wheels(
         ``name==version`` to what pip is asked for: the same, or ``name @ https://...``.
     folder : Path
         Made where it does not exist; wheels in it are not fetched again.
+    aside : Path
+        Folder on the same disk, for what is only half there.
     sound : callable
         Whether a file that lies there is as it was fetched.
 
@@ -71,20 +73,18 @@ def collect_wheels(
     say(f"{len(packages) - len(missing)} of {len(packages)} wheels are here already")
     if not missing:
         return
-    with tempfile.TemporaryDirectory(prefix=".pip-", dir=str(folder.parent)) as aside:
-        tools = Path(aside) / "tools"
-        # Projects of these Pythons' time are built with setuptools and wheel beside pip.
-        names = ["pip", "setuptools", "wheel"]
-        run_uv([find_uv(), "pip", "install", "--python", str(python), "--target", str(tools),
-                "--link-mode", "copy", "--no-progress", *names], aside)  # fmt: skip
-        for begin in range(0, len(missing), _BATCH):
-            batch = missing[begin : begin + _BATCH]
-            say(f"fetching {', '.join(batch)}")
-            fetched = Path(aside) / "wheels"
-            _pip(python, tools, [packages[name] for name in batch], fetched)
-            for wheel in fetched.iterdir():
-                shutil.move(str(wheel), str(folder / wheel.name))
-            say(f"{begin + len(batch)} of {len(missing)} fetched")
+    tools, fetched = aside / "tools", aside / "fetched"
+    # Projects of these Pythons' time are built with setuptools and wheel beside pip.
+    names = ["pip", "setuptools", "wheel"]
+    run_uv([find_uv(), "pip", "install", "--python", str(python), "--target", str(tools),
+            "--link-mode", "copy", "--no-progress", *names], str(aside))  # fmt: skip
+    for begin in range(0, len(missing), _BATCH):
+        batch = missing[begin : begin + _BATCH]
+        say(f"fetching {', '.join(batch)}")
+        _pip(python, tools, [packages[name] for name in batch], fetched)
+        for wheel in fetched.iterdir():
+            wheel.replace(folder / wheel.name)
+        say(f"{begin + len(batch)} of {len(missing)} fetched")
 
 
 def _pip(python: Path, tools: Path, requirements: Sequence[str], to: Path) -> None:
@@ -116,10 +116,13 @@ def _environment(tools: Path) -> Dict[str, str]:
     dropped = {"PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX"}
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     for name, others in _OF_UV.items():
-        found = [os.environ[other] for other in others if os.environ.get(other)]
+        found = [os.environ[other] for other in others if os.environ.get(other)][:1]
+        if name in _MANY and name in kept:
+            found.append(kept[name])
         # uv allows a name before an address (`ours=https://...`) and commas between paths.
-        if found and name not in kept:
-            kept[name] = re.sub(r"(^|\s)[\w.-]+=(?=\w+://)", r"\1", found[0]).replace(",", " ")
+        texts = [re.sub(r"(^|\s)[\w.-]+=(?=\w+://)", r"\1", text) for text in found]
+        if texts:
+            kept[name] = " ".join(texts).replace(",", " ")
     return {**kept, "PYTHONPATH": str(tools)}
 
 

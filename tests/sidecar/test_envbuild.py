@@ -5,11 +5,11 @@ import platform
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from wheels import wheel
 
 from dai_spark import ScoringPipeline
 from dai_spark.envbuild import Choice, aside, build_environment, check_environment, interpreter
@@ -23,24 +23,7 @@ from dai_spark.extract import extract_archive
 from dai_spark.license import read_license
 from dai_spark.local import no_uri
 
-NEEDY = "Metadata-Version: 2.1\nName: needy\nVersion: 1.0\nRequires-Dist: six\n"
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def wheel(folder, name, files):
-    """Write a pure wheel, good enough for an installer."""
-    about = f"{name}-1.0.dist-info"
-    files = {
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        **files,
-    }
-    record = "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"])
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as target:
-        for member, text in {**files, f"{about}/RECORD": record}.items():
-            target.writestr(member, text)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +288,7 @@ def test_a_choice_that_cannot_be_meant(tmp_path, choice, error, words):
 
 def test_what_is_excluded_does_not_come_with_another(tmp_path):
     """Installed for real: the package asks for a dependency, and goes without."""
-    needy = wheel(tmp_path, "needy", {"needy.py": "", "needy-1.0.dist-info/METADATA": NEEDY})
+    needy = wheel(tmp_path, "needy", {"needy.py": ""}, needs=("six",))
     lines, overrides = {"needy": f"needy @ {needy.as_uri()}"}, {"six": "six==1.17.0"}
     choose(lines, overrides, Choice(exclude=("six",)), [])
     wanted = Wanted(

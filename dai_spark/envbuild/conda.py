@@ -1,0 +1,218 @@
+"""The conda way: rattler solves and installs, uv adds the rest, conda-pack moves it all.
+
+conda writes the prefix of an environment into its files.  conda-pack knows which, and moves them
+to another prefix; by default to none, with a `conda-unpack` that does it where the archive was
+unpacked.  Here it moves them to a fixed prefix that nothing lies at, and what reads its prefix
+when Python starts or scripts run is made to find it: scripts, and Python's record of its build.
+So an executor has nothing to run after unpacking, `--archives` of Spark's own is enough, a file
+is what the archive's digest says, and two builds give the same bytes.  Libraries find each other
+relative to themselves, as in the other way.  What still names that prefix is read by compilers
+and by programs that scoring does not start (pkg-config, terminfo, OpenSSL's own certificates).
+"""
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import Callable, NamedTuple, Optional, Sequence, Tuple, Union
+
+from dai_spark.envbuild import channels as conda_channels
+from dai_spark.envbuild.interpreter import describe
+from dai_spark.envbuild.native import left_out, relocate_build_record
+from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.way import Way
+from dai_spark.errors import EnvironmentBuildError, OptionError
+
+__all__ = ["LOCK_NAME", "NO_CONDA", "Conda", "CondaPython"]
+
+# Lies in the archive: where each conda package came from.
+LOCK_NAME = "dai_spark_conda.lock"
+_HOME = "/opt/dai_spark/environment"
+# Records of the building machine, and conda-pack's scripts, which stand for conda's own.
+_NAMES_THE_BUILD = ("conda-meta", "bin/activate", "bin/deactivate")
+
+
+class Conda(NamedTuple):
+    """What the user says of conda.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        URLs; the first that has a package gives it.
+    lock, write_lock : Path or None
+        File of a lock that is followed, and one to write.
+    """
+
+    channels: Tuple[str, ...] = ()
+    lock: Optional[Path] = None
+    write_lock: Optional[Path] = None
+
+    @classmethod
+    def of(
+        cls,
+        channels: Sequence[str],
+        lock: Optional[Union[str, Path]],
+        write_lock: Optional[Union[str, Path]],
+    ) -> "Conda":
+        """Take it from arguments.
+
+        Raises
+        ------
+        OptionError
+            There is a lock and no channel.
+        """
+        if (lock is not None or write_lock is not None) and not channels:
+            raise OptionError("A lock is of conda packages: name the channel too, with --channel.")
+        lock, write_lock = (
+            None if path is None else Path(path).expanduser() for path in (lock, write_lock)
+        )
+        return cls(tuple(channels), lock, write_lock)
+
+    def read_lock(self) -> Optional[str]:
+        """Text of the lock to follow, None where there is none.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            It cannot be read.
+        """
+        if self.lock is None:
+            return None
+        try:
+            return self.lock.read_text(encoding="utf-8")
+        except OSError as error:
+            raise EnvironmentBuildError(
+                f"The lock {self.lock} cannot be read ({error.strerror}); give the path of a file "
+                "that --write-lock wrote."
+            ) from error
+
+
+NO_CONDA = Conda()
+
+
+class CondaPython(Way):
+    """A Python, and what else they have, of conda channels.
+
+    Parameters
+    ----------
+    wanted : Wanted
+    channels : sequence of str
+        URLs, the first that has a package gives it.
+    lock : str, optional
+        Text of a lock, which is followed; without one the solver chooses.
+    say : callable
+
+    Attributes
+    ----------
+    lock : str
+        Lock of what is installed.
+    records : list of rattler.RepoDataRecord
+    """
+
+    built_from = "conda"
+    home = _HOME
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        channels: Sequence[str],
+        lock: Optional[str],
+        say: Callable[[str], None],
+    ) -> None:
+        if lock is None:
+            say(f"solving Python {wanted.python} and what the channels have of its packages")
+            self.records = conda_channels.solve(wanted, channels)
+            self.lock = conda_channels.write_lock(self.records)
+        else:
+            self.records = conda_channels.locked(lock, channels)
+            self.lock = lock
+        versions = [str(one.version) for one in self.records if one.name.normalized == "python"]
+        if not versions or not versions[0].startswith(f"{wanted.python}."):
+            raise EnvironmentBuildError(
+                f"The lock has {f'Python {versions[0]}' if versions else 'no Python'}, but Python "
+                f"{wanted.python} is wanted; write one for this Driverless AI version."
+            )
+        self.version = versions[0]
+        self.how = (
+            f"Python {self.version} and {len(self.records) - 1} more conda packages were installed "
+            "by rattler and made relocatable with conda-pack"
+        )
+        # By name and digest: a mirror gives the same bytes from another address.
+        self.identity = tuple(map("/".join, conda_channels.read_lock(self.lock)))
+
+    def prepare(self, root: Path, say: Callable[[str], None]) -> Path:
+        """Install the packages beside `root`."""
+        names = [f"{one.name.normalized} {one.version}" for one in self.records]
+        say(f"installing {len(names)} conda packages: {', '.join(sorted(names))}")
+        prefix = _beside(root)
+        conda_channels.install(self.records, prefix, root.parent / "packages")
+        executable = super().settle(prefix, say)
+        if describe(executable) is None:
+            raise EnvironmentBuildError(
+                f"The Python {self.version} of the channels does not start on this machine."
+            )
+        return executable
+
+    def settle(self, root: Path, say: Callable[[str], None]) -> Path:
+        """Let conda-pack move everything to `root`."""
+        say("moving the environment with conda-pack")
+        _move(_beside(root), root)
+        for name in _NAMES_THE_BUILD:
+            path = root / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        executable = super().settle(root, say)
+        _prune(root / "lib" / executable.name)
+        for folder in [path for path in root.rglob("__pycache__") if path.is_dir()]:
+            shutil.rmtree(folder)
+        relocate_build_record(root, _HOME)
+        (root / LOCK_NAME).write_text(self.lock, encoding="utf-8")
+        return executable
+
+
+def _beside(root: Path) -> Path:
+    return root.parent / "conda"
+
+
+def _move(prefix: Path, root: Path) -> None:
+    try:
+        import conda_pack
+    except ImportError:
+        raise EnvironmentBuildError(
+            "Environments of conda channels are moved with conda-pack, which is not here; install "
+            "it with `pip install 'dai_spark[env,conda]'`."
+        ) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            root.rmdir()
+            conda_pack.pack(
+                prefix=str(prefix), output=str(root), format="no-archive", dest_prefix=_HOME
+            )
+    except (conda_pack.CondaPackException, UserWarning) as error:
+        said = str(error)
+        raise EnvironmentBuildError(
+            "conda-pack could not move the environment: most often a package of the index took "
+            "the place of one of the channels, so that files of it are missing; --constraint with "
+            f"the channel's version keeps that. It said: {' '.join(said.split())[:300]}",
+            details=said,
+        ) from error
+
+
+def _prune(stdlib: Path) -> None:
+    """Take out of the standard library what the other way does not copy."""
+    folders = [stdlib]
+    while folders:
+        folder = folders.pop()
+        names = {path.name for path in folder.iterdir()} - {"site-packages"}
+        gone = left_out(str(folder), sorted(names))
+        for name in sorted(names):
+            path = folder / name
+            if path.is_dir() and not path.is_symlink():
+                if name in gone:
+                    shutil.rmtree(path)
+                else:
+                    folders.append(path)
+            elif name in gone:
+                path.unlink()

@@ -1,0 +1,86 @@
+"""A conda channel of a few packages, built by rattler-build from a Python and wheels found here."""
+
+import asyncio
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from dai_spark.envbuild.interpreter import find_interpreter
+from dai_spark.envbuild.native import bundle_libraries, copy_interpreter
+from dai_spark.envbuild.wheelhouse import collect_wheels
+
+# What a channel of one's own may well have of DAI 1.10: compiled and pure, and not all of it.
+WHEELS = {"numpy": "1.22.0", "pytz": "2025.1", "six": "1.17.0"}
+
+PYTHON_RECIPE = """
+package: {{name: python, version: "{version}"}}
+build:
+  number: 0
+  script:
+    - cp -a {source}/. $PREFIX/
+    - sed -i "s|{prefix}|$PREFIX|g" $PREFIX/lib/python{minor}/_sysconfigdata*.py
+    - printf '#!%s/bin/python{minor}\\nimport sys; print(sys.prefix)\\n' $PREFIX > $PREFIX/bin/where
+    - chmod +x $PREFIX/bin/where
+  dynamic_linking: {{binary_relocation: false, overlinking_behavior: ignore}}
+about: {{license: PSF-2.0}}
+"""
+WHEEL_RECIPE = """
+package: {{name: {name}, version: "{version}"}}
+build:
+  number: 0
+  script:
+    - mkdir -p $PREFIX/lib/python{minor}/site-packages
+    - cp -a {source}/. $PREFIX/lib/python{minor}/site-packages/
+  dynamic_linking: {{binary_relocation: false, overlinking_behavior: ignore}}
+requirements:
+  run: ["python {minor}.*"]
+about: {{license: BSD-3-Clause}}
+"""
+
+
+def build_channel(channel, minor):
+    """Build it in the folder `channel`; returns its URL."""
+    import rattler_build
+    from rattler.index import index_fs
+
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        found = find_interpreter(minor, say=lambda _: None)
+        source = folder / "python"
+        source.mkdir()
+        python = copy_interpreter(found, source, lambda _: None)
+        for record in found.stdlib[0].glob("_sysconfigdata*.py"):
+            shutil.copy(record, source / "lib" / f"python{minor}")
+        bundle_libraries(source, origin=found.prefix, say=lambda _: None)
+        recipes = [
+            PYTHON_RECIPE.format(
+                version=found.version, source=source, prefix=found.prefix, minor=minor
+            )
+        ]
+        wheels = folder / "wheels"
+        pins = {f"{name}=={version}": f"{name}=={version}" for name, version in WHEELS.items()}
+        collect_wheels(python, pins, wheels, folder, lambda _: True, lambda _: None)
+        for wheel in wheels.iterdir():
+            name, version = wheel.name.split("-")[:2]
+            with zipfile.ZipFile(wheel) as content:
+                content.extractall(folder / name)
+            about = folder / name / f"{name}-{version}.dist-info"
+            (about / "INSTALLER").write_text("conda\n")
+            recipes.append(
+                WHEEL_RECIPE.format(name=name, version=version, source=folder / name, minor=minor)
+            )
+        for subdir in ("noarch", "linux-64"):
+            (channel / subdir).mkdir(parents=True)
+        asyncio.run(index_fs(channel))
+        for i, text in enumerate(recipes):
+            recipe = folder / f"recipe-{i}" / "recipe.yaml"
+            recipe.parent.mkdir()
+            recipe.write_text(text)
+            rattler_build.build_recipes(
+                [recipe], channel=[channel.as_uri()], output_dir=str(channel), test="skip",
+                package_format="conda:3",
+            )  # fmt: skip
+    asyncio.run(index_fs(channel, force=True))
+    shutil.rmtree(channel / "bld", ignore_errors=True)
+    return channel.as_uri()
