@@ -1,6 +1,7 @@
 """A conda channel of a few packages, built by rattler-build from a Python and wheels found here."""
 
 import asyncio
+import json
 import shutil
 import tempfile
 import zipfile
@@ -39,11 +40,50 @@ about: {{license: BSD-3-Clause}}
 """
 
 
-def build_channel(channel, minor):
-    """Build it in the folder `channel`; returns its URL."""
-    import rattler_build
-    from rattler.index import index_fs
+HOLLOW_RECIPE = """
+package: {{name: {name}, version: "{version}"}}
+build:
+  number: 0
+  script: [mkdir -p $PREFIX/share, touch $PREFIX/share/{name}]
+requirements:
+  run: {needs}
+about: {{license: BSD-3-Clause}}
+"""
 
+
+def build_packages(channel, *packages):
+    """Build a channel of packages with one empty file each: name, version, what it needs."""
+    _build(
+        channel,
+        [
+            HOLLOW_RECIPE.format(name=name, version=version, needs=json.dumps(needs))
+            for name, version, needs in packages
+        ],
+    )
+
+
+def _build(channel, recipes):
+    from rattler.index import index_fs
+    from rattler_build import Stage0Recipe
+
+    for subdir in ("noarch", "linux-64"):
+        (channel / subdir).mkdir(parents=True)
+    asyncio.run(index_fs(channel))
+    with tempfile.TemporaryDirectory() as folder:
+        for i, text in enumerate(recipes):
+            path = Path(folder) / f"recipe-{i}" / "recipe.yaml"
+            path.parent.mkdir()
+            path.write_text(text)
+            Stage0Recipe.from_file(path).run_build(
+                channels=[channel.as_uri()], output_dir=channel, package_format="conda:1"
+            )
+    # The builds leave older forms of the index behind.
+    asyncio.run(index_fs(channel, force=True))
+    shutil.rmtree(channel / "bld", ignore_errors=True)
+
+
+def build_channel(channel, minor):
+    """Build it in the folder `channel`."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         found = find_interpreter(minor, say=lambda _: None)
@@ -70,17 +110,4 @@ def build_channel(channel, minor):
             recipes.append(
                 WHEEL_RECIPE.format(name=name, version=version, source=folder / name, minor=minor)
             )
-        for subdir in ("noarch", "linux-64"):
-            (channel / subdir).mkdir(parents=True)
-        asyncio.run(index_fs(channel))
-        for i, text in enumerate(recipes):
-            recipe = folder / f"recipe-{i}" / "recipe.yaml"
-            recipe.parent.mkdir()
-            recipe.write_text(text)
-            rattler_build.build_recipes(
-                [recipe], channel=[channel.as_uri()], output_dir=str(channel), test="skip",
-                package_format="conda:3",
-            )  # fmt: skip
-    asyncio.run(index_fs(channel, force=True))
-    shutil.rmtree(channel / "bld", ignore_errors=True)
-    return channel.as_uri()
+        _build(channel, recipes)

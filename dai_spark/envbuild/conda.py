@@ -22,11 +22,12 @@ from dai_spark.envbuild.requirements import Wanted
 from dai_spark.envbuild.way import Way
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
-__all__ = ["LOCK_NAME", "NO_CONDA", "Conda", "CondaPython"]
+__all__ = ["HOME", "LOCK_NAME", "NO_CONDA", "Conda", "CondaPython"]
 
 # Lies in the archive: where each conda package came from.
 LOCK_NAME = "dai_spark_conda.lock"
-_HOME = "/opt/dai_spark/environment"
+# Where conda-pack moves it: nothing lies there, on any machine.
+HOME = "/opt/dai_spark/environment"
 # Records of the building machine, and conda-pack's scripts, which stand for conda's own.
 _NAMES_THE_BUILD = ("conda-meta", "bin/activate", "bin/deactivate")
 
@@ -109,7 +110,7 @@ class CondaPython(Way):
     """
 
     built_from = "conda"
-    home = _HOME
+    home = HOME
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class CondaPython(Way):
         _prune(root / "lib" / executable.name)
         for folder in [path for path in root.rglob("__pycache__") if path.is_dir()]:
             shutil.rmtree(folder)
-        relocate_build_record(root, _HOME)
+        relocate_build_record(root, HOME)
         (root / LOCK_NAME).write_text(self.lock, encoding="utf-8")
         return executable
 
@@ -188,7 +189,7 @@ def _move(prefix: Path, root: Path) -> None:
             warnings.simplefilter("error")
             root.rmdir()
             conda_pack.pack(
-                prefix=str(prefix), output=str(root), format="no-archive", dest_prefix=_HOME
+                prefix=str(prefix), output=str(root), format="no-archive", dest_prefix=HOME
             )
     except (conda_pack.CondaPackException, UserWarning) as error:
         said = str(error)
