@@ -73,7 +73,8 @@ class EnvironmentManifest:
     glibc : str or None
         Oldest GNU C library on which all of it loads, ``"2.35"``.
     built_from : str
-        ``"interpreter"``: a Python found on the building machine, made relocatable.
+        ``"interpreter"``: a Python found on the building machine, made relocatable; ``"conda"``:
+        one of conda channels.
     how : str
         One sentence on the way that was taken.
     packages : dict of str to str

@@ -44,6 +44,9 @@ def add_commands(
     )
     _add_inputs(download)
     download.add_argument("--to", metavar="DIR", required=True, help="folder to collect in")
+    download.add_argument(
+        "--jars", metavar="SPARK", help="the jars of Delta Lake and Iceberg for a Spark (4.1), too"
+    )
     shown = command(of_env, "show", _env_show, "say what a packed environment holds")
     shown.add_argument("env", metavar="ARCHIVE")
     check = command(of_env, "check", _env_check, "unpack it aside and prove that it runs")
@@ -131,6 +134,7 @@ def _env_download(arguments: argparse.Namespace) -> None:
         python=arguments.python,
         channels=arguments.channel,
         lock=arguments.lock,
+        jars=arguments.jars,
         choice=_choice(arguments),
         say=_say,
     )

@@ -186,11 +186,15 @@ def _move(prefix: Path, root: Path) -> None:
         ) from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", UserWarning)
             root.rmdir()
             conda_pack.pack(
                 prefix=str(prefix), output=str(root), format="no-archive", dest_prefix=HOME
             )
+        for path in root.iterdir():
+            # Without an archive to write, conda-pack leaves its empty temporary file here.
+            if path.is_file() and not (prefix / path.name).exists():
+                path.unlink()
     except (conda_pack.CondaPackException, UserWarning) as error:
         said = str(error)
         raise EnvironmentBuildError(

@@ -22,6 +22,7 @@ from dai_spark.envbuild.channels import fetch
 from dai_spark.envbuild.choice import AS_LISTED, Choice
 from dai_spark.envbuild.conda import NO_CONDA, Conda, CondaPython
 from dai_spark.envbuild.install import resolve_packages
+from dai_spark.envbuild.jars import collect_jars
 from dai_spark.envbuild.libraries import system_libraries
 from dai_spark.envbuild.offline import CarriedPython, Contents, OfflineFolder
 from dai_spark.envbuild.pack import write_archive
@@ -45,6 +46,7 @@ def download_environment(
     python: Optional[str] = None,
     channels: Sequence[str] = (),
     lock: Optional[Union[str, Path]] = None,
+    jars: Optional[str] = None,
     choice: Choice = AS_LISTED,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
@@ -63,6 +65,9 @@ def download_environment(
         brings stay in the export.
     python, channels, lock
         As of `build_environment`, and not said there again.
+    jars : str, optional
+        Spark version whose jars of Delta Lake and Iceberg are collected too, ``"4.1"``; Maven
+        fetches them, and no build uses them.
 
     Returns
     -------
@@ -76,7 +81,9 @@ def download_environment(
     """
     wanted, export = wanted_of(reference, dai, choice)
     conda = Conda.of(channels, lock, None)
-    return download_wanted(to, wanted, export=export, python=python, conda=conda, say=say)
+    return download_wanted(
+        to, wanted, export=export, python=python, conda=conda, jars=jars, say=say
+    )
 
 
 def download_wanted(
@@ -86,6 +93,7 @@ def download_wanted(
     export: Optional[ScoringPipeline] = None,
     python: Optional[str] = None,
     conda: Conda = NO_CONDA,
+    jars: Optional[str] = None,
     say: Callable[[str], None],
 ) -> Path:
     """Collect what given requirements need; see `download_environment`."""
@@ -93,6 +101,8 @@ def download_wanted(
     folder = _opened(Path(to))
     for note in wanted.notes:
         say(note)
+    if jars is not None:
+        collect_jars(jars, folder.jars, folder.is_sound, say)
     with tempfile.TemporaryDirectory(prefix=".dai_spark-", dir=str(folder.path.parent)) as aside:
         root = Path(aside) / "environment"
         root.mkdir()
@@ -125,7 +135,7 @@ def _opened(path: Path) -> OfflineFolder:
     folder = OfflineFolder(path)
     if folder.path.exists() and not folder.sums() and any(folder.path.iterdir()):
         # What an interrupted run left is of these names.
-        ours = {folder.python, folder.wheels, folder.system, folder.conda, folder.conda_lock}
+        ours = folder.parts()
         strange = sorted(one.name for one in folder.path.iterdir() if one not in ours)
         if strange:
             raise EnvironmentBuildError(

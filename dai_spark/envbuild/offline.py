@@ -18,7 +18,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Set
 
 from dai_spark.envbuild.interpreter import describe
 from dai_spark.envbuild.way import Way
@@ -78,6 +78,10 @@ class OfflineFolder:
         self.conda = self.path / "conda"
         self.conda_lock = self.path / "conda.lock"
         self.jars = self.path / "jars"
+
+    def parts(self) -> Set[Path]:
+        """What an interrupted collection may have left."""
+        return {self.python, self.wheels, self.system, self.conda, self.conda_lock, self.jars}
 
     def files(self) -> List[str]:
         """Names of what SHA256SUMS has to list, relative and sorted."""

@@ -10,6 +10,7 @@ import pytest
 from wheels import source, wheel
 
 from dai_spark.envbuild import build_environment, check_environment, download_environment
+from dai_spark.envbuild.jars import collect_jars
 from dai_spark.envbuild.offline import OfflineFolder
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
@@ -162,3 +163,30 @@ def test_a_folder_with_other_things_is_left_alone(collected, tmp_path):
     with pytest.raises(EnvironmentBuildError, match=r"holds other things \(mine\.txt\)"):
         download_environment(tmp_path, reference=collected.export, python=sys.executable)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.long
+def test_jars_are_fetched_with_maven(tmp_path):
+    """All that Delta Lake and Iceberg want for one Spark; a second time only what is missing."""
+    assert shutil.which("mvn"), "The test of jars needs Maven (Debian: apt install maven)."
+    folder = tmp_path / "jars"
+    collect_jars("3.5.6", folder, lambda _: True, lambda _: None)
+    found = {path.name for path in folder.iterdir()}
+    assert found == {
+        "delta-spark_2.12-3.3.2.jar", "delta-storage-3.3.2.jar",
+        "iceberg-spark-runtime-3.5_2.12-1.10.1.jar",
+    }  # fmt: skip
+    (folder / "delta-storage-3.3.2.jar").unlink()
+    said = []
+    collect_jars("3.5", folder, lambda _: True, said.append)
+    assert said == ["fetching delta-storage-3.3.2.jar", "3 jars for Spark 3.5 are here"]
+    assert {path.name for path in folder.iterdir()} == found
+
+
+def test_jars_that_cannot_be_had(tmp_path, monkeypatch):
+    """A Spark that nothing is known of, and a machine without Maven."""
+    with pytest.raises(OptionError, match=r"only for 3\.5, 4\.0, 4\.1"):
+        collect_jars("2.4", tmp_path, lambda _: True, lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentBuildError, match="Maven.* is not here"):
+        collect_jars("4.1", tmp_path, lambda _: True, lambda _: None)

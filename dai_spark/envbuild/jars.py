@@ -1,0 +1,98 @@
+"""Jars of Delta Lake and Iceberg that a Spark version goes with, fetched with Maven.
+
+Mirrors, proxies and credentials are Maven's own matter: its settings.xml applies.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+from dai_spark.errors import EnvironmentBuildError, OptionError
+
+__all__ = ["JARS_OF_SPARK", "collect_jars"]
+
+_LIMIT_S = 600
+# By Spark's minor version, as Maven names them.  Of what Delta's pom asks for beside them Spark
+# has the rest; the catalog of Unity, which brings 250 MB, is not among them.
+JARS_OF_SPARK = {
+    "3.5": (
+        "io.delta:delta-spark_2.12:3.3.2",
+        "io.delta:delta-storage:3.3.2",
+        "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.1",
+    ),
+    "4.0": (
+        "io.delta:delta-spark_4.0_2.13:4.2.0",
+        "io.delta:delta-storage:4.2.0",
+        "io.delta:delta-kernel-api:4.2.0",
+        "io.delta:delta-kernel-defaults:4.2.0",
+        "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.1",
+    ),
+    "4.1": (
+        "io.delta:delta-spark_4.1_2.13:4.3.1",
+        "io.delta:delta-storage:4.3.1",
+        "io.delta:delta-kernel-api:4.3.1",
+        "io.delta:delta-kernel-defaults:4.3.1",
+        "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+    ),
+}
+
+
+def collect_jars(
+    spark: str, folder: Path, sound: Callable[[Path], bool], say: Callable[[str], None]
+) -> None:
+    """Leave in `folder` the jars for a Spark version such as ``"4.1"`` and nothing else.
+
+    Parameters
+    ----------
+    sound : callable
+        Whether a file that lies there is as it was fetched.
+
+    Raises
+    ------
+    OptionError
+        No jars are known for that version.
+    EnvironmentBuildError
+        Maven is not here, or could not fetch one.
+    """
+    minor = ".".join(spark.split(".")[:2])
+    if minor not in JARS_OF_SPARK:
+        raise OptionError(
+            f"No jars are known for Spark {spark!r}, only for {', '.join(JARS_OF_SPARK)}."
+        )
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise EnvironmentBuildError(
+            "Maven, which fetches jars, is not here; install it (Debian: apt install maven), or "
+            "leave --jars out."
+        )
+    folder.mkdir(exist_ok=True)
+    wanted = {}
+    for artifact in JARS_OF_SPARK[minor]:
+        _, name, version = artifact.split(":")
+        wanted[folder / f"{name}-{version}.jar"] = artifact
+    for path in sorted(folder.iterdir()):
+        if path in wanted and sound(path):
+            del wanted[path]
+        else:
+            path.unlink()
+    for path, artifact in wanted.items():
+        say(f"fetching {path.name}")
+        command = [maven, "-B", "-q", "dependency:copy", f"-Dartifact={artifact}"]
+        command += [f"-DoutputDirectory={folder}", "-Dmdep.overWriteReleases=true"]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EnvironmentBuildError(
+                f"Maven did not fetch {artifact} within {_LIMIT_S} s; see whether its repository "
+                "answers, and repeat the command: what is fetched stays."
+            ) from error
+        if done.returncode != 0 or not path.exists():
+            said = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
+            raise EnvironmentBuildError(
+                f"Maven could not fetch {artifact}: {''.join(said[:1])[8:400] or 'no reason told'}",
+                details=done.stdout,
+            )
+    say(f"{len(JARS_OF_SPARK[minor])} jars for Spark {minor} are here")
