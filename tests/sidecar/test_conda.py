@@ -158,6 +158,7 @@ def built(channel, tmp_path_factory):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_its_environment_is_sound(built, packed_environment, tmp_path):
     """What the other way gives, in the same layout; no file names this build."""
     report = check_environment(built.path)
@@ -182,6 +183,7 @@ def test_its_environment_is_sound(built, packed_environment, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_scores_are_the_pipelines_own(built, export, own_scores, flights, license_file):
     """To the last bit, with nulls and texts among the columns."""
     found = score_pandas(flights, export(), built.path, license_file=str(license_file))
@@ -190,6 +192,7 @@ def test_scores_are_the_pipelines_own(built, export, own_scores, flights, licens
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_carried_and_locked_it_is_the_same(built, channel, tmp_path):
     """The same bytes from the lock, and from an offline folder."""
     lock = built.path.parent / "conda.lock"
