@@ -111,7 +111,9 @@ def compile_sources(root: Path, python: Path) -> None:
     if python.name == "python3.6":
         return
     # Not -I: it would ignore PYTHONHASHSEED, by which the order of a set in the bytes goes.
-    command = [str(python), "-s", "-B", "-m", "compileall", "-q", "-f", "-j", "0"]
+    # One process: the bytes of a file depend on what was compiled before it in the same process,
+    # and workers take files as they come.
+    command = [str(python), "-s", "-B", "-m", "compileall", "-q", "-f", "-j", "1"]
     # -d: tracebacks and bytes name the path inside the archive, not that of this build.
     command += ["--invalidation-mode", "unchecked-hash", "-d", "lib", str(root / "lib")]
     try:

@@ -99,6 +99,7 @@ def test_a_build_with_the_network_cut_gives_the_same_bytes(collected, tmp_path):
     assert check_environment(output).problems == ()
 
 
+@pytest.mark.long
 def test_only_what_is_missing_is_fetched(collected):
     """A second run takes the Python and sound wheels as they are, and mends the others."""
     assert "0 of 3 wheels are here already" in collected.first
