@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # Counted up whenever the same inputs give another archive.
-_BUILDER = 1
+_BUILDER = 2
 
 
 def build_environment(
