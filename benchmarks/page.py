@@ -123,6 +123,24 @@ def one_batch(figures: dict[str, Any], folder: Path) -> Lines:
     return page
 
 
+def checks(figures: dict[str, Any], folder: Path) -> Lines:
+    """The same batches with the checks of values and without."""
+    return [
+        "## What the checks cost",
+        f"{figures['rows']:,} rows of {figures['columns']} columns, 100 trees, without Spark: every "
+        "value held against what the pipeline can be sent and every answer against what was "
+        f"described, beside casts that look at nothing. Goal: at most {figures['goal']:.0%} of the "
+        "flights as they come.",
+        table(
+            ["numbers", "with the checks, s", "without, s", "cost"],
+            [
+                [one["table"], *one["median_s"].values(), f"{one['cost']:.1%}"]
+                for one in figures["tables"]
+            ],
+        ),
+    ]
+
+
 def peers(figures: dict[str, Any], folder: Path) -> Lines:
     """Against what people write by hand, and MLflow."""
     speed = figures["rows_per_s"]
@@ -306,6 +324,7 @@ def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
     "throughput": throughput,
     "one_batch": one_batch,
+    "checks": checks,
     "peers": peers,
     "memory": memory,
     "cold_start": cold_start,

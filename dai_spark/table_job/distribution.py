@@ -164,7 +164,7 @@ class Distribution:
 def _mean(finite: "NDArray[np.float64]") -> float:
     # A float may not hold the sum, nor, by rounding, that of the values' shares.
     mean = 2 * float((finite / 2 / finite.size).sum())
-    return min(max(mean, float(finite.min())), float(finite.max()))
+    return min(max(mean, float(np.min(finite))), float(np.max(finite)))
 
 
 def measured_fields(schema: "StructType", max_fields: int = MAX_FIELDS) -> List[str]:
