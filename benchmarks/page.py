@@ -127,7 +127,7 @@ def checks(figures: dict[str, Any], folder: Path) -> Lines:
     """The same batches with the checks of values and without."""
     return [
         "## What the checks cost",
-        f"{figures['rows']:,} rows of {figures['columns']} columns, 100 trees, without Spark: every "
+        f"{figures['rows']:,} rows of {figures['columns']} columns, 100 trees, without Spark: each "
         "value held against what the pipeline can be sent and every answer against what was "
         f"described, beside casts that look at nothing. Goal: at most {figures['goal']:.0%} of the "
         "flights as they come.",

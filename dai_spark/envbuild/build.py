@@ -21,6 +21,7 @@ from dai_spark.envbuild.native import bundle_libraries
 from dai_spark.envbuild.offline import CarriedPython, OfflineFolder
 from dai_spark.envbuild.pack import compression_of, list_files, write_archive
 from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.tensorflow import rename_tensorflow
 from dai_spark.envbuild.tidy import compile_sources, installed_packages, tidy_packages
 from dai_spark.envbuild.way import FoundPython, Way
 from dai_spark.environment import EnvironmentManifest, PackedEnvironment
@@ -310,6 +311,7 @@ def fill(
             say=say,
         )
     executable = way.settle(root, say)
+    rename_tensorflow(root, wanted.wheels, say)
     tidy_packages(root, executable.name, way.home)
     own = _libraries(root)
     for sentence in bundle_libraries(root, origin=way.libraries, say=say):

@@ -24,6 +24,7 @@ from dai_spark.license import read_license
 from dai_spark.local import no_uri
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+TAG = f"cp{MINOR.replace('.', '')}"
 
 
 @pytest.fixture(scope="module")
@@ -395,3 +396,34 @@ def test_the_environment_of_dai_1_10(packed_environment, export, license_file):
     }  # fmt: skip
     assert {name: report.imported.get(name) for name in wanted} == wanted
     assert not any(name.startswith("nvidia") for name in packed_environment.manifest.packages)
+
+
+def test_tensorflow_is_renamed_where_the_export_brings_it(tmp_path):
+    """Installed, moved, packed and unpacked for real: both names import one module."""
+    export = tmp_path / "export"
+    export.mkdir()
+    core = wheel(export, "h2oaicore", {"h2oaicore.py": ""}, version="1.11.1",
+                 tag=f"{TAG}-{TAG}-linux_x86_64")  # fmt: skip
+    brought = [
+        wheel(export, "tensorflow_cpu", {"tensorflow/__init__.py": "import tensorflow_estimator"}),
+        wheel(export, "tensorflow_estimator", {"tensorflow_estimator/__init__.py": "n = 7"}),
+    ]
+    wheel(export, "scoring_h2oai_experiment_ab_cd", {"x.py": ""}, version="1.0.0")
+    lines = "".join(f"{path.name}\n" for path in [core, *brought])
+    (export / "requirements.txt").write_text(lines)
+    said = []
+    output = tmp_path / "tensorflow.tar.zst"
+    build_environment(output, reference=export, python=sys.executable, say=said.append)
+    assert any(one.startswith("tensorflow is tensorflow_cpu now") for one in said)
+    home = tmp_path / "elsewhere"
+    extract_archive(output, home)
+    (site,) = home.glob("lib/python*/site-packages")
+    assert (site / "tensorflow").readlink() == Path("tensorflow_cpu")
+    code = "import tensorflow, tensorflow_cpu, tensorflow_estimator_dai as e; print(e.n)"
+    python = home / "bin" / f"python{MINOR}"
+    answer = subprocess.run(
+        [str(python), "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert answer.stdout == "7\n"
+    (record,) = site.glob("tensorflow_cpu-*.dist-info/RECORD")
+    assert "tensorflow/__init__.py" in record.read_text()
