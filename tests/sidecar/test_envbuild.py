@@ -115,18 +115,27 @@ def test_a_library_taken_from_outside_is_a_problem(unpacked, tmp_path, monkeypat
     assert "PROBLEM" in report.text()
 
 
-def test_an_example_that_cannot_be_scored_is_a_problem(pipeline_python, export, license_file):
+@pytest.mark.parametrize(
+    ("fate", "is_given", "told"),
+    [
+        ("", False, "give --license-file"),
+        pytest.param("raise_in_load", True, "the export's own example cannot be scored in it: ",
+                     marks=pytest.mark.long),
+    ],
+)  # fmt: skip
+def test_an_example_that_cannot_be_scored_is_a_problem(
+    pipeline_python, export, license_file, fate, is_given, told
+):
     """Each with its own reason: no licence, a pipeline that raises; the licence is never told."""
     environment = pipeline_python.parent.parent
     license = read_license(None, str(license_file), no_uri)
-    cases = [(export(), None, "give --license-file"), (export(fate="raise_in_load"), license, "")]
-    for path, given, told in cases:
-        report = check_environment(environment, path, license=given)
-        assert report.trial is None
-        (problem,) = report.problems
-        assert told in problem
-        assert license.reveal() not in report.text()
-    assert problem.startswith("the export's own example cannot be scored in it: ")
+    report = check_environment(
+        environment, export(fate=fate), license=license if is_given else None
+    )
+    assert report.trial is None
+    (problem,) = report.problems
+    assert told in problem
+    assert license.reveal() not in report.text()
 
 
 def test_a_c_library_that_is_too_old_is_told_before_anything_is_packed(small, tmp_path):

@@ -84,6 +84,7 @@ def test_local_workers_get_the_python_of_the_command(spark, monkeypatch):
     assert [row.id for row in rows] == [0]
 
 
+@pytest.mark.long
 def test_on_a_terminal_there_is_one_progress_bar():
     """Spark draws its own for any Python that starts it, over what ours has written."""
     terminal, end = pty.openpty()
