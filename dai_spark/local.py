@@ -106,7 +106,10 @@ def local_plan(request: ScoringRequest, place: Place) -> ScoringPlan:
 
     plan = request.plan(stay)
     with Connection(plan, place) as connection:
-        return plan.with_description(connection.describe())
+        described = connection.describe()
+        # In order, so that a scorer that had to load is kept for the rows.
+        connection.finish()
+    return plan.with_description(described)
 
 
 def unpacked_python(env: Union[str, "os.PathLike[str]"]) -> Path:

@@ -80,15 +80,16 @@ class ScoringOptions:
         Tell Spark that the UDF is deterministic.  Spark then pushes filters on other columns
         below it, and scores a row again for each filter or sort on the prediction.
     start_method : {"auto", "fork", "spawn"}, default "auto"
-        How a connection gets its scorer.  ``"fork"`` shares the loaded scorer's memory;
-        ``"spawn"`` loads one for each connection; ``"auto"`` forks where a trial shows that the
-        pipeline bears it.
+        How a scorer process begins.  ``"fork"`` shares the loaded scorer's memory; with
+        ``"spawn"`` each loads for itself, for as many tasks at once as there are, and for tasks
+        that follow within a minute; ``"auto"`` forks where a trial shows that the pipeline bears
+        it.
     max_scorers : int, optional
         Most scorers of an executor's sidecar that score at the same time; further tasks wait.  For
         executors whose memory does not hold a scorer a core.  By default as many as tasks.
     max_batches_per_scorer : int, optional
         A scorer that has answered so many batches is replaced by a fresh one: for pipelines that
-        leak.  By default a scorer lasts as long as its task.
+        leak.  By default a scorer serves up to 32 tasks, one after the other, unless it grows.
     max_scorer_memory_bytes : int, optional
         The same above so much resident memory (what it shares with its sidecar included).
     start_timeout_s : float, default 300

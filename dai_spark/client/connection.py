@@ -114,7 +114,7 @@ class Connection:
             self._pid = int(ready["pid"])
             parent = int(ready["sidecar_pid"])
             self._parent = Owner(parent, process_start_time(parent))
-            if self._sidecar.was_started or ready["start_method"] == "spawn":
+            if self._sidecar.was_started or ready["loaded"]:
                 self.load_s = float(ready["load_s"])
 
     def describe(self) -> Description:

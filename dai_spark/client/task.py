@@ -144,6 +144,8 @@ def describe_here(plan: ScoringPlan) -> Dict[str, Any]:
         place = here()
         with Connection(plan, place) as connection:
             described = dataclasses.asdict(connection.describe())
+            # In order, so that a scorer that had to load is kept for the first task.
+            connection.finish()
         return {"described": described, "host": place.host}
     except DaiSparkError as error:
         return {

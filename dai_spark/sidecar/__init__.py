@@ -6,9 +6,12 @@ its siblings and the pipeline, and nothing else of dai_spark.
 
 ::
 
-    server     one process an executor and key: loads the scorer once, then for each connection
-               forks (or spawns) a scorer process, tells its fate, and ends with its executor
-    connection what a scorer process does on its connection: reads ahead, scores, answers
+    server     one process an executor and key: loads the scorer once, takes connections, and
+               ends with its executor
+    pool       its scorer processes: forks or spawns them, gives them connections, tells their fates
+    handover   a connection on its way from the one to the other
+    shift      a scorer process, from its first connection to its last
+    connection what it does on one: greets, reads ahead, scores, answers
     owner      the executor that a sidecar ends with
     scorer     Driverless AI's `Scorer`, tamed: its exits, noise, folders, signatures
     frames     Arrow to pandas and back

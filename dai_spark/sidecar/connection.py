@@ -2,7 +2,6 @@
 
 import os
 import queue
-import resource
 import socket
 import sys
 import threading
@@ -10,6 +9,7 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from . import frames, protocol
+from .memory import peak_bytes, resident_bytes
 from .scorer import LoadedScorer, Refused
 from .slots import Slot, take_slot
 
@@ -29,29 +29,40 @@ class ScorerConnection:
     Parameters
     ----------
     sock : socket.socket
-    key : str
-        The sidecar's key.  A client that names another means another pipeline or licence.
-    run_folder : str
-        The sidecar's.
+    spec : dict
+        The sidecar's, see `server`.  A client that names another key than its means another
+        pipeline or licence.
     load : callable
         Gives the scorer; called when this connection may score.
     start_method : str
         ``"fork"`` or ``"spawn"``.
+    n_batches_before : int
+        That this process has answered on earlier connections.
+
+    Attributes
+    ----------
+    n_batches : int
+        Answered on this one.
+    leaves_scorer_as_new : bool
+        Whether, after `serve`, this process may serve another connection.
     """
 
     def __init__(
         self,
         sock: socket.socket,
-        key: str,
-        run_folder: str,
+        spec: Dict[str, Any],
         load: Callable[[], LoadedScorer],
         start_method: str,
+        n_batches_before: int,
     ) -> None:
         self._sock = sock
-        self._key = key
-        self._run_folder = run_folder
+        self._key = spec["key"]
+        self._run_folder = spec["run_folder"]
         self._load = load
         self._start_method = start_method
+        self._n_batches_before = n_batches_before
+        self._n_failures = 0
+        self.leaves_scorer_as_new = False
         self._options: Dict[str, Any] = {}
         self._task = "a client"
         self._slot = Slot(None)
@@ -69,6 +80,13 @@ class ScorerConnection:
             self._fail(Refused("protocol", error).data)
         except Refused as error:
             self._fail(error.data)
+        finally:
+            self._slot.release()
+
+    @property
+    def n_batches(self) -> int:
+        """How many it has answered."""
+        return int(self._totals["n_batches"])
 
     def _fail(self, data: Dict[str, str]) -> None:
         try:
@@ -97,6 +115,7 @@ class ScorerConnection:
             max_scorers,
             lambda: protocol.send(self._sock, protocol.QUEUED, {"max_scorers": max_scorers}),
         )
+        begun = time.monotonic()
         self._scorer = self._load()
         protocol.send(
             self._sock,
@@ -107,6 +126,7 @@ class ScorerConnection:
                 "sidecar_pid": os.getppid(),
                 "start_method": self._start_method,
                 "load_s": self._scorer.load_s,
+                "loaded": self._scorer.loaded_at >= begun,
             },
         )
 
@@ -138,6 +158,7 @@ class ScorerConnection:
                 self._slot.answered()
             elif kind == protocol.FINISH:
                 self._leave("has finished", protocol.DONE)
+                self.leaves_scorer_as_new = self._is_as_new()
                 return
             else:
                 raise protocol.BrokenProtocol("{!r} has no place here".format(kind))
@@ -147,13 +168,20 @@ class ScorerConnection:
         if not self._totals["n_batches"]:
             return False
         max_batches = self._options.get("max_batches")
-        if max_batches is not None and self._totals["n_batches"] >= max_batches:
+        if max_batches is not None and self._n_batches_before + self.n_batches >= max_batches:
             return True
         max_memory_bytes = self._options.get("max_memory_bytes")
         return max_memory_bytes is not None and resident_bytes() > max_memory_bytes
 
+    def _is_as_new(self) -> bool:
+        # A pipeline that has raised may have stopped halfway.
+        if self._n_failures or self._has_served_its_time():
+            return False
+        # Where memory is short, who waits for another task must not hold a load of its own.
+        return self._start_method == "fork" or self._options.get("max_scorers") is None
+
     def _leave(self, how: str, kind: bytes) -> None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = peak_bytes()
         totals = dict(self._totals, peak_memory_bytes=peak)
         self._say(
             "{}: {} rows in {} batches, {:.2f} s of scoring, at most {:.0f} MB of memory".format(
@@ -202,6 +230,7 @@ class ScorerConnection:
             except Exception as error:
                 raise Refused("scoring", error) from None
         except Refused as error:
+            self._n_failures += 1
             protocol.send(self._sock, protocol.FAILURE, error.data)
             return
         self._totals["n_rows"] += len(frame)
@@ -226,9 +255,3 @@ def checked_options(options: Any) -> Dict[str, Any]:
             "option contributions is {!r}".format(options["contributions"])
         )
     return options
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM now, what it shares with its parent included."""
-    with open("/proc/self/statm", "rb") as stream:
-        return int(stream.read().split()[1]) * resource.getpagesize()

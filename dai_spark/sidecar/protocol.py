@@ -5,7 +5,7 @@ This file is the contract: both sides import it, and another client can be writt
 The place
     The sidecar listens on the stream socket ``scorer.sock`` in its run folder, which only its user
     can enter.  One connection serves one task (or one local call).  Behind every connection
-    stands a scorer process of its own, named by `pid` in READY.
+    stands a scorer process that serves no other at the same time, named by `pid` in READY.
 
 The frame
     ``kind`` (1 byte), ``length`` (8 bytes, unsigned, little endian), then `length` bytes of
@@ -30,7 +30,8 @@ The order, sidecar to client: one answer to each message, in the order of the me
                                      has answered a batch since the last QUEUED; sent again while
                                      that goes on, so who hears nothing for long waits in vain
     READY        JSON  to HELLO     {"protocol": 1, "pid": INT, "sidecar_pid": INT,
-                                     "start_method": "fork"|"spawn", "load_s": FLOAT}
+                                     "start_method": "fork"|"spawn", "load_s": FLOAT,
+                                     "loaded": BOOL}: whether for this connection
     DESCRIPTION  JSON  to DESCRIBE  see `DESCRIPTION` below
     RESULT       Arrow to BATCH     as many rows, in the same order
     FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
@@ -41,10 +42,11 @@ The order, sidecar to client: one answer to each message, in the order of the me
 
 OPTIONS: ``margin`` (BOOL), ``max_scorers`` (INT|null, scorers of this sidecar that score at the
 same time), ``max_batches`` (INT|null) and ``max_memory_bytes`` (INT|null, resident): a scorer that
-has reached one of these two is RETIRED by its next batch.
+has reached one of these two, over all its connections, is RETIRED by its next batch, though not
+by the first of a connection.
 
 TOTALS: ``{"n_rows": INT, "n_batches": INT, "scoring_s": FLOAT, "peak_memory_bytes": INT}`` of this
-scorer.
+connection, the last of its scorer's whole life.
 
 A client may send a second batch before the first is answered, and no third: the sidecar reads one
 batch ahead of the one it scores, so neither side ever waits for the other to read.

@@ -8,7 +8,6 @@ thread-safe, and its methods' arguments grew from version to version.
 import importlib
 import inspect
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from . import frames
+from .memory import peak_bytes
 
 # Enough for one to be in another's past.
 _N_EXAMPLE_ROWS = 3
@@ -80,7 +80,7 @@ class LoadedScorer:
 
     def __init__(self, package: str, samples: List[List[Any]]) -> None:
         self._samples = samples
-        begun = time.time()
+        begun = time.monotonic()
         try:
             module = importlib.import_module(package)
             self._scorer = module.Scorer()
@@ -93,7 +93,8 @@ class LoadedScorer:
             ) from None
         except BaseException as error:
             raise Refused("load", error) from None
-        self.load_s = time.time() - begun
+        self.loaded_at = time.monotonic()
+        self.load_s = self.loaded_at - begun
         # Said once a construction, so that the log tells how often it happened.
         print("dai_spark: Scorer() constructed in {:.2f} s".format(self.load_s))
         sys.stdout.flush()
@@ -179,7 +180,7 @@ class LoadedScorer:
             "labels": None if labels is None else [str(label) for label in labels],
             "signatures": {m: sorted(_parameters(getattr(self._scorer, m))) for m in methods},
             "load_s": self.load_s,
-            "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "memory_bytes": peak_bytes(),
             "versions": {
                 "python": ".".join(str(n) for n in sys.version_info[:3]),
                 "pandas": pd.__version__,

@@ -1,6 +1,6 @@
 """The sidecar process: loads the scorer once, gives every connection a scorer process, and ends.
 
-Started by the client as ``python <folder of this source> [--connection FD]``, in a session of its
+Started by the client as ``python <folder of this source> [--scorer FD]``, in a session of its
 own, with one JSON object on standard input::
 
     run_folder        TEXT   socket, verdict, fates, and the scorers' working folders lie in it
@@ -27,24 +27,23 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 import traceback
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 from . import protocol
-from .connection import ScorerConnection
 from .diagnosis import library_search
+from .files import write_json
 from .log import Log
 from .owner import die_with_parent, owner_lives
+from .pool import ScorerPool
 from .scorer import LoadedScorer, Refused, enter_folder
+from .shift import Shift
 from .shims import apply_shims
 
 # How soon a gone owner or an idle sidecar is noticed.  Deaths and connections are noticed at once.
 _WATCH_S = 0.5
-# A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
-_GRACE_S = 1.0
 
 
 class Sidecar:
@@ -61,15 +60,10 @@ class Sidecar:
         self._spec = spec
         self._log = log
         self._run_folder = spec["run_folder"]
-        self._start_method = spec["start_method"]
-        self._scorer: Optional[LoadedScorer] = None
+        self._pool = ScorerPool(spec, log, self._close_inherited)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # pid of a scorer -> [our copy of its connection, its folder, when its client left or None]
-        self._scorers: Dict[int, List[Any]] = {}
         # What a forked scorer closes: the pipe that wakes this process.
         self._wake: Tuple[int, ...] = ()
-        self._n_connections = 0
-        self._idle_since = time.time()
         self._ending = False
 
     def _path(self, *parts: str) -> str:
@@ -80,22 +74,23 @@ class Sidecar:
     def load(self) -> None:
         """Construct the scorer, and choose between fork and spawn by a trial."""
         enter_folder(self._path("load"), os.path.join(self._spec["pipeline_folder"], "tmp"))
-        if self._start_method == "spawn":
-            # Every connection loads for itself, so a copy here would be of no use.
-            return
-        self._scorer = load_scorer(self._spec)
-        if self._start_method == "auto":
-            self._start_method = "fork" if self._trial_fork() else "spawn"
+        start_method = self._spec["start_method"]
+        if start_method != "spawn":
+            # There every scorer loads for itself, so a copy here would be of no use.
+            self._pool.loaded = load_scorer(self._spec)
+            if start_method == "auto":
+                start_method = "fork" if self._trial_fork() else "spawn"
+        self._pool.start_method = start_method
 
     def _trial_fork(self) -> bool:
         """Whether a forked child of this loaded process can score, and does not hang or die."""
-        pid = self._fork()
+        pid = self._pool.fork()
         if pid == 0:
             status = 1
             try:
                 enter_folder(self._path("trial"), self._path("load", "tmp"))
-                assert self._scorer is not None
-                self._scorer.describe({}, "fork")
+                assert self._pool.loaded is not None
+                self._pool.loaded.describe({}, "fork")
                 status = 0
             except Refused as error:
                 print(error.data["traceback"])
@@ -123,8 +118,8 @@ class Sidecar:
         if ended_with is not None:
             why = "ended with status {}".format(ended_with)
         print(
-            "dai_spark: WARNING: a forked scorer {}, so each connection of this pipeline loads a "
-            "scorer of its own (start_method='spawn')".format(why)
+            "dai_spark: WARNING: a forked scorer {}, so each scorer process of this pipeline "
+            "loads for itself (start_method='spawn')".format(why)
         )
         sys.stdout.flush()
         return False
@@ -138,8 +133,8 @@ class Sidecar:
         self._listener.listen(128)
         self._listener.setblocking(False)
         os.chdir(self._path("load"))
-        self._idle_since = time.time()
-        ready = {"pid": os.getpid(), "start_method": self._start_method}
+        self._pool.used_at = time.time()
+        ready = {"pid": os.getpid(), "start_method": self._pool.start_method}
         write_json(self._path(protocol.READY_NAME), ready)
 
     # -- serving -------------------------------------------------------------------------------
@@ -157,21 +152,19 @@ class Sidecar:
             poller = select.poll()
             poller.register(self._listener, select.POLLIN)
             poller.register(wake_reading, select.POLLIN)
-            by_fd = {}
-            for pid, (connection, _, gone_since) in self._scorers.items():
-                if gone_since is None:
-                    # No event is asked for: POLLHUP is always told, and data is the scorer's.
-                    poller.register(connection, 0)
-                    by_fd[connection.fileno()] = pid
-            for fd, _ in poller.poll(_WATCH_S * 1000):
+            self._pool.watch(poller)
+            events = [fd for fd, _ in poller.poll(_WATCH_S * 1000)]
+            for fd in events:
                 if fd == wake_reading:
                     os.read(wake_reading, 4096)
-                elif fd == self._listener.fileno():
-                    self._accept()
-                else:
-                    self._scorers[by_fd[fd]][2] = time.time()
-            self._reap()
-            self._kill_abandoned()
+                elif fd != self._listener.fileno():
+                    self._pool.hear(fd)
+            if self._listener.fileno() in events:
+                # Last: a scorer that has just finished takes it, and its descriptor may have the
+                # number of one that has just been closed.
+                self._accept()
+            self._pool.bury()
+            self._pool.thin_out()
 
     def _end(self, number: int, frame: Any) -> None:
         self._ending = True
@@ -181,9 +174,9 @@ class Sidecar:
         # the JVM lives on; a SIGKILL of the JVM leaves the folder.
         if not os.path.isdir(self._run_folder) or not owner_lives(self._spec["owner"]):
             return True
-        if self._scorers:
+        if self._pool.is_busy:
             return False
-        return bool(time.time() - self._idle_since > self._spec["idle_timeout_s"])
+        return bool(time.time() - self._pool.used_at > self._spec["idle_timeout_s"])
 
     def _accept(self) -> None:
         try:
@@ -191,127 +184,17 @@ class Sidecar:
         except (BlockingIOError, ConnectionAbortedError):
             return
         connection.setblocking(True)
-        self._n_connections += 1
-        folder = self._path("scorer-{}".format(self._n_connections))
-        try:
-            if self._start_method == "fork":
-                pid = self._fork_scorer(connection, folder)
-            else:
-                pid = self._spawn_scorer(connection, folder)
-        except OSError as error:
-            print("dai_spark: no scorer process could be started: {}".format(error))
-            sys.stdout.flush()
-            connection.close()
-            return
-        self._scorers[pid] = [connection, folder, None]
+        self._pool.serve(connection)
 
-    def _fork_scorer(self, connection: socket.socket, folder: str) -> int:
-        pid = self._fork()
-        if pid == 0:
-            status = 1
-            try:
-                for fd in self._wake:
-                    os.close(fd)
-                for other, _, _ in self._scorers.values():
-                    other.close()
-                self._listener.close()
-                enter_folder(folder, self._path("load", "tmp"))
-                scorer = self._scorer
-                assert scorer is not None
-                ScorerConnection(
-                    connection, self._spec["key"], self._run_folder, lambda: scorer, "fork"
-                ).serve()
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                # Not sys.exit: what the loaded pipeline registered to run at exit is the parent's.
-                os._exit(status)
-        return pid
-
-    def _spawn_scorer(self, connection: socket.socket, folder: str) -> int:
-        spec = dict(self._spec, lock_fd=None)
-        fd = connection.fileno()
-        process = subprocess.Popen(
-            [sys.executable, "-s", "-X", "utf8", sys.argv[0], "--connection", str(fd)],
-            stdin=subprocess.PIPE,
-            pass_fds=[fd],
-            cwd=self._run_folder,
-        )
-        spec["scorer_folder"] = folder
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(spec).encode("utf-8"))
-        process.stdin.close()
-        # Reaped by `_reap`, by its pid.
-        process.returncode = 0
-        return process.pid
-
-    def _fork(self) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            if self._spec["lock_fd"] is not None:
-                # A lock that a scorer held would outlive the sidecar that it stands for.
-                os.close(self._spec["lock_fd"])
-            die_with_parent(parent)
-        return pid
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            self._log.restart_if(pid)
-            if pid not in self._scorers:
-                continue
-            connection, folder, _ = self._scorers.pop(pid)
-            self._tell_fate(pid, status)
-            connection.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            self._idle_since = time.time()
-
-    def _tell_fate(self, pid: int, status: int) -> None:
-        if status == 0:
-            return
-        fate: Dict[str, Optional[int]] = {"signal": None, "exit_code": None}
-        if os.WIFSIGNALED(status):
-            fate["signal"] = os.WTERMSIG(status)
-        else:
-            fate["exit_code"] = os.WEXITSTATUS(status)
-        print("dai_spark: scorer {} ended: {}".format(pid, fate))
-        sys.stdout.flush()
-        try:
-            write_json(self._path(protocol.FATES_NAME, "{}.json".format(pid)), fate)
-        except OSError as error:
-            print("dai_spark: its fate could not be written: {}".format(error))
-
-    def _kill_abandoned(self) -> None:
-        for pid, (_, _, gone_since) in self._scorers.items():
-            if gone_since is not None and time.time() - gone_since > _GRACE_S:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+    def _close_inherited(self) -> None:
+        for fd in self._wake:
+            os.close(fd)
+        self._listener.close()
 
     def close(self) -> None:
         """End every scorer and take the run folder away."""
         self._listener.close()
-        for pid in list(self._scorers):
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except OSError:
-                pass
+        self._pool.close()
         os.chdir("/")
         shutil.rmtree(self._run_folder, ignore_errors=True)
         if not owner_lives(self._spec["owner"]):
@@ -337,34 +220,24 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
         raise
 
 
-def write_json(path: str, data: Dict[str, Any]) -> None:
-    """Write a JSON file that a reader sees whole or not at all."""
-    aside = "{}.{}".format(path, os.getpid())
-    with open(aside, "w") as stream:
-        json.dump(data, stream)
-    os.rename(aside, path)
-
-
-def serve_one(spec: Dict[str, Any], fd: int) -> None:
-    """Be the scorer of one connection, in a process of its own that loads for itself (spawn)."""
+def be_scorer(spec: Dict[str, Any], fd: int) -> NoReturn:
+    """Be a scorer process that loads for itself (spawn), until its sidecar has no use for it."""
     die_with_parent(os.getppid())
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
     os.set_inheritable(fd, False)
     enter_folder(spec["scorer_folder"], os.path.join(spec["pipeline_folder"], "tmp"))
-    ScorerConnection(
-        connection, spec["key"], spec["run_folder"], lambda: load_scorer(spec), "spawn"
-    ).serve()
+    Shift(control, spec, lambda: load_scorer(spec), "spawn").work()
     sys.stdout.flush()
     # A pipeline's own threads and exit hooks are of no use to anybody any more.
     os._exit(0)
 
 
 def main(argv: List[str]) -> None:
-    """Run the sidecar, or with ``--connection FD`` one spawned scorer of it."""
+    """Run the sidecar, or with ``--scorer FD`` one spawned scorer of it."""
     spec = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     os.umask(0o077)
-    if argv[1:2] == ["--connection"]:
-        serve_one(spec, int(argv[2]))
+    if argv[1:2] == ["--scorer"]:
+        be_scorer(spec, int(argv[2]))
     for fd in [spec["lock_fd"]] + spec["use_fds"]:
         # What a pipeline starts must not hold them.
         os.set_inheritable(fd, False)

@@ -14,7 +14,7 @@ _TELL_EVERY_S = 5.0
 
 
 class Slot:
-    """The right to score, held until this process ends.
+    """The right to score, held until it is released or this process ends.
 
     Parameters
     ----------
@@ -29,6 +29,12 @@ class Slot:
         """Tell those who wait that this scorer gets on."""
         if self._fd is not None:
             os.utime(self._fd)
+
+    def release(self) -> None:
+        """Let another scorer score; harmless when repeated."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 def take_slot(folder: str, max_scorers: Optional[int], tell_queued: Callable[[], None]) -> Slot:

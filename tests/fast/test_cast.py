@@ -1,11 +1,13 @@
 """What the pipeline is given for each type: the table of dai_spark.columns, value by value."""
 
 import datetime as dt
+import math
+import re
 from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dai_spark.cast import MISSING_WORDS, cast_batch
@@ -172,6 +174,39 @@ def test_what_does_not_fit_is_rounded_or_missing_and_counted(values, kind, wante
         words = r"Column x holds .* unchanged as .*, in rows 0-1 of a test; .* on_cast='warn'"
         with pytest.raises(ColumnError, match=words):
             cast(values, kind, wanted)
+
+
+def number_of(text):
+    """What the types page says a text is read as, by Python's own reading of numbers."""
+    text = text.strip()
+    if text in MISSING_WORDS or not re.fullmatch(NUMBER_TEXT, text, re.ASCII):
+        return None
+    return float(text) if math.isfinite(float(text)) else None
+
+
+NUMBER_TEXT = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.floats().map(repr)
+        | st.integers().map(str)
+        | st.from_regex(re.compile(NUMBER_TEXT, re.ASCII), fullmatch=True)
+        | st.text(alphabet="+-.eE0123456789 _\nxX", max_size=12)
+        | st.sampled_from([*MISSING_WORDS, "1_000", "Infinity", "\u0661", "1.5\n", "+-1", "0x10"]),
+        min_size=1,
+    )
+)
+@example(["1", "1e400", "-1e400", "5e-400", "0." + "0" * 400 + "1", "9" * 400])
+@example(["+1.", "-.5", " 7 ", "1\n2", "1 2"])
+def test_numbers_in_texts_are_read_as_python_reads_them(texts):
+    """Whole columns at once, bit for bit; one that is too large makes the others no different."""
+    found, n_misfits = cast_counted(texts, pa.string(), NUMBER, "warn")
+    expected = [number_of(text) for text in texts]
+    assert list(map(repr, found.to_pylist())) == list(map(repr, expected))
+    n_missing = sum(text.strip() in MISSING_WORDS for text in texts)
+    assert n_misfits == expected.count(None) - n_missing
 
 
 def test_missing_words_are_driverless_ais():

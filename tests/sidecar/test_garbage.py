@@ -221,7 +221,14 @@ def nonsense(plan, place):
 
 READY = frame(
     protocol.READY,
-    {"protocol": 1, "pid": 1, "sidecar_pid": 1, "start_method": "fork", "load_s": 0.1},
+    {
+        "protocol": 1,
+        "pid": 1,
+        "sidecar_pid": 1,
+        "start_method": "fork",
+        "load_s": 0.1,
+        "loaded": False,
+    },
 )
 ERROR = {"kind": "scoring", "type": "A", "message": "b", "traceback": "c"}
 

@@ -1,0 +1,13 @@
+"""Files that say something to another process."""
+
+import json
+import os
+from typing import Any, Dict
+
+
+def write_json(path: str, data: Dict[str, Any]) -> None:
+    """Write a JSON file that a reader sees whole or not at all."""
+    aside = "{}.{}".format(path, os.getpid())
+    with open(aside, "w") as stream:
+        json.dump(data, stream)
+    os.rename(aside, path)

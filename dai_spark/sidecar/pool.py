@@ -1,0 +1,296 @@
+"""The scorer processes of a sidecar: made by fork or spawn, given connections, kept, buried."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from typing import Any, Callable, Dict, List, Optional
+
+from . import protocol
+from .files import write_json
+from .handover import IDLE, hand_over
+from .log import Log
+from .owner import die_with_parent
+from .scorer import LoadedScorer, enter_folder
+from .shift import Shift
+
+# A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
+_GRACE_S = 1.0
+# How long a scorer waits for its next connection: what a fork costs matters between the tasks of a
+# job, what a load costs also between the cells of a notebook.
+_KEEP_S = {"fork": 5.0, "spawn": 60.0}
+
+
+class ScorerProcess:
+    """A child of the sidecar, as the sidecar sees it.
+
+    Attributes
+    ----------
+    control : socket.socket
+        The sidecar's end, see `handover`.
+    connection : socket.socket or None
+        The sidecar's copy of what it serves; None while it waits for another.
+    gone_since : float or None
+        When its client left.
+    idle_since : float or None
+        When it began to wait.
+    is_deaf : bool
+        Whether it takes no more connections.
+    """
+
+    def __init__(self, pid: int, folder: str, control: socket.socket) -> None:
+        self.pid = pid
+        self.folder = folder
+        self.control = control
+        self.connection: Optional[socket.socket] = None
+        self.gone_since: Optional[float] = None
+        self.idle_since: Optional[float] = None
+        self.is_deaf = False
+
+    def give(self, connection: socket.socket) -> None:
+        """Hand a connection over; raises OSError where it has ended."""
+        hand_over(self.control, connection)
+        self.connection = connection
+        self.idle_since = None
+
+    def forget_connection(self) -> None:
+        """Close the sidecar's copy, and with it the connection where the scorer has closed it."""
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = self.gone_since = None
+
+    def dismiss(self) -> None:
+        """Tell it that no more connections come."""
+        self.is_deaf = True
+        try:
+            self.control.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+class ScorerPool:
+    """All scorer processes of this sidecar.
+
+    Parameters
+    ----------
+    spec : dict
+        See `server`.
+    log : Log
+    close_inherited : callable
+        Called in a forked scorer: closes what else is the sidecar's own.
+
+    Attributes
+    ----------
+    start_method : str
+        ``"fork"`` or ``"spawn"``; the sidecar chooses it when it has loaded.
+    loaded : LoadedScorer or None
+        What forked scorers inherit.
+    used_at : float
+        When a connection last ended.
+    """
+
+    def __init__(self, spec: Dict[str, Any], log: Log, close_inherited: Callable[[], None]) -> None:
+        self._spec = spec
+        self._log = log
+        self._close_inherited = close_inherited
+        self.start_method = "fork"
+        self.loaded: Optional[LoadedScorer] = None
+        self.used_at = time.time()
+        self._n_made = 0
+        self._by_pid: Dict[int, ScorerProcess] = {}
+        self._by_fd: Dict[int, ScorerProcess] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether one of them serves a connection."""
+        return any(scorer.connection is not None for scorer in self._by_pid.values())
+
+    def serve(self, connection: socket.socket) -> None:
+        """Give a connection to a scorer that waits for one, or to a new one."""
+        for scorer in self._waiting():
+            try:
+                scorer.give(connection)
+                return
+            except OSError:
+                # It has just ended, and is buried when the kernel says so.
+                scorer.is_deaf = True
+        try:
+            self._make(connection).give(connection)
+        except OSError as error:
+            print("dai_spark: no scorer process could be started: {}".format(error))
+            sys.stdout.flush()
+            connection.close()
+
+    def _waiting(self) -> List[ScorerProcess]:
+        # The last one first: those that are not needed any more grow old and go.
+        found = [s for s in self._by_pid.values() if s.idle_since is not None and not s.is_deaf]
+        return sorted(found, key=lambda scorer: scorer.idle_since or 0.0, reverse=True)
+
+    # -- making --------------------------------------------------------------------------------
+
+    def _make(self, connection: socket.socket) -> ScorerProcess:
+        self._n_made += 1
+        folder = os.path.join(self._spec["run_folder"], "scorer-{}".format(self._n_made))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if self.start_method == "fork":
+                pid = self._fork_scorer(theirs, folder, [ours, connection])
+            else:
+                pid = self._spawn_scorer(theirs, folder)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        scorer = self._by_pid[pid] = ScorerProcess(pid, folder, ours)
+        return scorer
+
+    def fork(self) -> int:
+        """Fork this process into one that ends with it and has none of its handlers and locks."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if self._spec["lock_fd"] is not None:
+                # A lock that a scorer held would outlive the sidecar that it stands for.
+                os.close(self._spec["lock_fd"])
+            die_with_parent(parent)
+        return pid
+
+    def _fork_scorer(
+        self, theirs: socket.socket, folder: str, to_close: List[socket.socket]
+    ) -> int:
+        pid = self.fork()
+        if pid == 0:
+            status = 1
+            try:
+                for sock in to_close:
+                    sock.close()
+                for other in self._by_pid.values():
+                    other.control.close()
+                    other.forget_connection()
+                self._close_inherited()
+                enter_folder(folder, os.path.join(self._spec["run_folder"], "load", "tmp"))
+                loaded = self.loaded
+                assert loaded is not None
+                Shift(theirs, self._spec, lambda: loaded, "fork").work()
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                # Not sys.exit: what the loaded pipeline registered to run at exit is the parent's.
+                os._exit(status)
+        return pid
+
+    def _spawn_scorer(self, theirs: socket.socket, folder: str) -> int:
+        fd = theirs.fileno()
+        process = subprocess.Popen(
+            [sys.executable, "-s", "-X", "utf8", sys.argv[0], "--scorer", str(fd)],
+            stdin=subprocess.PIPE,
+            pass_fds=[fd],
+            cwd=self._spec["run_folder"],
+        )
+        spec = dict(self._spec, lock_fd=None, scorer_folder=folder)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(spec).encode("utf-8"))
+        process.stdin.close()
+        # Reaped by `bury`, by its pid.
+        process.returncode = 0
+        return process.pid
+
+    # -- watching ------------------------------------------------------------------------------
+
+    def watch(self, poller: "select.poll") -> None:
+        """Register what tells that a client left or a scorer has finished; see `hear`."""
+        self._by_fd = {}
+        for scorer in self._by_pid.values():
+            if not scorer.is_deaf:
+                poller.register(scorer.control, select.POLLIN)
+                self._by_fd[scorer.control.fileno()] = scorer
+            if scorer.connection is not None and scorer.gone_since is None:
+                # No event is asked for: POLLHUP is always told, and data is the scorer's.
+                poller.register(scorer.connection, 0)
+                self._by_fd[scorer.connection.fileno()] = scorer
+
+    def hear(self, fd: int) -> None:
+        """Take in what a descriptor that was registered has to tell."""
+        scorer = self._by_fd[fd]
+        if fd == scorer.control.fileno():
+            if scorer.control.recv(1) != IDLE:
+                # It leaves; the kernel says when it has.
+                scorer.is_deaf = True
+                return
+            scorer.forget_connection()
+            scorer.idle_since = self.used_at = time.time()
+        elif scorer.connection is not None:
+            scorer.gone_since = time.time()
+
+    def bury(self) -> None:
+        """Take in the ends of children: tell fates, close connections, remove folders."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._log.restart_if(pid)
+            scorer = self._by_pid.pop(pid, None)
+            if scorer is None:
+                continue
+            self._tell_fate(pid, status)
+            scorer.forget_connection()
+            scorer.control.close()
+            shutil.rmtree(scorer.folder, ignore_errors=True)
+            self.used_at = time.time()
+
+    def _tell_fate(self, pid: int, status: int) -> None:
+        if status == 0:
+            return
+        fate: Dict[str, Optional[int]] = {"signal": None, "exit_code": None}
+        if os.WIFSIGNALED(status):
+            fate["signal"] = os.WTERMSIG(status)
+        else:
+            fate["exit_code"] = os.WEXITSTATUS(status)
+        print("dai_spark: scorer {} ended: {}".format(pid, fate))
+        sys.stdout.flush()
+        path = os.path.join(self._spec["run_folder"], protocol.FATES_NAME, "{}.json".format(pid))
+        try:
+            write_json(path, fate)
+        except OSError as error:
+            print("dai_spark: its fate could not be written: {}".format(error))
+
+    def thin_out(self) -> None:
+        """Kill scorers whose client left in the middle, dismiss those that wait for too long."""
+        now = time.time()
+        keep_s = min(_KEEP_S[self.start_method], self._spec["idle_timeout_s"])
+        for scorer in self._by_pid.values():
+            if scorer.gone_since is not None and now - scorer.gone_since > _GRACE_S:
+                try:
+                    os.kill(scorer.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            waits = scorer.idle_since is not None and not scorer.is_deaf
+            if waits and now - (scorer.idle_since or now) > keep_s:
+                scorer.dismiss()
+
+    def close(self) -> None:
+        """End them all."""
+        for pid in list(self._by_pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except OSError:
+                pass
