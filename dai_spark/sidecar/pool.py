@@ -228,7 +228,12 @@ class ScorerPool:
         """Take in what a descriptor that was registered has to tell."""
         scorer = self._by_fd[fd]
         if fd == scorer.control.fileno():
-            if scorer.control.recv(1) != IDLE:
+            try:
+                word = scorer.control.recv(1)
+            except ConnectionResetError:
+                # It has ended with a connection that it never took.
+                word = b""
+            if word != IDLE:
                 # It leaves; the kernel says when it has.
                 scorer.is_deaf = True
                 return
