@@ -94,6 +94,13 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="pins that win over the export's",
     )
+    parser.add_argument(
+        "--find-links",
+        metavar="PLACE",
+        action="append",
+        default=[],
+        help="a folder of wheels, or the URL of a page of some: PyTorch's builds without CUDA",
+    )
     parser.add_argument("--python", metavar="PATH", help="the Python to pack (default: found)")
     parser.add_argument(
         "--channel",
@@ -117,6 +124,7 @@ def _env_build(arguments: argparse.Namespace) -> None:
         channels=arguments.channel,
         lock=arguments.lock,
         write_lock=arguments.write_lock,
+        find_links=arguments.find_links,
         choice=_choice(arguments),
         target_glibc=arguments.target_glibc,
         say=_say,
@@ -135,6 +143,7 @@ def _env_download(arguments: argparse.Namespace) -> None:
         channels=arguments.channel,
         lock=arguments.lock,
         jars=arguments.jars,
+        find_links=arguments.find_links,
         choice=_choice(arguments),
         say=_say,
     )

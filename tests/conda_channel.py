@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dai_spark.envbuild.interpreter import find_interpreter
 from dai_spark.envbuild.native import bundle_libraries, copy_interpreter
+from dai_spark.envbuild.sources import NETWORK
 from dai_spark.envbuild.wheelhouse import collect_wheels
 
 # What a channel of one's own may well have of DAI 1.10: compiled and pure, and not all of it.
@@ -100,7 +101,7 @@ def build_channel(channel, minor):
         ]
         wheels = folder / "wheels"
         pins = {f"{name}=={version}": f"{name}=={version}" for name, version in WHEELS.items()}
-        collect_wheels(python, pins, wheels, folder, lambda _: True, lambda _: None)
+        collect_wheels(python, pins, wheels, folder, NETWORK, lambda _: True, lambda _: None)
         for wheel in wheels.iterdir():
             name, version = wheel.name.split("-")[:2]
             with zipfile.ZipFile(wheel) as content:

@@ -21,6 +21,7 @@ from dai_spark.envbuild.native import bundle_libraries
 from dai_spark.envbuild.offline import CarriedPython, OfflineFolder
 from dai_spark.envbuild.pack import compression_of, list_files, write_archive
 from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.envbuild.tensorflow import rename_tensorflow
 from dai_spark.envbuild.tidy import compile_sources, installed_packages, tidy_packages
 from dai_spark.envbuild.way import FoundPython, Way
@@ -53,6 +54,7 @@ def build_environment(
     channels: Sequence[str] = (),
     lock: Optional[Union[str, Path]] = None,
     write_lock: Optional[Union[str, Path]] = None,
+    find_links: Sequence[str] = (),
     choice: Choice = AS_LISTED,
     target_glibc: Optional[str] = None,
     say: Callable[[str], None] = lambda _: None,
@@ -83,6 +85,9 @@ def build_environment(
         File of conda packages that are taken instead of what the solver would choose.
     write_lock : str or Path, optional
         File to write such a lock to.
+    find_links : sequence of str, optional
+        Folders of wheels, and URLs of pages that link to some, beside the index: where PyTorch's
+        builds without CUDA are, which are taken in place of those with it.
     choice : Choice, optional
         Packages to exclude, to add, to keep, and constraints.
     target_glibc : str, optional
@@ -103,21 +108,37 @@ def build_environment(
         No Python, packages that cannot be installed, a machine of another kind, or files that need
         a newer C library than `target_glibc`.
     """
-    wanted, export = wanted_of(reference, dai, choice)
+    conda, sources = Conda.of(channels, lock, write_lock), Sources.of(find_links)
+    folder = OfflineFolder(Path(offline)) if offline is not None else None
+    if folder is not None:
+        if python is not None or conda != NO_CONDA or find_links:
+            raise OptionError(
+                "An offline folder brings its Python and all packages: leave it out, or --python, "
+                "--channel and --find-links."
+            )
+        contents = folder.verify(say)
+        sources = Sources(carried=folder.wheels)
+    wanted, export = wanted_of(reference, dai, choice, sources)
+    if folder is not None and contents.source != wanted.source:
+        say(f"it was collected for {contents.source}, not for {wanted.source}")
     return build_wanted(
         output,
         wanted,
         export=export,
         python=python,
-        offline=OfflineFolder(Path(offline)) if offline is not None else None,
-        conda=Conda.of(channels, lock, write_lock),
+        offline=folder,
+        conda=conda,
+        sources=sources,
         target_glibc=target_glibc,
         say=say,
     )
 
 
 def wanted_of(
-    reference: Optional[Union[str, Path]], dai: Optional[str], choice: Choice
+    reference: Optional[Union[str, Path]],
+    dai: Optional[str],
+    choice: Choice,
+    sources: Sources = NETWORK,
 ) -> Tuple[Wanted, Optional[ScoringPipeline]]:
     """Requirements of an export or of a line, and the export.
 
@@ -130,7 +151,7 @@ def wanted_of(
         raise OptionError("Give either reference= (an export) or dai= (a line such as '1.10').")
     if reference is not None:
         export = ScoringPipeline(reference)
-        return requirements.from_export(export, choice), export
+        return requirements.from_export(export, choice, sources), export
     assert dai is not None
     return requirements.from_line(dai, choice), None
 
@@ -143,6 +164,7 @@ def build_wanted(
     python: Optional[str] = None,
     offline: Optional[OfflineFolder] = None,
     conda: Conda = NO_CONDA,
+    sources: Sources = NETWORK,
     target_glibc: Optional[str] = None,
     say: Callable[[str], None],
 ) -> PackedEnvironment:
@@ -171,8 +193,7 @@ def build_wanted(
         root = Path(folder) / "environment"
         root.mkdir()
         prepared = way.prepare(root, say)
-        wheels = offline.wheels if offline is not None else None
-        executable, _ = fill(root, prepared, wanted, way, export, wheels, say)
+        executable, _ = fill(root, prepared, wanted, way, export, sources, say)
         if target_glibc is not None:
             newer = newer_than(root, target_glibc)
             _check_target(newest_glibc(root), target_glibc, output, newer)
@@ -204,14 +225,6 @@ def _way(
 ) -> Way:
     if offline is None:
         return networked_way(wanted, python, conda, say)
-    if python is not None or conda != NO_CONDA:
-        raise OptionError(
-            "An offline folder brings its Python and its conda packages: leave it out, or --python "
-            "and --channel."
-        )
-    contents = offline.verify(say)
-    if contents.source != wanted.source:
-        say(f"it was collected for {contents.source}, not for {wanted.source}")
     if offline.conda_lock.exists():
         lock = offline.conda_lock.read_text(encoding="utf-8")
         return CondaPython(wanted, [offline.conda.as_uri()], lock, say)
@@ -290,10 +303,10 @@ def fill(
     wanted: Wanted,
     way: Way,
     export: Optional[ScoringPipeline],
-    wheels: Optional[Path],
+    sources: Sources,
     say: Callable[[str], None],
 ) -> Tuple[Path, Set[str]]:
-    """Install into a prepared Python, from the network or from `wheels`; all then lies at `root`.
+    """Install into a prepared Python; all then lies at `root`.
 
     Returns
     -------
@@ -307,7 +320,7 @@ def fill(
             python,
             requirements=[*wanted.lines, *local],
             overrides=[*wanted.overrides, *local],
-            wheels=wheels,
+            sources=sources,
             say=say,
         )
     executable = way.settle(root, say)

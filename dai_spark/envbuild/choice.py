@@ -6,7 +6,7 @@ reasons; a package that another one needs all the same comes with that one.
 
 import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -80,6 +80,17 @@ class Choice(NamedTuple):
             for line in requirement_lines(text):
                 found[_named(line, path)] = line
         return found
+
+    def named(self) -> Set[str]:
+        """Canonical names of all that it says something of.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            Of constraint files and additions that cannot be read.
+        """
+        names = {str(canonicalize_name(name)) for name in (*self.exclude, *self.keep)}
+        return names | set(self.pins()) | {_named(line, "--add") for line in self.add}
 
 
 AS_LISTED = Choice()

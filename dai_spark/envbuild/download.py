@@ -27,6 +27,7 @@ from dai_spark.envbuild.libraries import system_libraries
 from dai_spark.envbuild.offline import CarriedPython, Contents, OfflineFolder
 from dai_spark.envbuild.pack import write_archive
 from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.envbuild.way import FoundPython, Way
 from dai_spark.envbuild.wheelhouse import collect_wheels
 from dai_spark.errors import EnvironmentBuildError, EnvironmentFault
@@ -47,6 +48,7 @@ def download_environment(
     channels: Sequence[str] = (),
     lock: Optional[Union[str, Path]] = None,
     jars: Optional[str] = None,
+    find_links: Sequence[str] = (),
     choice: Choice = AS_LISTED,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
@@ -63,7 +65,7 @@ def download_environment(
     reference, dai, choice, say
         As of `build_environment`, which is called with the same there; wheels that the export
         brings stay in the export.
-    python, channels, lock
+    python, channels, lock, find_links
         As of `build_environment`, and not said there again.
     jars : str, optional
         Spark version whose jars of Delta Lake and Iceberg are collected too, ``"4.1"``; Maven
@@ -79,10 +81,17 @@ def download_environment(
     OptionError, EnvironmentBuildError
         As of `build_environment`.
     """
-    wanted, export = wanted_of(reference, dai, choice)
-    conda = Conda.of(channels, lock, None)
+    sources = Sources.of(find_links)
+    wanted, export = wanted_of(reference, dai, choice, sources)
     return download_wanted(
-        to, wanted, export=export, python=python, conda=conda, jars=jars, say=say
+        to,
+        wanted,
+        export=export,
+        python=python,
+        conda=Conda.of(channels, lock, None),
+        jars=jars,
+        sources=sources,
+        say=say,
     )
 
 
@@ -94,6 +103,7 @@ def download_wanted(
     python: Optional[str] = None,
     conda: Conda = NO_CONDA,
     jars: Optional[str] = None,
+    sources: Sources = NETWORK,
     say: Callable[[str], None],
 ) -> Path:
     """Collect what given requirements need; see `download_environment`."""
@@ -112,9 +122,10 @@ def download_wanted(
         prepared = way.prepare(root, say)
         if isinstance(way, FoundPython):
             _keep_python(folder, root, prepared, wanted, way, say)
-        packages = _collect(folder, prepared, wanted, export, Path(aside), say)
+        packages = _collect(folder, prepared, wanted, export, Path(aside), sources, say)
         say("installing what was collected, to see that nothing is missing")
-        _, bundled = fill(root, prepared, wanted, way, export, folder.wheels, say)
+        carried = Sources(carried=folder.wheels)
+        _, bundled = fill(root, prepared, wanted, way, export, carried, say)
         _keep_libraries(folder, way, bundled)
     digest = folder.close(
         Contents(
@@ -199,6 +210,7 @@ def _collect(
     wanted: Wanted,
     export: Optional[ScoringPipeline],
     aside: Path,
+    sources: Sources,
     say: Callable[[str], None],
 ) -> List[str]:
     """Collect the wheels; ``name==version`` of each."""
@@ -207,6 +219,7 @@ def _collect(
             python,
             requirements=[*wanted.lines, *local],
             overrides=[*wanted.overrides, *local],
+            sources=sources,
             say=say,
         )
     brought = {
@@ -221,7 +234,7 @@ def _collect(
         key = canonicalize_name(name.partition("==")[0])
         if key not in brought:
             packages[name] = addressed.get(key, name)
-    collect_wheels(python, packages, folder.wheels, aside, folder.is_sound, say)
+    collect_wheels(python, packages, folder.wheels, aside, sources, folder.is_sound, say)
     return sorted(packages)
 
 

@@ -5,13 +5,15 @@ import pkgutil
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Sequence
 
+from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["find_uv", "install_packages", "resolve_packages", "run_uv"]
+__all__ = ["find_uv", "install_packages", "is_offered", "resolve_packages", "run_uv"]
 
 _INSTALL_LIMIT_S = 3600
 
@@ -43,6 +45,7 @@ def resolve_packages(
     *,
     requirements: Sequence[str],
     overrides: Sequence[str],
+    sources: Sources = NETWORK,
     say: Callable[[str], None],
 ) -> List[str]:
     """Ask uv what it would install into a Python; ``name==version`` each.  See `install_packages`.
@@ -50,9 +53,32 @@ def resolve_packages(
     What is installed there already, and fits, is not among them.
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
-        command = _command(python, folder, requirements, overrides, None)
+        command = _command(python, folder, requirements, overrides, sources)
         say(f"resolving {len(requirements)} requirements with uv")
-        return _resolved(run_uv([*command, "--dry-run"], folder))
+        return _resolved(run_uv([*command, "--dry-run"], folder, sources))
+
+
+def is_offered(requirement: str, python: str, sources: Sources = NETWORK) -> bool:
+    """Whether uv finds a requirement, what it needs itself apart, for a Python such as ``"3.8"``.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        A source cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
+        wanted = Path(folder) / "requirements.in"
+        wanted.write_text(f"{requirement}\n", encoding="utf-8")
+        # Any Python will do to ask with; without one, uv tries those that it finds.
+        command = [find_uv(), "pip", "compile", "--python", sys.executable]
+        command += ["--python-version", python, "--no-deps", "--no-progress", str(wanted)]
+        try:
+            run_uv([*command, *_alone(sources, folder)], folder, sources)
+        except EnvironmentBuildError as error:
+            if "No solution found" in error.details:
+                return False
+            raise
+        return True
 
 
 def install_packages(
@@ -60,13 +86,14 @@ def install_packages(
     *,
     requirements: Sequence[str],
     overrides: Sequence[str],
-    wheels: Optional[Path] = None,
+    sources: Sources = NETWORK,
     say: Callable[[str], None],
 ) -> None:
     """Install requirements into the Python that lies at `python`.
 
     Indexes, proxies and credentials are uv's own matter: its environment variables and
-    configuration files apply (``UV_INDEX_URL``, ``UV_FIND_LINKS``, ...), unless `wheels` is given.
+    configuration files apply (``UV_INDEX_URL``, ``UV_FIND_LINKS``, ...), unless `sources` is what
+    was carried here.
 
     Parameters
     ----------
@@ -74,8 +101,7 @@ def install_packages(
         Requirement lines, wheels as ``name @ file:///...``.
     overrides : sequence of str
         Pins that overrule what packages declare of each other.
-    wheels : Path, optional
-        Folder of wheels that all is taken from: no index, no network, no cache, no settings.
+    sources : Sources
 
     Raises
     ------
@@ -83,21 +109,21 @@ def install_packages(
         uv could not resolve, download, build or install them; details hold its own words.
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
-        command = _command(python, folder, requirements, overrides, wheels)
-        alone = wheels is not None
+        command = _command(python, folder, requirements, overrides, sources)
         say(f"resolving {len(requirements)} requirements with uv")
         try:
-            resolved = _resolved(run_uv([*command, "--dry-run"], folder, alone=alone))
+            resolved = _resolved(run_uv([*command, "--dry-run"], folder, sources))
         except EnvironmentBuildError as error:
-            if wheels is None:
+            if sources.carried is None:
                 raise
             raise EnvironmentBuildError(
-                f"{wheels.parent} does not hold all that is wanted: {_reason(error.details)} "
-                "Collect it again with `dai-spark env download` and the same options.",
+                f"{sources.carried.parent} does not hold all that is wanted: "
+                f"{_reason(error.details)} Collect it again with `dai-spark env download` and the "
+                "same options.",
                 details=error.details,
             ) from error
         say(f"installing {len(resolved)} packages: {', '.join(resolved)}")
-        run_uv(command, folder, alone=alone)
+        run_uv(command, folder, sources)
 
 
 def _command(
@@ -105,16 +131,13 @@ def _command(
     folder: str,
     requirements: Sequence[str],
     overrides: Sequence[str],
-    wheels: Optional[Path],
+    sources: Sources,
 ) -> List[str]:
     """The command that installs; what it reads is written to `folder`, where it has to run."""
-    if wheels is not None:
+    if sources.carried is not None:
         requirements, overrides = _unlinked(requirements), _unlinked(overrides)
     wanted = Path(folder) / "requirements.txt"
     wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
-    # Of the folder that uv runs in, beside the configuration of the user and the system.
-    settings = Path(folder) / "uv.toml"
-    settings.write_bytes(pkgutil.get_data(__package__, "specs/uv.toml") or b"")
     command = [find_uv(), "pip", "install", "--python", str(python)]
     # uv links files from its cache by default; ours are changed afterwards, in place.
     command += ["--link-mode", "copy", "--no-progress", "--break-system-packages"]
@@ -123,11 +146,17 @@ def _command(
         overruling = Path(folder) / "overrides.txt"
         overruling.write_text("\n".join(overrides) + "\n", encoding="utf-8")
         command += ["--overrides", str(overruling)]
-    if wheels is not None:
-        command += ["--offline", "--no-cache", "--no-index", "--find-links", str(wheels)]
-        # Instead of the configuration of the user and the system.
-        command += ["--config-file", str(settings)]
-    return command
+    return [*command, *_alone(sources, folder)]
+
+
+def _alone(sources: Sources, folder: str) -> List[str]:
+    """Options that keep uv to what was carried here, where something was."""
+    if sources.carried is None:
+        return []
+    # Instead of the configuration of the user and the system.
+    settings = ["--config-file", str(Path(folder) / "uv.toml")]
+    carried = ["--no-index", "--find-links", str(sources.carried)]
+    return ["--offline", "--no-cache", *carried, *settings]
 
 
 def _unlinked(requirements: Sequence[str]) -> List[str]:
@@ -135,12 +164,15 @@ def _unlinked(requirements: Sequence[str]) -> List[str]:
     return [re.sub(r"^(\S+) @ (?!file:)\S+", r"\1", line) for line in requirements]
 
 
-def run_uv(command: Sequence[str], folder: str, *, alone: bool = False) -> str:
-    """Run uv in `folder`, where `alone` without what its variables say; return what it said."""
+def run_uv(command: Sequence[str], folder: str, sources: Sources = NETWORK) -> str:
+    """Run uv in `folder`, and return what it said."""
+    # Of the folder that uv runs in, beside the configuration of the user and the system.
+    settings = Path(folder) / "uv.toml"
+    settings.write_bytes(pkgutil.get_data(__package__, "specs/uv.toml") or b"")
     try:
         done = subprocess.run(
             command,
-            env=_environment(alone),
+            env=_environment(sources),
             cwd=folder,
             capture_output=True,
             text=True,
@@ -173,14 +205,19 @@ def _reason(said: str) -> str:
     return " ".join(words) or "it said nothing."
 
 
-def _environment(alone: bool) -> Dict[str, str]:
-    """The caller's variables but what is of its own Python; `alone`: but uv's too."""
+def _environment(sources: Sources) -> Dict[str, str]:
+    """The caller's variables but what is of its own Python, and uv's where wheels are carried."""
     # Variables of the caller's own Python would reach the builds that uv starts.
     dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "CONDA_PREFIX"}
+    alone = sources.carried is not None
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in dropped and not (alone and name.startswith("UV_"))
     }
+    # Not on the command line, which everybody on the machine can read.
+    links = [*sources.find_links, *filter(None, [kept.get("UV_FIND_LINKS")])]
+    if links:
+        kept["UV_FIND_LINKS"] = ",".join(links)
     # Debian's own Pythons would install below local/, away from the Python and its scripts.
     return {**kept, "DEB_PYTHON_INSTALL_LAYOUT": "deb"}

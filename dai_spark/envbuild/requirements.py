@@ -12,9 +12,12 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from dai_spark.envbuild.choice import AS_LISTED, Choice, choose, requirement_lines
+from dai_spark.envbuild.install import is_offered
+from dai_spark.envbuild.sources import NETWORK, Sources
+from dai_spark.envbuild.without_cuda import take_cpu_builds
 from dai_spark.errors import EnvironmentBuildError
 from dai_spark.pipeline import ScoringPipeline
 
@@ -25,12 +28,6 @@ _PYTHON_OF_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
 # Exports list these in environment.yml, outside its pip section, and not in requirements.txt;
 # all else outside that section are conda's names for system libraries and tools.
 _CONDA_ALSO = {"psutil", "tabulate", "cgroupspy"}
-# Builds without CUDA that the index has under names of their own, and the first release of each.
-_CPU_BUILDS = {
-    "xgboost": ("xgboost-cpu", "2.1.0"),
-    "tensorflow": ("tensorflow-cpu", "1.15.0"),
-    "tensorflow-gpu": ("tensorflow-cpu", "1.15.0"),
-}
 # The first Python with importlib.resources.files; for those before, the sidecar has a shim that
 # wants the backport.
 _HAS_RESOURCES_FILES = Version("3.9")
@@ -104,13 +101,18 @@ def from_line(line: str, choice: Choice = AS_LISTED) -> Wanted:
     )
 
 
-def from_export(pipeline: ScoringPipeline, choice: Choice = AS_LISTED) -> Wanted:
+def from_export(
+    pipeline: ScoringPipeline, choice: Choice = AS_LISTED, sources: Sources = NETWORK
+) -> Wanted:
     """Take what an export lists, and the wheels that it brings, but what only training wants.
+
+    `sources` are asked for PyTorch's builds without CUDA, where the export lists PyTorch.
 
     Raises
     ------
     EnvironmentBuildError
-        It lists nothing, names a wheel that it does not hold, or does not tell its Python.
+        It lists nothing, names a wheel that it does not hold, or does not tell its Python; the
+        sources cannot be asked.
     OptionError
         Of the choice.
     """
@@ -138,7 +140,13 @@ def from_export(pipeline: ScoringPipeline, choice: Choice = AS_LISTED) -> Wanted
     lines = {name: line for name, line in merged.items() if name not in brought}
     overrides = {name: line for name, line in constraints.items() if name not in brought}
     overrides.update((name, line) for name, line in lines.items() if "==" in line)
-    _without_cuda(lines, overrides, notes)
+    take_cpu_builds(
+        lines,
+        overrides,
+        notes,
+        settled=choice.named(),
+        offered=lambda line: is_offered(line, python, sources),
+    )
     if Version(python) < _HAS_RESOURCES_FILES and "importlib-resources" not in lines:
         lines["importlib-resources"] = "importlib-resources"
         notes.append(f"importlib-resources: added, since Python {python} lacks what it gives")
@@ -281,20 +289,3 @@ def _conda_lines(text: str) -> Dict[str, str]:
         conda = re.match(r"^=([^=]+)", version)
         found[name] = f"{name}=={conda[1]}" if conda else f"{name}{version}"
     return found
-
-
-def _without_cuda(lines: Dict[str, str], overrides: Dict[str, str], notes: List[str]) -> None:
-    """Take builds that do not bring CUDA, half a gigabyte and more, with them."""
-    for name, (cpu_name, first) in _CPU_BUILDS.items():
-        match = re.match(rf"^{name}==([^\s;]+)", lines.get(name, ""))
-        if match is None:
-            continue
-        try:
-            has_cpu_build = Version(match[1]) >= Version(first)
-        except InvalidVersion:
-            continue
-        if has_cpu_build:
-            lines[cpu_name] = overrides[cpu_name] = f"{cpu_name}=={match[1]}"
-            del lines[name]
-            overrides.pop(name, None)
-            notes.append(f"{name}=={match[1]}: its build without CUDA, {cpu_name}, is taken")

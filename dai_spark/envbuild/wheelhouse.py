@@ -14,6 +14,7 @@ from typing import Callable, Dict, Optional, Sequence, Tuple
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from dai_spark.envbuild.install import find_uv, run_uv
+from dai_spark.envbuild.sources import Sources
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["collect_wheels"]
@@ -38,6 +39,7 @@ def collect_wheels(
     packages: Dict[str, str],
     folder: Path,
     aside: Path,
+    sources: Sources,
     sound: Callable[[Path], bool],
     say: Callable[[str], None],
 ) -> None:
@@ -53,6 +55,7 @@ def collect_wheels(
         Made where it does not exist; wheels in it are not fetched again.
     aside : Path
         Folder on the same disk, for what is only half there.
+    sources : Sources
     sound : callable
         Whether a file that lies there is as it was fetched.
 
@@ -81,19 +84,21 @@ def collect_wheels(
     for begin in range(0, len(missing), _BATCH):
         batch = missing[begin : begin + _BATCH]
         say(f"fetching {', '.join(batch)}")
-        _pip(python, tools, [packages[name] for name in batch], fetched)
+        _pip(python, tools, [packages[name] for name in batch], fetched, sources)
         for wheel in fetched.iterdir():
             wheel.replace(folder / wheel.name)
         say(f"{begin + len(batch)} of {len(missing)} fetched")
 
 
-def _pip(python: Path, tools: Path, requirements: Sequence[str], to: Path) -> None:
+def _pip(
+    python: Path, tools: Path, requirements: Sequence[str], to: Path, sources: Sources
+) -> None:
     command = [str(python), "-s", "-B", "-m", "pip", "wheel", "--no-deps", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--wheel-dir", str(to)]
     try:
         done = subprocess.run(
             [*command, *requirements],
-            env=_environment(tools),
+            env=_environment(tools, sources),
             cwd=str(tools),
             capture_output=True,
             text=True,
@@ -112,7 +117,7 @@ def _pip(python: Path, tools: Path, requirements: Sequence[str], to: Path) -> No
         )
 
 
-def _environment(tools: Path) -> Dict[str, str]:
+def _environment(tools: Path, sources: Sources) -> Dict[str, str]:
     dropped = {"PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX"}
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     for name, others in _OF_UV.items():
@@ -123,6 +128,9 @@ def _environment(tools: Path) -> Dict[str, str]:
         texts = [re.sub(r"(^|\s)[\w.-]+=(?=\w+://)", r"\1", text) for text in found]
         if texts:
             kept[name] = " ".join(texts).replace(",", " ")
+    links = [*sources.find_links, *filter(None, [kept.get("PIP_FIND_LINKS")])]
+    if links:
+        kept["PIP_FIND_LINKS"] = " ".join(links)
     return {**kept, "PYTHONPATH": str(tools)}
 
 
