@@ -10,6 +10,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Set, Union
 from packaging.utils import canonicalize_name
 
 from dai_spark import __version__
+from dai_spark.envbuild.brought import package_of
 from dai_spark.envbuild.build import (
     check_builder,
     describe_prefix,
@@ -222,9 +223,7 @@ def _collect(
             sources=sources,
             say=say,
         )
-    brought = {
-        canonicalize_name(member.rpartition("/")[2].split("-")[0]) for member in wanted.wheels
-    }
+    brought = {package_of(member) for member in wanted.wheels}
     # A requirement that names an address is fetched from there, and not from the index.
     addressed = {
         canonicalize_name(line.partition(" @ ")[0]): line for line in wanted.lines if " @ " in line

@@ -14,6 +14,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from dai_spark.envbuild.brought import (
+    check_wheel,
+    named_wheels,
+    package_of,
+    unnamed_wheels,
+)
 from dai_spark.envbuild.choice import AS_LISTED, Choice, choose, requirement_lines
 from dai_spark.envbuild.install import is_offered
 from dai_spark.envbuild.sources import NETWORK, Sources
@@ -130,11 +136,15 @@ def from_export(
     notes: List[str] = []
     constraints = _pins(_text(pipeline, "full_constraints.txt"))
     constraints.update(_pins(_text(pipeline, "req_constraints_deps.txt")))
-    wheels, plain = _split(pipeline, _text(pipeline, "requirements.txt"))
+    listed = requirement_lines(_text(pipeline, "requirements.txt"))
+    files = [line for line in listed if line.endswith(".whl") and " @ " not in line]
+    wheels = named_wheels(pipeline, files)
+    wheels += unnamed_wheels(pipeline, wheels, python, notes)
+    plain = _plain(pipeline, [line for line in listed if line not in files])
     merged = _merge(plain, constraints, notes)
     for name, line in _conda_lines(_text(pipeline, "environment.yml")).items():
         merged.setdefault(name, line)
-    brought = {canonicalize_name(wheel.rpartition("/")[2].split("-")[0]) for wheel in wheels}
+    brought = {package_of(wheel) for wheel in wheels}
     for name in sorted(brought & set(merged)):
         notes.append(f"{name}: the export's own wheel is taken, not {merged[name]} of the index")
     lines = {name: line for name, line in merged.items() if name not in brought}
@@ -152,7 +162,7 @@ def from_export(
         notes.append(f"importlib-resources: added, since Python {python} lacks what it gives")
     wheels = _chosen_wheels(wheels, lines, overrides, choice, notes)
     for wheel in wheels:
-        _check_wheel(pipeline, wheel, python)
+        check_wheel(pipeline, wheel, python, choice.named())
     has_core = "h2oaicore" in brought
     if not has_core:
         notes.append(f"{pipeline.path.name} brings no h2oaicore wheel, so none is in it")
@@ -184,24 +194,9 @@ def _pins(text: str) -> Dict[str, str]:
     return found
 
 
-def _split(pipeline: ScoringPipeline, text: str) -> Tuple[List[str], List[Requirement]]:
-    """Part bare wheel names, resolved to members of the export, from requirements."""
-    members = {name.rpartition("/")[2]: name for name in pipeline.members}
-    wheels: List[str] = []
+def _plain(pipeline: ScoringPipeline, lines: List[str]) -> List[Requirement]:
     plain: List[Requirement] = []
-    for line in requirement_lines(text):
-        base = line.rpartition("/")[2]
-        if base.endswith(".whl") and " @ " not in line:
-            if base == pipeline.wheel_name:
-                continue  # belongs to one model; the environment serves all of the version
-            if base not in members:
-                raise EnvironmentBuildError(
-                    f"requirements.txt of {pipeline.path} names the wheel {base}, which the "
-                    "export does not hold; export the pipeline again, with all its files."
-                )
-            if members[base] not in wheels:
-                wheels.append(members[base])
-            continue
+    for line in lines:
         try:
             plain.append(Requirement(line))
         except InvalidRequirement as error:
@@ -209,7 +204,7 @@ def _split(pipeline: ScoringPipeline, text: str) -> Tuple[List[str], List[Requir
                 f"requirements.txt of {pipeline.path} holds the line {line!r}, which is no "
                 f"requirement ({error}); correct it in a copy of the export."
             ) from error
-    return wheels, plain
+    return plain
 
 
 def _chosen_wheels(
@@ -220,9 +215,7 @@ def _chosen_wheels(
     notes: List[str],
 ) -> List[str]:
     """Apply the choice to requirements and to the export's wheels alike; the wheels that stay."""
-    named: Dict[str, str] = {
-        canonicalize_name(wheel.rpartition("/")[2].split("-")[0]): wheel for wheel in wheels
-    }
+    named: Dict[str, str] = {package_of(wheel): wheel for wheel in wheels}
     listed: Dict[str, str] = {**lines, **named}
     # What the export brings needs no compiler: the reason why this one is left out elsewhere.
     keep = (*choice.keep, *(name for name in ("pyorc",) if name in named))
@@ -231,23 +224,6 @@ def _chosen_wheels(
     lines.clear()
     lines.update({name: text for name, text in listed.items() if name not in stay})
     return [named[name] for name in sorted(stay)]
-
-
-def _check_wheel(pipeline: ScoringPipeline, wheel: str, python: str) -> None:
-    """Refuse a wheel of another processor or another Python, which no installer would take."""
-    name = wheel.rpartition("/")[2]
-    interpreters, _, platforms = name[: -len(".whl")].rsplit("-", 3)[-3:]
-    if platforms != "any" and not platforms.endswith("x86_64"):
-        raise EnvironmentBuildError(
-            f"{pipeline.path} brings {name}, which is built for {platforms}; environments are for "
-            "linux-x86_64, so export the pipeline from a Driverless AI on x86_64."
-        )
-    wanted = "cp" + python.replace(".", "")
-    if interpreters.startswith("cp") and wanted not in interpreters.split("."):
-        raise EnvironmentBuildError(
-            f"{pipeline.path} needs Python {python} and brings {name}, which is for another one; "
-            "export the pipeline again, and do not mix files of two exports."
-        )
 
 
 def _merge(

@@ -271,7 +271,7 @@ def test_what_scoring_never_uses_is_left_out(tmp_path):
     assert "urllib3==1.26.20" in wanted.overrides
     assert "requests; python_version < '0'" in wanted.overrides
     assert "numpy: numpy==1.22.4 instead of numpy==1.22.0, as your" in "\n".join(wanted.notes)
-    assert len(wanted.wheels) == 1
+    assert len(wanted.wheels) == 2
 
 
 def test_a_wheel_of_the_export_is_no_reason_to_compile(tmp_path):
@@ -279,7 +279,47 @@ def test_a_wheel_of_the_export_is_no_reason_to_compile(tmp_path):
     brought = [f"{name}-cp38-cp38-linux_x86_64.whl" for name in ("pyorc-0.4.0", "h2o4gpu-0.3.2")]
     listed = LISTED + "\n".join(brought)
     wanted = from_export(folder_export(tmp_path / "export", *brought, requirements_txt=listed))
-    assert [wheel.partition("-")[0] for wheel in wanted.wheels] == ["h2oaicore", "pyorc"]
+    found = [wheel.partition("-")[0] for wheel in wanted.wheels]
+    assert found == ["datatable", "h2oaicore", "pyorc"]
+
+
+def test_wheels_that_the_requirements_do_not_name(tmp_path):
+    """What lies beside them is installed, and said; of two that would do neither is guessed at."""
+    wheels = (
+        "xgboost-1.6.2-cp38-cp38-linux_x86_64.whl",
+        "xgboost-1.6.2-cp36-cp36m-linux_x86_64.whl",
+    )
+    export = folder_export(tmp_path / "export", *wheels, requirements_txt="xgboost==1.6.2\n")
+    (tmp_path / "export" / "tmp").mkdir()
+    (tmp_path / "export" / "tmp" / "recipe-1.0-py3-none-any.whl").touch()
+    wanted = from_export(ScoringPipeline(export.path))
+    assert [wheel.partition("-")[0] for wheel in wanted.wheels] == [
+        "datatable", "h2oaicore", "xgboost",
+    ]  # fmt: skip
+    assert wheels[0] in wanted.wheels
+    assert not any("xgboost" in line for line in wanted.lines)
+    said = "\n".join(wanted.notes)
+    assert f"xgboost: {wheels[0]} of the export, though its requirements name none" in said
+    (tmp_path / "export" / "xgboost-1.6.1-cp38-cp38-linux_x86_64.whl").touch()
+    with pytest.raises(EnvironmentBuildError, match=r"xgboost-1\.6\.1-.* and xgboost-1\.6\.2-"):
+        from_export(ScoringPipeline(export.path))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tensorflow_gpu-1.13.1-cp38-cp38-linux_x86_64.whl",
+        "torch-1.13.1+cu117-cp38-cp38-linux_x86_64.whl",
+    ],
+)
+def test_an_export_for_gpus_only(tmp_path, name):
+    """A wheel that runs on nothing else is refused, until the user says that the model does."""
+    export = folder_export(tmp_path / "export", name, requirements_txt=f"{LISTED}{name}\n")
+    with pytest.raises(EnvironmentBuildError, match="a build for NVIDIA's GPUs, and scoring here"):
+        from_export(export)
+    package = name.partition("-")[0].replace("_", "-")
+    assert name in from_export(export, Choice(keep=(package,))).wheels
+    assert name not in from_export(export, Choice(exclude=(package,))).wheels
 
 
 @pytest.mark.parametrize(

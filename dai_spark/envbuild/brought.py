@@ -1,0 +1,117 @@
+"""The wheels that an export brings: what is installed from it, and what no environment can have.
+
+requirements.txt names them bare, as files that lie beside it.  Some exports bring more than it
+names; all but the model's own are installed.
+"""
+
+import re
+from typing import Collection, Dict, List
+
+from packaging.utils import canonicalize_name
+
+from dai_spark.errors import EnvironmentBuildError
+from dai_spark.pipeline import ScoringPipeline
+
+__all__ = ["check_wheel", "named_wheels", "package_of", "unnamed_wheels"]
+
+# Of a package's name or of its version behind a plus: torch-1.13.1+cu117, tensorflow_gpu-1.13.1.
+_CUDA = re.compile(r"^(\w+_gpu-|[^-]+-[^-+]+\+[^-]*(cu\d|cuda|gpu))", re.IGNORECASE)
+
+
+def package_of(wheel: str) -> str:
+    """The canonical name of the package in a wheel of this name."""
+    return str(canonicalize_name(wheel.rpartition("/")[2].partition("-")[0]))
+
+
+def named_wheels(pipeline: ScoringPipeline, lines: Collection[str]) -> List[str]:
+    """Members of the export that requirements name, the model's own left out.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        The export does not hold one.
+    """
+    members = {name.rpartition("/")[2]: name for name in pipeline.members}
+    found: List[str] = []
+    for line in lines:
+        base = line.rpartition("/")[2]
+        if base == pipeline.wheel_name:
+            continue  # belongs to one model; the environment serves all of the version
+        if base not in members:
+            raise EnvironmentBuildError(
+                f"requirements.txt of {pipeline.path} names the wheel {base}, which the "
+                "export does not hold; export the pipeline again, with all its files."
+            )
+        if members[base] not in found:
+            found.append(members[base])
+    return found
+
+
+def unnamed_wheels(
+    pipeline: ScoringPipeline, named: Collection[str], python: str, notes: List[str]
+) -> List[str]:
+    """Wheels that lie beside requirements.txt, of packages that it names no wheel of.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        There are several of one package that would do.
+    """
+    taken = {package_of(wheel) for wheel in named}
+    others: Dict[str, List[str]] = {}
+    for name in pipeline.members:
+        is_wheel = name.endswith(".whl") and "/" not in name and name != pipeline.wheel_name
+        if is_wheel and package_of(name) not in taken:
+            others.setdefault(package_of(name), []).append(name)
+    found = []
+    for package, names in sorted(others.items()):
+        fitting = [name for name in names if _fits(name, python)] or names[:1]
+        if len(fitting) > 1:
+            raise EnvironmentBuildError(
+                f"{pipeline.path} holds {' and '.join(fitting)}, and its requirements.txt says of "
+                "neither that it is wanted; keep one of them in a copy of the export."
+            )
+        notes.append(f"{package}: {fitting[0]} of the export, though its requirements name none")
+        found.append(fitting[0])
+    return found
+
+
+def check_wheel(pipeline: ScoringPipeline, wheel: str, python: str, kept: Collection[str]) -> None:
+    """Refuse a wheel of another processor, another Python, or GPUs, unless it is to be kept.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        It is one.
+    """
+    name = wheel.rpartition("/")[2]
+    platforms = _tags(name)[-1]
+    if platforms != "any" and not platforms.endswith("x86_64"):
+        raise EnvironmentBuildError(
+            f"{pipeline.path} brings {name}, which is built for {platforms}; environments are for "
+            "linux-x86_64, so export the pipeline from a Driverless AI on x86_64."
+        )
+    if not _fits(name, python):
+        raise EnvironmentBuildError(
+            f"{pipeline.path} needs Python {python} and brings {name}, which is for another one; "
+            "export the pipeline again, and do not mix files of two exports."
+        )
+    if _CUDA.match(name) and package_of(name) not in kept:
+        package = package_of(name)
+        raise EnvironmentBuildError(
+            f"{pipeline.path} brings {name}, a build for NVIDIA's GPUs, and scoring here runs on "
+            "CPUs; export the pipeline from a Driverless AI without GPUs, or say that its model "
+            f"does without (--exclude {package}) or runs with it (--keep {package})."
+        )
+
+
+def _fits(name: str, python: str) -> bool:
+    interpreters, _, platforms = _tags(name)
+    is_ours = not interpreters.startswith("cp") or f"cp{python.replace('.', '')}" in (
+        interpreters.split(".")
+    )
+    return is_ours and (platforms == "any" or platforms.endswith("x86_64"))
+
+
+def _tags(name: str) -> List[str]:
+    return name[: -len(".whl")].rsplit("-", 3)[-3:]
