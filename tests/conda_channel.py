@@ -83,6 +83,17 @@ def _build(channel, recipes):
     shutil.rmtree(channel / "bld", ignore_errors=True)
 
 
+def kept_channel():
+    """URL of a channel with a real Python 3.8, NumPy and two more, kept in build/."""
+    path = Path(__file__).resolve().parents[1] / "build" / "tests" / "channel"
+    if not path.exists():
+        aside = path.with_name("channel.part")
+        shutil.rmtree(aside, ignore_errors=True)
+        build_channel(aside, "3.8")
+        aside.replace(path)
+    return path.as_uri()
+
+
 def build_channel(channel, minor):
     """Build it in the folder `channel`."""
     with tempfile.TemporaryDirectory() as folder:

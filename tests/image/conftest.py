@@ -155,22 +155,33 @@ def password():
 
 
 @pytest.fixture(scope="session")
-def image(engine, context, password, tmp_path_factory):
-    """The name of the image, built as `make image` builds it."""
+def build(engine, context, password, tmp_path_factory):
+    """A function that builds an image as `make image` does, and returns its name."""
     pip_conf = tmp_path_factory.mktemp("secrets") / "pip.conf"
     own = Path("/etc/pip.conf")
     pip_conf.write_text((own.read_text() if own.exists() else "") + f"\n# {password}\n")
-    engine.run(
-        context / "scripts" / "image",
-        *("--isolation", "chroot", "--layers", "--pull-never", "--format", "docker"),
-        cwd=context,
-        timeout_s=1500,
-        ENGINE="buildah",
-        IMAGE=IMAGE,
-        BASE_IMAGE=BASE,
-        PIP_CONF=str(pip_conf),
-    )
-    return IMAGE
+
+    def make(name, **variables):
+        engine.run(
+            context / "scripts" / "image",
+            *("--isolation", "chroot", "--layers", "--pull-never", "--format", "docker"),
+            cwd=context,
+            timeout_s=1500,
+            ENGINE="buildah",
+            IMAGE=name,
+            BASE_IMAGE=BASE,
+            PIP_CONF=str(pip_conf),
+            **variables,
+        )
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def image(build):
+    """The name of the image with the suite's packed environment."""
+    return build(IMAGE)
 
 
 @pytest.fixture(scope="session")
@@ -187,13 +198,13 @@ def data(export, flights, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run(engine, image, data, license_text):
+def run(engine, data, license_text, request):
     """A function that runs a command in a container that is as locked as a platform makes it.
 
     No network, a user that nobody knows, a root file system that is read-only, 3 GB of memory.
     """
 
-    def start(*command, options=(), timeout_s=240, check=True):
+    def start(*command, image=None, options=(), timeout_s=240, check=True):
         return engine.podman(
             *("run", "--rm", "--pull", "never", "--network", "none", "--memory", "3g"),
             *("--user", "1000650000:0", "--passwd=false", "--cap-drop", "all"),
@@ -201,7 +212,7 @@ def run(engine, image, data, license_text):
             *("--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp:rw,exec,mode=1777"),
             *("--volume", f"{data}:/data", "--env", "DRIVERLESS_AI_LICENSE_KEY"),
             *options,
-            image,
+            image or request.getfixturevalue("image"),
             *command,
             timeout_s=timeout_s,
             check=check,

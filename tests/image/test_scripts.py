@@ -61,6 +61,8 @@ def test_debian_gets_its_packages(packages, system):
     assert "openjdk-21-jre-headless python3.11 python3.11-venv tini libnss-wrapper" in made.stderr
     assert "s#https?://[^/ ]+/#https://mirror/apt/# /etc/apt/sources.list" in made.stderr
     assert "dnf" not in made.stderr
+    assert "libgomp1" in packages(system, "environment").stderr
+    assert "openjdk" not in packages(system, "environment").stderr
 
 
 @pytest.mark.parametrize("major", ["8", "9"])
@@ -72,9 +74,13 @@ def test_ubi_gets_its_packages(packages, major):
     assert "java-17-openjdk-headless python3.11 python3.11-pip tini nss_wrapper" in made.stderr
     assert "apt-get" not in made.stderr
     assert (
-        "install -y --setopt=install_weak_deps=0 --nodocs maven"
-        in packages(f"ubi {major}", "build", EPEL_RPM_URL="https://mirror/epel.rpm").stderr
+        "https://mirror/epel.rpm"
+        in packages(f"ubi {major}", EPEL_RPM_URL="https://mirror/epel.rpm").stderr
     )
+    # A stage that is not told of EPEL's mirror does not go there.
+    later = packages(f"ubi {major}", "build").stderr
+    assert "install -y --setopt=install_weak_deps=0 --nodocs maven" in later
+    assert "epel" not in later
 
 
 @pytest.mark.parametrize("system", ["ubi 10", "alpine"])
@@ -144,6 +150,18 @@ def test_the_image_takes_one_environment(tmp_path, names, told):
         (
             {"ENVIRONMENT": "/no/such.tar.zst"},
             "There is no file /no/such.tar.zst to take",
+        ),
+        ({"CONDA_CHANNELS": "conda-forge"}, "give REFERENCE or DAI_LINE with them"),
+        ({"CONDA_LOCK": "/no/such.lock"}, "give REFERENCE or DAI_LINE with them"),
+        ({"DAI_LINE": "1.10", "CONDA_LOCK": "/no/such.lock"}, "There is no file /no/such.lock"),
+        ({"DAI_LINE": "1.10", "CONDA_CHANNELS": "file:///no/such"}, "There is no folder /no/such"),
+        (
+            {"DAI_LINE": "1.10", "CONDA_CHANNELS": "https://conda/t/word@1/main"},
+            "CONDA_CHANNELS holds a token",
+        ),
+        (
+            {"DAI_LINE": "1.10", "CONDA_CHANNELS": "https://me:word@conda/main"},
+            "CONDA_CHANNELS holds a password",
         ),
     ],
 )

@@ -3,10 +3,9 @@
 import asyncio
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-from conda_channel import build_channel, build_packages
+from conda_channel import build_packages, kept_channel
 from pandas.testing import assert_frame_equal
 
 from dai_spark import score_pandas
@@ -17,8 +16,6 @@ from dai_spark.envbuild.requirements import Wanted
 from dai_spark.errors import EnvironmentBuildError, OptionError
 from dai_spark.extract import extract_archive
 from dai_spark.local import unpacked_python
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def wanted(*lines, overrides=(), python="3.8"):
@@ -139,13 +136,7 @@ def test_within_a_running_loop(hollow):
 @pytest.fixture(scope="module")
 def channel():
     """URL of a channel with a real Python 3.8, NumPy and two more, kept in build/."""
-    path = ROOT / "build" / "tests" / "channel"
-    if not path.exists():
-        aside = path.with_name("channel.part")
-        shutil.rmtree(aside, ignore_errors=True)
-        build_channel(aside, "3.8")
-        aside.replace(path)
-    return path.as_uri()
+    return kept_channel()
 
 
 @pytest.fixture(scope="module")
