@@ -181,8 +181,8 @@ def build_wanted(
         raise EnvironmentBuildError(f"The folder {output.parent} does not exist; make it first.")
     way = _way(wanted, python, offline, conda, say)
     inputs = _inputs(wanted, way)
-    for note in wanted.notes:
-        say(note)
+    for line in wanted.table():
+        say(line)
     ready = _ready(output, inputs)
     if ready is not None:
         _check_target(ready.manifest.glibc, target_glibc, output, {})

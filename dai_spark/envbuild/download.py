@@ -110,8 +110,8 @@ def download_wanted(
     """Collect what given requirements need; see `download_environment`."""
     check_builder()
     folder = _opened(Path(to))
-    for note in wanted.notes:
-        say(note)
+    for line in wanted.table():
+        say(line)
     if jars is not None:
         collect_jars(jars, folder.jars, folder.is_sound, say)
     with tempfile.TemporaryDirectory(prefix=".dai_spark-", dir=str(folder.path.parent)) as aside:

@@ -34,6 +34,7 @@ _PYTHON_OF_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
 # Exports list these in environment.yml, outside its pip section, and not in requirements.txt;
 # all else outside that section are conda's names for system libraries and tools.
 _CONDA_ALSO = {"psutil", "tabulate", "cgroupspy"}
+_OF_A_PACKAGE = re.compile(r"^[a-z0-9][a-z0-9-]*: ")
 # The first Python with importlib.resources.files; for those before, the sidecar has a shim that
 # wants the backport.
 _HAS_RESOURCES_FILES = Version("3.9")
@@ -56,7 +57,7 @@ class Wanted(NamedTuple):
     source : str
         What this was taken from, for the manifest.
     notes : tuple of str
-        Sentences on what was resolved, replaced or left out.
+        Sentences on what was resolved, replaced or left out: ``"numpy: ..."`` of a package.
     """
 
     python: str
@@ -67,6 +68,20 @@ class Wanted(NamedTuple):
     overrides: Tuple[str, ...]
     source: str
     notes: Tuple[str, ...]
+
+    def table(self) -> List[str]:
+        """Lines for a terminal: a row of each package that was decided on, then what is wanted."""
+        rows = sorted(note.split(": ", 1) for note in self.notes if _OF_A_PACKAGE.match(note))
+        width = max((len(row[0]) for row in rows), default=0)
+        wheels = [wheel.rpartition("/")[2] for wheel in self.wheels]
+        lines = [
+            *(note for note in self.notes if not _OF_A_PACKAGE.match(note)),
+            *([f"of {self.source}, package by package:"] if rows else []),
+            *(f"  {name:<{width}}  {why}" for name, why in rows),
+            f"wanted for Python {self.python}: {', '.join([*self.lines, *wheels]) or 'nothing'}",
+        ]
+        # An address may hold a password.
+        return [re.sub(r"(\w+://)[^/\s@]+@", r"\1", line) for line in lines]
 
 
 def from_line(line: str, choice: Choice = AS_LISTED) -> Wanted:
@@ -143,7 +158,7 @@ def from_export(
     plain = _plain(pipeline, [line for line in listed if line not in files])
     merged = _merge(plain, constraints, notes)
     for name, line in _conda_lines(_text(pipeline, "environment.yml")).items():
-        merged.setdefault(name, line)
+        _note_other(name, merged.setdefault(name, line), line, "environment.yml", notes)
     brought = {package_of(wheel) for wheel in wheels}
     for name in sorted(brought & set(merged)):
         notes.append(f"{name}: the export's own wheel is taken, not {merged[name]} of the index")
@@ -243,7 +258,19 @@ def _merge(
             why = "as its constraints say" if fixed else "which stands last"
             notes.append(f"{name}: the export lists {' and '.join(texts)}; taken is "
                          f"{merged[name]}, {why}")  # fmt: skip
+        elif fixed:
+            _note_other(name, merged[name], fixed, "the constraints", notes)
     return merged
+
+
+def _note_other(name: str, taken: str, other: str, where: str, notes: List[str]) -> None:
+    """Say that a file of the export has another pin than the one that is taken."""
+    try:
+        ours, theirs = (Requirement(line).specifier for line in (taken, other))
+    except InvalidRequirement:
+        return  # of conda's own grammar; uv says what it does not take
+    if ours != theirs and "==" in str(ours) and "==" in str(theirs):
+        notes.append(f"{name}: {taken} of requirements.txt, not {other} of {where}")
 
 
 def _conda_lines(text: str) -> Dict[str, str]:

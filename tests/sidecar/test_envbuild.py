@@ -237,6 +237,25 @@ def test_requirements_of_an_export(tmp_path):
     assert "datatable: the export's own wheel is taken" in said
     assert "xgboost-cpu" in said
     assert "importlib-resources: added, since Python 3.8 lacks" in said
+    assert "numpy: numpy==1.22.0 of requirements.txt, not numpy==9 of environment.yml" in said
+
+
+def test_what_is_decided_is_shown_as_a_table(tmp_path):
+    """A row of each package, under one another; then all that is wanted, and no password."""
+    listed = "six==1.16.0\nbabel==2.9\nours @ https://me:word@host/ours-1.0.zip\n"
+    export = folder_export(
+        tmp_path / "export", requirements_txt=listed, full_constraints_txt="six==1.17.0\n"
+    )
+    lines = from_export(export).table()
+    width = len("importlib-resources")
+    assert (
+        f"  {'babel':<{width}}  left out, since it translates Driverless AI's pages; " in lines[1]
+    )
+    assert (
+        f"  {'six':<{width}}  six==1.16.0 of requirements.txt, not six==1.17.0 of the" in lines[-2]
+    )
+    assert lines[-1].startswith("wanted for Python 3.8: importlib-resources, ours @ https://host/o")
+    assert lines[-1].endswith("h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl")
 
 
 def test_the_docs_say_what_is_left_out():
