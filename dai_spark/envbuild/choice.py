@@ -164,5 +164,6 @@ def _named(line: str, where: str) -> str:
         return canonicalize_name(Requirement(line).name)
     except InvalidRequirement as error:
         raise EnvironmentBuildError(
-            f"{where} has {line!r}, which is no requirement ({error}); write it as name==version."
+            f"{where} has {line!r}, which is no requirement ({str(error).splitlines()[0]}); write "
+            "it as name==version."
         ) from error

@@ -217,7 +217,7 @@ def _plain(pipeline: ScoringPipeline, lines: List[str]) -> List[Requirement]:
         except InvalidRequirement as error:
             raise EnvironmentBuildError(
                 f"requirements.txt of {pipeline.path} holds the line {line!r}, which is no "
-                f"requirement ({error}); correct it in a copy of the export."
+                f"requirement ({str(error).splitlines()[0]}); correct it in a copy of the export."
             ) from error
     return plain
 

@@ -351,8 +351,9 @@ def test_an_export_for_gpus_only(tmp_path, name):
 )
 def test_a_choice_that_cannot_be_meant(tmp_path, choice, error, words):
     """Names that nothing has, files that are not there, lines that are no requirements."""
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=words) as told:
         from_export(folder_export(tmp_path / "export", requirements_txt=LISTED), choice)
+    assert "\n" not in told.value.message
 
 
 def test_what_is_excluded_does_not_come_with_another(tmp_path):
