@@ -9,6 +9,7 @@ afterwards.
 import csv
 import json
 import os
+import pkgutil
 import shutil
 import tempfile
 import time
@@ -55,6 +56,8 @@ for name in sys.argv[1:]:
         imported[name] = str(getattr(top, "__version__", ""))
     except BaseException:
         failed[name] = traceback.format_exc()
+openblas = {"__name__": "openblas"}
+exec(compile(sys.stdin.read(), "openblas.py", "exec"), openblas)
 loaded = set()
 for line in open("/proc/self/maps"):
     path = line.rstrip("\n").partition("/")
@@ -63,6 +66,7 @@ for line in open("/proc/self/maps"):
 print("\n" + json.dumps({
     "python": platform.python_version(), "prefix": sys.prefix, "path": sys.path,
     "imported": imported, "failed": failed, "loaded": sorted(loaded),
+    "copies": openblas["copies"](), "mixed": openblas["mixed"](),
 }))
 """
 
@@ -204,6 +208,7 @@ def check_environment(
             say("scoring the export's own example")
             trial, why = try_example(aside, root, environment.interpreter, pipeline, license)
             problems += [why] if why else []
+        notes += _openblas(said, trial, aside.path("environment"))
         aside.close()
         package_bytes = _sizes(home)
         notes += [
@@ -245,7 +250,10 @@ def _run(aside: Aside, environment: PackedEnvironment) -> Tuple[Dict[str, Any], 
     """Start the unpacked Python; returns what it said, and problems."""
     modules = [m for p, m in _MODULES.items() if p in environment.manifest.packages]
     python = aside.path(f"environment/{environment.interpreter}")
-    answer = aside.run([python, "-I", "-B", "-c", _PROBE, *_STDLIB, *modules])
+    openblas = pkgutil.get_data("dai_spark.sidecar", "openblas.py") or b""
+    answer = aside.run(
+        [python, "-I", "-B", "-c", _PROBE, *_STDLIB, *modules], text=openblas.decode("utf-8")
+    )
     try:
         said: Dict[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
     except ValueError:
@@ -267,6 +275,22 @@ def _run(aside: Aside, environment: PackedEnvironment) -> Tuple[Dict[str, Any], 
             f"its Python is {said['python']}, its manifest says {environment.manifest.python}"
         )
     return said, problems
+
+
+def _openblas(said: Dict[str, Any], trial: Optional[Trial], home: str) -> List[str]:
+    """A note on copies of OpenBLAS: that they are mixed, or just that there are several."""
+    told = (trial.openblas if trial is not None else None) or said.get("mixed")
+    copies = (
+        [f"{version} in {path.replace(home + '/', '')}" for path, version in said["copies"]]
+        if said
+        else []
+    )
+    if told is None and len(copies) > 1:
+        told = (
+            f"{len(copies)} copies of OpenBLAS are loaded ({', '.join(copies)}), each seen only by "
+            "the package that brings it"
+        )
+    return [told] if told else []
 
 
 def _sizes(home: Path) -> Dict[str, int]:

@@ -39,6 +39,8 @@ class Trial(NamedTuple):
         Largest resident size.
     unused : tuple of str
         Packages of which nothing was loaded.
+    openblas : str or None
+        A sentence where several copies of OpenBLAS are loaded and one is visible to all.
     """
 
     n_rows: int
@@ -47,6 +49,7 @@ class Trial(NamedTuple):
     score_s: float
     memory_bytes: int
     unused: Tuple[str, ...]
+    openblas: Optional[str] = None
 
     def text(self) -> str:
         """One line for a terminal."""
@@ -123,6 +126,7 @@ def try_example(
         score_s=answer["score_s"],
         memory_bytes=answer["memory_bytes"],
         unused=_unused(root / "environment", loaded),
+        openblas=answer["openblas"],
     ), ""
 
 

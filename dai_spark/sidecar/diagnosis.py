@@ -6,6 +6,8 @@ import re
 import sys
 from typing import Iterator, List, Optional
 
+from . import openblas
+
 # What the wheels of Driverless AI's pipelines are linked with, or look for by name.
 _WANTED = ("gomp", "openblas", "gfortran", "stdc++", "magic", "OpenCL")
 _MISSING = re.compile(r"(lib[\w.+-]+\.so[\w.]*)")
@@ -30,6 +32,9 @@ def library_search(error: str) -> str:
         places = list(_places(name))
         lines.append("  {} lies in the environment:".format(name))
         lines += ["    {}".format(place) for place in places] or ["    nowhere"]
+    lines += _listed("copies of OpenBLAS", ["{} {}".format(*copy) for copy in openblas.copies()])
+    told = openblas.mixed()
+    lines += ["    {}".format(told)] if told is not None else []
     lines += _listed("shared objects that are loaded", _loaded())
     return "\n".join(lines)
 

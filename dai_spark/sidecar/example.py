@@ -14,6 +14,7 @@ The last line of standard output is the answer::
     output    [[name, type]]
     load_s, score_s, memory_bytes
     modules   [TEXT]  files of all modules that are loaded by then
+    openblas  TEXT    or null: what is wrong with the copies of OpenBLAS that are loaded by then
 """
 
 import json
@@ -24,6 +25,7 @@ from typing import Any, Dict
 
 import pandas as pd
 
+from . import openblas
 from .frames import output_types
 from .scorer import Refused, enter_folder
 from .server import load_scorer
@@ -63,4 +65,5 @@ def _score(spec: Dict[str, Any]) -> Dict[str, Any]:
         "score_s": score_s,
         "memory_bytes": described["memory_bytes"],
         "modules": sorted({path for path in files if path}),
+        "openblas": openblas.mixed(),
     }

@@ -36,6 +36,7 @@ from . import protocol
 from .diagnosis import library_search
 from .files import write_json
 from .log import Log
+from .openblas import mixed
 from .owner import die_with_parent, owner_lives
 from .pool import ScorerPool
 from .scorer import LoadedScorer, Refused, enter_folder
@@ -213,7 +214,11 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
     try:
         for applied in apply_shims():
             print("dai_spark: {}".format(applied))
-        return LoadedScorer(about["package"], about["columns"])
+        scorer = LoadedScorer(about["package"], about["columns"])
+        told = mixed()
+        if told is not None:
+            print("dai_spark: {}".format(told))
+        return scorer
     except Refused as error:
         if spec.get("diagnose") and error.data["kind"] == "load":
             error.data["traceback"] += "\n" + library_search(error.data["traceback"])

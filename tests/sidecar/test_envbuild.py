@@ -457,6 +457,10 @@ def test_the_environment_of_dai_1_10(packed_environment, export, license_file):
     assert {"xgboost_cpu"} <= set(report.trial.unused)
     assert not {"pandas", "lightgbm", "numpy"} & set(report.trial.unused)
     assert "scored   15 rows" in report.text()
+    (note,) = [one for one in report.notes if "OpenBLAS" in one]
+    assert "2 copies of OpenBLAS are loaded (0.3." in note
+    assert "scipy.libs/libopenblas" in note
+    assert "each seen only by the package that brings it" in note
     assert packed_environment.dai_line == "1.10"
     assert packed_environment.python == "3.8"
     wanted = {

@@ -14,7 +14,7 @@ import importlib.resources, json, os, sys
 sys.path[:0] = sys.argv[1:]
 import psutil
 if os.environ.get("WITHOUT_LIMITS"):
-    for name in [name for name in dir(psutil) if name.startswith("RLIMIT_")]:
+    for name in [name for name in dir(psutil) if name.startswith(os.environ["WITHOUT_LIMITS"])]:
         delattr(psutil, name)
 if os.environ.get("WITHOUT_LIBMAGIC"):
     import ctypes
@@ -36,6 +36,7 @@ print(json.dumps({
     "applied": [one.split(":")[0] for one in applied],
     "has_files": hasattr(importlib.resources, "files"),
     "limit": getattr(psutil, "RLIMIT_NOFILE", None) == resource.RLIMIT_NOFILE,
+    "infinity": getattr(psutil, "RLIM_INFINITY", None) == resource.RLIM_INFINITY,
     "asked": asked,
 }))
 """
@@ -87,11 +88,13 @@ def test_the_backport_stands_in_for_what_the_standard_library_lacks(look, site):
     assert found["has_files"]
 
 
-def test_psutil_without_limits_gets_them(look):
+@pytest.mark.parametrize("missing", ["RLIMIT_", "RLIM_INFINITY"])
+def test_psutil_without_limits_gets_them(look, missing):
     """Of the same values."""
-    found = look(WITHOUT_LIMITS="1")
+    found = look(WITHOUT_LIMITS=missing)
     assert found["applied"] == ["shim psutil_limits"]
     assert found["limit"]
+    assert found["infinity"]
 
 
 def test_python_magic_can_be_imported_without_its_library(look, site):

@@ -2,7 +2,8 @@
 
 Each is applied only where its need is detected, before the pipeline is imported, and said in the
 sidecar's log.  A sidecar needs none for standard output without a file descriptor, which breaks
-pipelines within MLflow: its own are real files.
+pipelines within MLflow: its own are real files.  Mixed copies of OpenBLAS are told, not repaired:
+see `openblas`, beside this folder.
 """
 
 from typing import Callable, List, Optional, Tuple

@@ -1,4 +1,4 @@
-"""`psutil.RLIMIT_*` where psutil was built without them, as some builds for old kernels are.
+"""`psutil.RLIMIT_*` and `RLIM_INFINITY` where a build or release of psutil lacks them.
 
 Driverless AI limits its processes by these names when it is imported.
 """
@@ -16,9 +16,10 @@ def apply() -> Optional[str]:
     if importlib.util.find_spec("psutil") is None:
         return None
     psutil: Any = importlib.import_module("psutil")
-    if hasattr(psutil, "RLIMIT_NOFILE"):
+    known = [name for name in dir(resource) if name.startswith(("RLIMIT_", "RLIM_"))]
+    missing = [name for name in known if not hasattr(psutil, name)]
+    if not {"RLIMIT_NOFILE", "RLIM_INFINITY"} & set(missing):
         return None
-    for name in dir(resource):
-        if name.startswith("RLIMIT_"):
-            setattr(psutil, name, getattr(resource, name))
-    return "psutil has no RLIMIT_ constants, those of resource stand in"
+    for name in missing:
+        setattr(psutil, name, getattr(resource, name))
+    return "psutil lacks {}, those of resource stand in".format(", ".join(missing))
