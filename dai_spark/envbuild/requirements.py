@@ -71,7 +71,11 @@ class Wanted(NamedTuple):
 
     def table(self) -> List[str]:
         """Lines for a terminal: a row of each package that was decided on, then what is wanted."""
-        rows = sorted(note.split(": ", 1) for note in self.notes if _OF_A_PACKAGE.match(note))
+        # Sorted by name alone: what was decided of one package stays in its order.
+        rows = sorted(
+            (note.split(": ", 1) for note in self.notes if _OF_A_PACKAGE.match(note)),
+            key=lambda row: row[0],
+        )
         width = max((len(row[0]) for row in rows), default=0)
         wheels = [wheel.rpartition("/")[2] for wheel in self.wheels]
         lines = [

@@ -246,14 +246,15 @@ def test_what_is_decided_is_shown_as_a_table(tmp_path):
     export = folder_export(
         tmp_path / "export", requirements_txt=listed, full_constraints_txt="six==1.17.0\n"
     )
-    lines = from_export(export).table()
+    lines = from_export(export, Choice(add=("six==1.15.0",))).table()
     width = len("importlib-resources")
     assert (
         f"  {'babel':<{width}}  left out, since it translates Driverless AI's pages; " in lines[1]
     )
     assert (
-        f"  {'six':<{width}}  six==1.16.0 of requirements.txt, not six==1.17.0 of the" in lines[-2]
+        f"  {'six':<{width}}  six==1.16.0 of requirements.txt, not six==1.17.0 of the" in lines[-3]
     )
+    assert lines[-2] == f"  {'six':<{width}}  six==1.15.0 instead of six==1.16.0"
     assert lines[-1].startswith("wanted for Python 3.8: importlib-resources, ours @ https://host/o")
     assert lines[-1].endswith("h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl")
 
