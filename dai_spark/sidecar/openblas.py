@@ -13,6 +13,7 @@ scores.  So that is the user's to choose (docs/environments.md), and here it is 
 
 import ctypes
 import os
+import sys
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 __all__ = ["copies", "mixed"]
@@ -51,7 +52,9 @@ def mixed() -> Optional[str]:
 
 
 def _loaded() -> Dict[str, Any]:
-    found = {}
+    found: Dict[str, Any] = {}
+    if not sys.platform.startswith("linux"):
+        return found
     with open("/proc/self/maps") as stream:
         paths = {line.rstrip("\n").partition("/")[2] for line in stream if "openblas" in line}
     for path in paths:
