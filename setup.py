@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 # Read, not imported: an import would want the dependencies before they are installed.
 (VERSION,) = re.findall(
     r'^__version__ = "([^"]+)"$',
-    (HERE / "dai_spark" / "__init__.py").read_text(encoding="utf-8"),
+    (HERE / "dai_spark" / "_version.py").read_text(encoding="utf-8"),
     flags=re.MULTILINE,
 )
 

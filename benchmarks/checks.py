@@ -1,11 +1,11 @@
 """What the checks of values cost: the same batches scored with them and with them taken out.
 
-The checks are those of `dai_spark.cast` (does a value fit what the pipeline is sent) and of
-`dai_spark.prediction.check_answer` (is the answer what was described).  With them taken out, values
-are cast as they come, whether or not they fit, and answers are taken as they are.  Both ways run in
-turn in one process, without Spark, from Arrow batches to their predictions.  The checks run in this
-process and the model in another, so their cost is what this process takes more of its processor,
-as a share of the whole time: the time itself wavers by more than the checks take.
+The checks are those of `dai_spark.schema.cast` (does a value fit what the pipeline is sent) and of
+`dai_spark.schema.prediction.check_answer` (is the answer what was described).  With them taken out,
+values are cast as they come, whether or not they fit, and answers are taken as they are.  Both ways
+run in turn in one process, without Spark, from Arrow batches to their predictions.  The checks run
+in this process and the model in another, so their cost is what this process takes more of its
+processor, as a share of the whole time: the time itself wavers by more than the checks take.
 
 - *as they come*: the flights' own types, integers, floats and text.
 - *as decimals*, *as text*: every number a decimal(18,3), or written out (with `on_cast="warn"`,
@@ -26,13 +26,13 @@ from exports import flights_pipeline
 from program import Program, in_turn, medians, took
 from tables import FEATURES, written_table
 
-from dai_spark.cast import CastBatch
-from dai_spark.client.place import here
+from dai_spark.client.executor import here
 from dai_spark.client.score import score_batches
-from dai_spark.columns import is_text
 from dai_spark.local import local_plan, no_uri
-from dai_spark.plan import ScoringPlan
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.schema.cast import CastBatch
+from dai_spark.schema.columns import is_text
 
 BATCH_ROWS = 10_000
 N_TREES = 100

@@ -30,11 +30,11 @@ from session import start_spark
 from tables import FEATURES, KEY, written_table
 
 from dai_spark import score_dataframe
-from dai_spark.driver.progress import quiet
+from dai_spark.driver.progress.messages import quiet
 from dai_spark.driver.ship import ship_file, ship_package
 from dai_spark.local import no_uri
-from dai_spark.plan import ScoringPlan, ShippedFile
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.plan import ScoringPlan, ShippedFile
+from dai_spark.plan.request import ScoringRequest
 
 ONE_EXECUTOR = "local-cluster[1,2,1024]"
 TWO_EXECUTORS = "local-cluster[2,1,1024]"
@@ -128,9 +128,9 @@ def staged(plan: ScoringPlan) -> Any:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from dai_spark.client.connection import Connection
-        from dai_spark.client.place import here
-        from dai_spark.client.unpack import environment_folder, pipeline_folder
-        from dai_spark.columns import cast_batch
+        from dai_spark.client.executor import here
+        from dai_spark.schema.columns import cast_batch
+        from dai_spark.unpack.folders import environment_folder, pipeline_folder
 
         rows = pa.Table.from_batches(list(batches)).combine_chunks().to_batches()[0]
         marks = [time.monotonic()]
@@ -208,8 +208,8 @@ def unpacking(plan: ScoringPlan) -> Any:
     """Body of a mapInArrow that asks for the environment and names its executor."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from dai_spark.client.place import here
-        from dai_spark.client.unpack import environment_folder
+        from dai_spark.client.executor import here
+        from dai_spark.unpack.folders import environment_folder
 
         for _ in batches:
             begun = time.monotonic()

@@ -13,8 +13,8 @@ from direct import ENVIRONMENT, FOLDER
 from program import say
 
 from dai_spark import PackedEnvironment
+from dai_spark.artifacts.extract import extract_archive
 from dai_spark.envbuild.pack import list_files, write_archive
-from dai_spark.extract import extract_archive
 
 
 def large_environment(size_bytes: int) -> Path:

@@ -24,14 +24,14 @@ from session import start_spark, write_away
 from tables import FEATURES, KEY, written_table
 
 from dai_spark import ScoringPipeline
-from dai_spark.cast import cast_batch
 from dai_spark.client.connection import Connection
-from dai_spark.client.place import here
-from dai_spark.client.unpack import sidecar_source
+from dai_spark.client.executor import here
 from dai_spark.local import local_plan, no_uri, unpacked_python
-from dai_spark.plan import ScoringPlan
-from dai_spark.prediction import PredictionShape, check_answer
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.schema.cast import cast_batch
+from dai_spark.schema.prediction import PredictionShape, check_answer
+from dai_spark.unpack.folders import sidecar_source
 
 BATCH_ROWS = 10_000
 N_TREES = (100, 1000)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sidecar, wheel, package, batch, repeat = sys.argv[1:6]
 sys.path[:0] = [sidecar, wheel]
-frames = importlib.import_module("dai_spark_sidecar.frames")
+frames = importlib.import_module("dai_spark_sidecar.pipeline.frames")
 scorer = importlib.import_module(package).Scorer()
 payload = bytearray(Path(batch).read_bytes())
 

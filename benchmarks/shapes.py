@@ -25,7 +25,7 @@ from session import N_CORES, start_spark, write_away
 from tables import FEATURES, KEY, written_table
 
 from dai_spark import score_dataframe
-from dai_spark.driver.progress import quiet
+from dai_spark.driver.progress.messages import quiet
 from dai_spark.local import unpacked_python
 from dai_spark.testing import build_export
 

@@ -9,7 +9,7 @@ Importing this package starts nothing and imports neither Spark nor pandas.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from dai_spark._version import __version__
 
 __all__ = [
     "PackedEnvironment",
@@ -22,18 +22,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from dai_spark.artifacts.environment import PackedEnvironment
+    from dai_spark.artifacts.pipeline import ScoringPipeline
     from dai_spark.driver.dataframe import score_dataframe
     from dai_spark.driver.udf import score_udf
-    from dai_spark.environment import PackedEnvironment
     from dai_spark.local import score_pandas
-    from dai_spark.options import ScoringOptions
-    from dai_spark.pipeline import ScoringPipeline
+    from dai_spark.plan.options import ScoringOptions
     from dai_spark.table_job.run import score_table
 
 _HOMES = {
-    "PackedEnvironment": "dai_spark.environment",
-    "ScoringOptions": "dai_spark.options",
-    "ScoringPipeline": "dai_spark.pipeline",
+    "PackedEnvironment": "dai_spark.artifacts.environment",
+    "ScoringOptions": "dai_spark.plan.options",
+    "ScoringPipeline": "dai_spark.artifacts.pipeline",
     "score_dataframe": "dai_spark.driver.dataframe",
     "score_pandas": "dai_spark.local",
     "score_table": "dai_spark.table_job.run",

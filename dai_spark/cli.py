@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Callable, List, Optional
 
-from dai_spark import __version__
+from dai_spark._version import __version__
 from dai_spark.errors import DaiSparkError
 
 __all__ = ["main"]
@@ -88,7 +88,7 @@ def _score_table(arguments: argparse.Namespace) -> None:
 
 
 def _pipeline_show(arguments: argparse.Namespace) -> None:
-    from dai_spark.pipeline import ScoringPipeline
+    from dai_spark.artifacts.pipeline import ScoringPipeline
 
     found = ScoringPipeline(arguments.pipeline)
     print(found)

@@ -162,14 +162,14 @@ def _choice(arguments: argparse.Namespace) -> "Choice":
 
 
 def _env_show(arguments: argparse.Namespace) -> None:
-    from dai_spark.environment import PackedEnvironment
+    from dai_spark.artifacts.environment import PackedEnvironment
 
     print(PackedEnvironment(arguments.env))
 
 
 def _env_check(arguments: argparse.Namespace) -> None:
+    from dai_spark.artifacts.license import read_license
     from dai_spark.envbuild import check_environment
-    from dai_spark.license import read_license
     from dai_spark.local import no_uri
 
     report = check_environment(
@@ -188,8 +188,8 @@ def _env_check(arguments: argparse.Namespace) -> None:
 def _env_cache(arguments: argparse.Namespace) -> None:
     import time
 
-    from dai_spark.cache import cache_folder, cache_limit_bytes
-    from dai_spark.client.evict import cached_folders, evict
+    from dai_spark.host.cache_folder import cache_folder, cache_limit_bytes
+    from dai_spark.unpack.unpack_cache import cached_folders, evict
 
     limit_bytes = cache_limit_bytes()
     if arguments.clear:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional, Set, Union
 
 import pyarrow as pa
 
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.client.connection import Connection
-from dai_spark.client.place import Place, here
+from dai_spark.client.executor import Place, here
 from dai_spark.client.score import score_batches
-from dai_spark.client.unpack import environment_folder
-from dai_spark.columns import check_columns, check_groups
-from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import OptionError
-from dai_spark.host_environment import chosen_environment
-from dai_spark.options import ScoringOptions
-from dai_spark.pipeline import ScoringPipeline
-from dai_spark.plan import ScoringPlan, ShippedFile
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import ScoringPlan, ShippedFile
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.schema.columns import check_columns, check_groups
+from dai_spark.unpack.folders import environment_folder
 
 if TYPE_CHECKING:
     import pandas as pd

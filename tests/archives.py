@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from dai_spark.environment import MANIFEST_NAME, EnvironmentManifest
-from dai_spark.plan import ShippedFile
+from dai_spark.artifacts.environment import MANIFEST_NAME, EnvironmentManifest
+from dai_spark.plan.plan import ShippedFile
 
 MANIFEST = EnvironmentManifest(
     python="3.8.18",

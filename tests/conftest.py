@@ -53,7 +53,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 def alone(path):
     """Hold a lock beside `path`: the suite runs in two processes, and what one builds both use."""
-    from dai_spark.client.lock import held
+    from dai_spark.host.file_lock import held
 
     path.parent.mkdir(parents=True, exist_ok=True)
     return held(path.with_name(f".{path.name}.lock"), 280)

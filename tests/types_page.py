@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 from echo import VARIABLE, build_echo, last_given
 
 from dai_spark import score_dataframe
-from dai_spark.driver.progress import quiet
+from dai_spark.driver.progress.messages import quiet
 from dai_spark.errors import ColumnError, DaiSparkError, from_spark
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -168,7 +168,7 @@ def page(spark: Any, env: Any, folder: Path) -> str:
         "",
         "Written by `python tests/types_page.py` from what happened: each value below went through",
         "a Spark session and the sidecar into a pipeline (Driverless AI 1.10's environment) that",
-        "writes down what it gets. A test compares. The rules are in `dai_spark/columns.py`.",
+        "writes down what it gets. A test compares. The rules: `dai_spark/schema/columns.py`.",
         "",
         "## What a pipeline gets of each type",
         "",

@@ -6,13 +6,16 @@ on disk (unpacked folders) or in another process (the sidecar).
 
 ::
 
-    place       which executor this is, and where on its host things lie
-    unpack      shipped files to folders, once per host
-    launch      find the executor's sidecar, or start it
-    connection  one connection to it
-    under_way   the batches that it was sent and has not answered
-    score       an iterator of record batches to an iterator of answers
-    nan         predictions that are no scores
-    isolate     the same, with bad rows set apart
-    task        what Spark calls
+    executor        which executor this process belongs to, and which task it runs
+    launch          find the executor's sidecar, or start it
+    sidecar_handle  a sidecar as its clients see it: its folder, its log, what it left behind
+    start_failure   why a sidecar did not come up or a scorer did not answer
+    connection      one connection to the sidecar
+    in_flight       the batches that a scorer was sent and has not answered
+    score           an iterator of record batches to an iterator of answers
+    groups          rows that are scored whole, a group at a time
+    nan             predictions that are no scores
+    isolate         the same as `score`, with bad rows set apart
+    udf_bodies      what Spark calls
+    accumulator     metrics from tasks to the driver
 """

@@ -10,10 +10,10 @@ from typing import Any, Dict, Iterator, Optional, Tuple, Type, Union
 
 import pyarrow as pa
 
-from dai_spark.client.handle import SidecarHandle
+from dai_spark.client.executor import Owner, Place
 from dai_spark.client.launch import find_or_start
-from dai_spark.client.place import Owner, Place
-from dai_spark.client.verdict import died, first_line, loading_error, memory_limit
+from dai_spark.client.sidecar_handle import SidecarHandle
+from dai_spark.client.start_failure import died, first_line, loading_error, memory_limit
 from dai_spark.errors import (
     DaiSparkError,
     OptionError,
@@ -21,9 +21,9 @@ from dai_spark.errors import (
     ScoringError,
     SidecarTimeoutError,
 )
-from dai_spark.plan import Description, ScoringPlan
+from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.sidecar import protocol
-from dai_spark.sidecar.owner import process_start_time
+from dai_spark.sidecar.process import process_start_time
 
 __all__ = ["Connection", "Retired"]
 

@@ -5,9 +5,9 @@ from typing import Iterable, Iterator, List, Sequence, Tuple
 import numpy as np
 import pyarrow as pa
 
-from dai_spark.client.place import Place
+from dai_spark.client.executor import Place
 from dai_spark.errors import ColumnError
-from dai_spark.plan import ScoringPlan
+from dai_spark.plan.plan import ScoringPlan
 
 __all__ = ["whole_groups"]
 

@@ -5,15 +5,15 @@ from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tup
 
 import pyarrow as pa
 
-from dai_spark.cast import cast_batch
+from dai_spark.client.executor import Place, here
+from dai_spark.client.in_flight import Failure, Sent, UnderWay
 from dai_spark.client.nan import nan_causes
-from dai_spark.client.place import Place, here
 from dai_spark.client.score import IN_FLIGHT, checked, pieces, rows_name
-from dai_spark.client.under_way import Failure, Sent, UnderWay
 from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.plan import ScoringPlan
-from dai_spark.prediction import PredictionShape
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.schema.cast import cast_batch
+from dai_spark.schema.prediction import PredictionShape
 
 __all__ = ["Isolated", "isolate_batches"]
 

@@ -7,54 +7,37 @@ import subprocess
 import threading
 import time
 from dataclasses import asdict
-from pathlib import Path
-from typing import Dict, List, Mapping, Optional
+from typing import List, Optional
 
-from dai_spark.cache import private_folder
-from dai_spark.client.evict import in_use, touch, used_folders
-from dai_spark.client.handle import SidecarHandle
-from dai_spark.client.lock import try_lock
-from dai_spark.client.place import Place
-from dai_spark.client.unpack import (
-    environment_folder,
-    interpreter,
-    pipeline_folder,
-    sidecar_source,
-)
-from dai_spark.client.verdict import (
+from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
+from dai_spark.artifacts.license import find_license
+from dai_spark.client.executor import Place
+from dai_spark.client.sidecar_handle import SidecarHandle
+from dai_spark.client.start_failure import (
     ended_while_loading,
     hung,
     not_started,
     remember_hang,
     remembered,
 )
-from dai_spark.environment import MANIFEST_NAME, PackedEnvironment
 from dai_spark.errors import EnvironmentMismatchError
-from dai_spark.license import find_license
-from dai_spark.plan import ScoringPlan
+from dai_spark.host.cache_folder import private_folder
+from dai_spark.host.child_environment import child_environment
+from dai_spark.host.file_lock import try_lock
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.unpack.folders import (
+    environment_folder,
+    interpreter,
+    pipeline_folder,
+    sidecar_source,
+)
+from dai_spark.unpack.unpack_cache import in_use, touch, used_folders
 
-__all__ = ["find_or_start", "sidecar_environment"]
+__all__ = ["find_or_start"]
 
 _POLL_S = 0.01
 # Of start_timeout_s, what a forked scorer may take for one row before it is taken for hung.
 _TRIAL_SHARE = 0.2
-
-# What a process beside the executor may know of its environment.  Nothing else is inherited: not
-# PYTHONPATH, PYTHONHOME, VIRTUAL_ENV, CONDA_*, SPARK_*, PYSPARK_*, LD_PRELOAD, nor the secret that
-# pyspark's workers are given.
-_INHERITED = ("HOME", "USER", "LOGNAME", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
-
-# One thread each, set before the process starts: an OpenMP pool that exists at the fork hangs its
-# children, and Spark counts one core a task.
-_THREAD_CAPS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "ARROW_NUM_THREADS",
-    "ARROW_IO_THREADS",
-)
 
 
 def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
@@ -153,7 +136,7 @@ def _start(
                 stdout=log,
                 stderr=log,
                 cwd=sidecar.run_folder,
-                env=sidecar_environment(environment, pipeline, plan.options.env_vars),
+                env=child_environment(environment, pipeline, plan.options.env_vars),
                 # Inherited, the locks last as long as the sidecar.
                 pass_fds=[lock, *uses],
                 # A pyspark daemon hangs its process group up when it ends, and an executor has
@@ -180,32 +163,3 @@ def _start(
         # It is dead already; the loop in `find_or_start` sees the free lock and says why.
         pass
     return process
-
-
-def sidecar_environment(folder: Path, pipeline: Path, added: Mapping[str, str]) -> Dict[str, str]:
-    """The whole environment of a sidecar, made from an allow-list and never inherited.
-
-    Recipe servers are off: they want Java and a port, and dai_spark does not score pipelines that
-    need them (variables as in H2O's own container images).  Custom recipes are on where the export
-    brings code of some, and off otherwise, since Driverless AI would start a server for them.
-    """
-    has_recipes = any((pipeline / "tmp" / "contrib").rglob("*.py"))
-    found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    found.setdefault("LANG", "C.UTF-8")
-    found.update(
-        {
-            "PATH": f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-            "LD_LIBRARY_PATH": str(folder / "lib"),
-            "LC_ALL": "C.UTF-8",
-            "PYTHONIOENCODING": "utf-8",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "MALLOC_ARENA_MAX": "1",
-            "DRIVERLESS_AI_ENABLE_H2O_RECIPES": "0",
-            "dai_enable_h2o_recipes": "0",
-            "dai_enable_custom_recipes": "1" if has_recipes else "0",
-        }
-    )
-    found.update(dict.fromkeys(_THREAD_CAPS, "1"))
-    found.update(added)
-    return found

@@ -5,16 +5,16 @@ from typing import Callable, Iterable, Iterator, Optional, Tuple, Union
 
 import pyarrow as pa
 
-from dai_spark.cast import cast_batch
+from dai_spark.client.executor import Place, here
 from dai_spark.client.groups import whole_groups
+from dai_spark.client.in_flight import Sent, UnderWay
 from dai_spark.client.nan import nan_causes
-from dai_spark.client.place import Place, here
-from dai_spark.client.under_way import Sent, UnderWay
-from dai_spark.columns import check_columns
 from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarError
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.plan import ScoringPlan
-from dai_spark.prediction import PredictionShape, check_answer
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.schema.cast import cast_batch
+from dai_spark.schema.columns import check_columns
+from dai_spark.schema.prediction import PredictionShape, check_answer
 
 __all__ = ["IN_FLIGHT", "Scored", "checked", "pieces", "rows_name", "score_batches"]
 

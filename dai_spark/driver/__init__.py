@@ -2,13 +2,15 @@
 
 ::
 
-    session    which kind of session this is
-    ship       pipeline, environment and package to the executors
-    prepare    arguments to a plan, proved by one probe task
-    udf        score_udf
-    dataframe  score_dataframe
-    isolated   the same with bad rows set apart
-    files      read, fetched and written by URI: `hadoop` on classic Spark, `row_file` over
-               Connect, `file_errors` for what they raise
-    progress   what is told to the user meanwhile: `status` looks, `bar` words it
+    session             which session scores, and what kind it is
+    ship                pipeline, environment and package to the executors
+    prepare             arguments to a plan, proved by one probe task
+    schema              Spark's types to Arrow's, and a prediction's type
+    group_shuffle       rows that are scored whole, brought together by Spark
+    udf                 score_udf
+    dataframe           score_dataframe
+    isolated_dataframe  the same with bad rows set apart
+    metrics_sum         the metrics of all tasks that have ended
+    filesystem/         files by URI
+    progress/           what is told to the user meanwhile
 """

@@ -4,23 +4,23 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
-from dai_spark.client.task import map_body
-from dai_spark.columns import check_columns, check_groups, parsed_columns
-from dai_spark.driver import progress
-from dai_spark.driver.files import fetch, read_bytes
-from dai_spark.driver.groups import grouped, needs_groups
-from dai_spark.driver.metrics import MetricsSum
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.client.udf_bodies import map_body
+from dai_spark.driver.filesystem.uris import fetch, read_bytes
+from dai_spark.driver.group_shuffle import grouped, needs_groups
+from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
+from dai_spark.driver.progress import messages as progress
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
 from dai_spark.driver.session import setting
-from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import ColumnError
-from dai_spark.host_environment import chosen_environment
-from dai_spark.options import ScoringOptions
-from dai_spark.pipeline import ScoringPipeline
-from dai_spark.plan import ScoringPlan
-from dai_spark.prediction import PredictionShape
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.schema.columns import check_columns, check_groups, parsed_columns
+from dai_spark.schema.prediction import PredictionShape
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

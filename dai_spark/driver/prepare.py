@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
-from dai_spark.cache import cache_folder, private_folder
-from dai_spark.client.task import probe_body
-from dai_spark.digest import replace_file
-from dai_spark.driver.progress import waiting
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.client.udf_bodies import probe_body
+from dai_spark.driver.progress.messages import waiting
 from dai_spark.driver.ship import package_zip, ship_file, ship_package
-from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import from_spark, named
-from dai_spark.plan import Description, ScoringPlan, ShippedFile
-from dai_spark.request import ScoringRequest
+from dai_spark.host.cache_folder import cache_folder, private_folder
+from dai_spark.host.digest import replace_file
+from dai_spark.plan.plan import Description, ScoringPlan, ShippedFile
+from dai_spark.plan.request import ScoringRequest
 
 __all__ = ["prepare"]
 

@@ -1,10 +1,10 @@
-"""Spark's side of the column table: schemas to what `dai_spark.columns` checks, and back."""
+"""Spark's side of the column table: schemas to what `dai_spark.schema.columns` checks, and back."""
 
 from typing import TYPE_CHECKING, Dict, Union
 
 import pyarrow as pa
 
-from dai_spark.prediction import PredictionShape
+from dai_spark.schema.prediction import PredictionShape
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructField, StructType

@@ -2,7 +2,7 @@
 
 Spark unpacks any file that ends in .tar, .tgz or .tar.gz into the executor's working directory,
 which is on `sys.path`, and unpacks an archive once for each executor.  So a file travels under its
-digest, with an ending that Spark leaves alone, and is unpacked by `dai_spark.client.unpack`.
+digest, with an ending that Spark leaves alone, and is unpacked by `dai_spark.unpack.folders`.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Callable, Iterator, Set, Tuple
 
-from dai_spark.cache import cache_folder, private_folder
 from dai_spark.driver.session import identity, is_connect, is_local
 from dai_spark.errors import ShippingError
-from dai_spark.plan import ShippedFile
+from dai_spark.host.cache_folder import cache_folder, private_folder
+from dai_spark.plan.plan import ShippedFile
 
 __all__ = ["package_zip", "ship_file", "ship_package"]
 

@@ -5,23 +5,23 @@ import os
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from dai_spark.client.task import arrow_udf_body, pandas_udf_body
-from dai_spark.driver import progress
-from dai_spark.driver.files import fetch, read_bytes
-from dai_spark.driver.groups import needs_groups, refuse_groups
-from dai_spark.driver.metrics import MetricsSum
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.client.udf_bodies import arrow_udf_body, pandas_udf_body
+from dai_spark.driver.filesystem.uris import fetch, read_bytes
+from dai_spark.driver.group_shuffle import needs_groups, refuse_groups
+from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
+from dai_spark.driver.progress import messages as progress
 from dai_spark.driver.schema import prediction_type, quoted
 from dai_spark.driver.session import active, setting, spark_version
-from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import ColumnError, OptionError
-from dai_spark.host_environment import chosen_environment
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.options import ScoringOptions
-from dai_spark.pipeline import ScoringPipeline
-from dai_spark.plan import ScoringPlan
-from dai_spark.prediction import PredictionShape
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.schema.prediction import PredictionShape
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession

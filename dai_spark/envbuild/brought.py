@@ -9,8 +9,8 @@ from typing import Collection, Dict, List
 
 from packaging.utils import canonicalize_name
 
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.errors import EnvironmentBuildError
-from dai_spark.pipeline import ScoringPipeline
 
 __all__ = ["check_wheel", "named_wheels", "package_of", "unnamed_wheels"]
 

@@ -11,6 +11,8 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tupl
 
 from packaging.version import Version
 
+from dai_spark.artifacts.environment import EnvironmentManifest, PackedEnvironment
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.envbuild import requirements
 from dai_spark.envbuild.choice import AS_LISTED, Choice
 from dai_spark.envbuild.conda import NO_CONDA, Conda, CondaPython
@@ -25,9 +27,7 @@ from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.envbuild.tensorflow import rename_tensorflow
 from dai_spark.envbuild.tidy import compile_sources, installed_packages, tidy_packages
 from dai_spark.envbuild.way import FoundPython, Way
-from dai_spark.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.errors import EnvironmentBuildError, EnvironmentFault, OptionError
-from dai_spark.pipeline import ScoringPipeline
 
 __all__ = [
     "build_environment",

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.extract import extract_archive
+from dai_spark.artifacts.license import License
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.envbuild.aside import Aside
 from dai_spark.envbuild.libraries import is_base, missing_libraries, newest_glibc
 from dai_spark.envbuild.trial import Trial, try_example
-from dai_spark.environment import PackedEnvironment
 from dai_spark.errors import EnvironmentMismatchError
-from dai_spark.extract import extract_archive
-from dai_spark.license import License
-from dai_spark.pipeline import ScoringPipeline
 
 __all__ = ["CheckReport", "check_environment"]
 

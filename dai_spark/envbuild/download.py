@@ -9,7 +9,8 @@ from typing import Callable, Dict, List, Optional, Sequence, Set, Union
 
 from packaging.utils import canonicalize_name
 
-from dai_spark import __version__
+from dai_spark._version import __version__
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.envbuild.brought import package_of
 from dai_spark.envbuild.build import (
     check_builder,
@@ -32,7 +33,6 @@ from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.envbuild.way import FoundPython, Way
 from dai_spark.envbuild.wheelhouse import collect_wheels
 from dai_spark.errors import EnvironmentBuildError, EnvironmentFault
-from dai_spark.pipeline import ScoringPipeline
 
 __all__ = ["download_environment"]
 

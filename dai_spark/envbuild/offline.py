@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Set
 
+from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
+from dai_spark.artifacts.extract import extract_archive
 from dai_spark.envbuild.interpreter import describe
 from dai_spark.envbuild.way import Way
-from dai_spark.environment import MANIFEST_NAME, PackedEnvironment
 from dai_spark.errors import EnvironmentBuildError
-from dai_spark.extract import extract_archive
 
 __all__ = ["CarriedPython", "Contents", "OfflineFolder"]
 
@@ -154,7 +154,7 @@ class OfflineFolder:
 
 
 def _digest(path: Path) -> str:
-    # Not the remembered digests of `dai_spark.digest`: what is verified here is read.
+    # Not the remembered digests of `dai_spark.host.digest`: what is verified here is read.
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.envbuild.brought import (
     check_wheel,
     named_wheels,
@@ -25,7 +26,6 @@ from dai_spark.envbuild.install import is_offered
 from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.envbuild.without_cuda import take_cpu_builds
 from dai_spark.errors import EnvironmentBuildError
-from dai_spark.pipeline import ScoringPipeline
 
 __all__ = ["Wanted", "from_export", "from_line"]
 

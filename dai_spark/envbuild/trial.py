@@ -6,20 +6,20 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
-from dai_spark.client.launch import sidecar_environment
-from dai_spark.client.unpack import pipeline_folder, sidecar_source
+from dai_spark.artifacts.license import License
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.envbuild.aside import Aside
-from dai_spark.license import License
-from dai_spark.options import ScoringOptions
-from dai_spark.pipeline import ScoringPipeline
-from dai_spark.plan import ShippedFile
+from dai_spark.host.child_environment import child_environment
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import ShippedFile
+from dai_spark.unpack.folders import pipeline_folder, sidecar_source
 
 __all__ = ["Trial", "try_example"]
 
 _RUN = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from dai_spark_sidecar.example import main
+from dai_spark_sidecar.pipeline.check_main import main
 main()
 """
 
@@ -89,7 +89,7 @@ def try_example(
     shutil.copytree(unpacked, root / "pipeline")
     shutil.copytree(sidecar_source(), root / "sidecar")
     (root / "work").mkdir()
-    variables = sidecar_environment(Path(aside.path("environment")), root / "pipeline", {})
+    variables = child_environment(Path(aside.path("environment")), root / "pipeline", {})
     request = {
         "pipeline_folder": aside.path("pipeline"),
         "work_folder": aside.path("work/scorer"),

@@ -6,14 +6,17 @@ its siblings and the pipeline, and nothing else of dai_spark.
 
 ::
 
-    server     one process an executor and key: loads the scorer once, takes connections, and
-               ends with its executor
-    pool       its scorer processes: forks or spawns them, gives them connections, tells their fates
-    handover   a connection on its way from the one to the other
-    shift      a scorer process, from its first connection to its last
-    connection what it does on one: greets, reads ahead, scores, answers
-    owner      the executor that a sidecar ends with
-    scorer     Driverless AI's `Scorer`, tamed: its exits, noise, folders, signatures
-    frames     Arrow to pandas and back
-    protocol   what is said on the socket; the one file that both sides have
+    server       one process for each executor and key: loads the scorer once, takes connections,
+                 and ends with its executor
+    pool         its scorer processes: forked or spawned, given connections, kept, reaped
+    worker       a scorer process, from its first connection to its last
+    connection   what it does on one connection: greets, reads ahead, scores, answers
+    slots        how many scorers may score at the same time
+    fd_passing   a connection's descriptor, from the sidecar to a scorer
+    process      whether a process lives, and how to end with it
+    memory       what this process takes of the machine's memory
+    log          what sidecar, scorers and pipeline print, within bounds
+    atomic_file  a file that another process reads whole or not at all
+    protocol     what is said on the socket: the contract with the client
+    pipeline/    what touches the pipeline's own code
 """

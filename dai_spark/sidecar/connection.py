@@ -8,9 +8,10 @@ import threading
 import time
 from typing import Any, Callable, Dict, Optional
 
-from . import frames, protocol
+from . import protocol
 from .memory import peak_bytes, resident_bytes
-from .scorer import LoadedScorer, Refused
+from .pipeline import frames
+from .pipeline.scorer import LoadedScorer, Refused
 from .slots import Slot, take_slot
 
 # A client greets at once; one that does not is none of ours.

@@ -13,12 +13,12 @@ import traceback
 from typing import Any, Callable, Dict, List, Optional
 
 from . import protocol
-from .files import write_json
-from .handover import IDLE, hand_over
+from .atomic_file import write_json
+from .fd_passing import IDLE, hand_over
 from .log import Log
-from .owner import die_with_parent
-from .scorer import LoadedScorer, enter_folder
-from .shift import Shift
+from .pipeline.scorer import LoadedScorer, enter_folder
+from .process import die_with_parent
+from .worker import Shift
 
 # A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
 _GRACE_S = 1.0

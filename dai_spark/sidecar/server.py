@@ -33,15 +33,13 @@ import traceback
 from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 from . import protocol
-from .diagnosis import library_search
-from .files import write_json
+from .atomic_file import write_json
 from .log import Log
-from .openblas import mixed
-from .owner import die_with_parent, owner_lives
+from .pipeline.load import load_scorer
+from .pipeline.scorer import Refused, enter_folder
 from .pool import ScorerPool
-from .scorer import LoadedScorer, Refused, enter_folder
-from .shift import Shift
-from .shims import apply_shims
+from .process import die_with_parent, owner_lives
+from .worker import Shift
 
 # How soon a gone owner or an idle sidecar is noticed.  Deaths and connections are noticed at once.
 _WATCH_S = 0.5
@@ -201,28 +199,6 @@ class Sidecar:
         if not owner_lives(self._spec["owner"]):
             # Nobody is left to use the other files of the place (locks, logs).
             shutil.rmtree(os.path.dirname(self._run_folder), ignore_errors=True)
-
-
-def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
-    """Construct the pipeline's scorer in this process, as `spec` says."""
-    with open(os.path.join(spec["pipeline_folder"], "pipeline.json"), "rb") as stream:
-        about = json.loads(stream.read().decode("utf-8"))
-    sys.path.insert(0, os.path.join(spec["pipeline_folder"], "site"))
-    if spec["license"]:
-        # Set here and not by who starts us: an initial environment can be read in /proc.
-        os.environ["DRIVERLESS_AI_LICENSE_KEY"] = spec["license"]
-    try:
-        for applied in apply_shims():
-            print("dai_spark: {}".format(applied))
-        scorer = LoadedScorer(about["package"], about["columns"])
-        told = mixed()
-        if told is not None:
-            print("dai_spark: {}".format(told))
-        return scorer
-    except Refused as error:
-        if spec.get("diagnose") and error.data["kind"] == "load":
-            error.data["traceback"] += "\n" + library_search(error.data["traceback"])
-        raise
 
 
 def be_scorer(spec: Dict[str, Any], fd: int) -> NoReturn:

@@ -63,8 +63,8 @@ def job_words(
 
 def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Report:
     """Call `score_table` with what was said, in a session that is made if there is none."""
-    from dai_spark.driver import progress
-    from dai_spark.driver.files import read_bytes
+    from dai_spark.driver.filesystem.uris import read_bytes
+    from dai_spark.driver.progress import messages as progress
     from dai_spark.driver.session import begin
 
     def session() -> Any:

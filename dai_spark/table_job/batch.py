@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional
 
 from dai_spark.driver.dataframe import scored_frame
-from dai_spark.driver.files import write_text
-from dai_spark.driver.metrics import MetricsSum
+from dai_spark.driver.filesystem.uris import write_text
+from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
-from dai_spark.driver.progress import show_progress
+from dai_spark.driver.progress.messages import show_progress
 from dai_spark.errors import DaiSparkError, OptionError, TableJobError, from_spark
-from dai_spark.plan import ScoringPlan
-from dai_spark.prediction import PredictionShape
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.schema.prediction import PredictionShape
 from dai_spark.table_job.distribution import Distribution
 from dai_spark.table_job.drift import check_drift
 from dai_spark.table_job.example_rows import example_distributions

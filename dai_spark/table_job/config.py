@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from dai_spark.errors import OptionError
-from dai_spark.options import ScoringOptions
+from dai_spark.plan.options import ScoringOptions
 from dai_spark.table_job.job import TableJob
 
 __all__ = ["FLAGS", "kinds", "read_config", "split_names"]

@@ -3,10 +3,10 @@
 import logging
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.dataframe import scored_frame
-from dai_spark.driver.progress import quiet
-from dai_spark.pipeline import ScoringPipeline
-from dai_spark.plan import ScoringPlan
+from dai_spark.driver.progress.messages import quiet
+from dai_spark.plan.plan import ScoringPlan
 from dai_spark.table_job.distribution import MAX_FIELDS, Distribution, measured_fields
 
 if TYPE_CHECKING:

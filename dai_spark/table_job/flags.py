@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from typing import Any, Tuple
 
-from dai_spark.options import ScoringOptions
+from dai_spark.plan.options import ScoringOptions
 from dai_spark.table_job.config import split_names
 from dai_spark.table_job.job import INCREMENTAL, LAYOUTS, MODES, TableJob
 

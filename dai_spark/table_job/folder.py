@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from dai_spark.driver.hadoop import HadoopFile
+from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.table import first_line

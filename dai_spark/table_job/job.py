@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Tuple, Union
 
 from dai_spark.errors import OptionError
-from dai_spark.options import ScoringOptions
+from dai_spark.plan.options import ScoringOptions
 
 __all__ = ["INCREMENTAL", "LAYOUTS", "MODES", "TableJob"]
 

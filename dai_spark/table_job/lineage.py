@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
-from dai_spark import __version__
+from dai_spark._version import __version__
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING, List, Tuple
 
 from dai_spark.driver.session import is_connect
-from dai_spark.plan import ScoringPlan
+from dai_spark.plan.plan import ScoringPlan
 from dai_spark.table_job.job import INCREMENTAL, MODES
 from dai_spark.table_job.new_rows import NewRows
 from dai_spark.table_job.target.choose import work_folder

@@ -5,13 +5,13 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from dai_spark.driver.files import fetch, read_bytes
-from dai_spark.driver.progress import tell
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.driver.filesystem.uris import fetch, read_bytes
+from dai_spark.driver.progress.messages import tell
 from dai_spark.driver.session import active, setting
-from dai_spark.environment import PackedEnvironment
-from dai_spark.host_environment import chosen_environment
-from dai_spark.pipeline import ScoringPipeline
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.batch import BatchRun
 from dai_spark.table_job.job import TableJob
 from dai_spark.table_job.refusal import refusing

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import DaiSparkError, TableJobError, from_spark
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.batch import BatchRun
 from dai_spark.table_job.job import TableJob
 from dai_spark.table_job.new_rows import NewRows

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Optional
 
-from dai_spark import __version__
+from dai_spark._version import __version__
 from dai_spark.driver.session import is_connect
-from dai_spark.plan import ScoringPlan
-from dai_spark.prediction import PredictionShape
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.schema.prediction import PredictionShape
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.report import Report
 from dai_spark.table_job.write import Written

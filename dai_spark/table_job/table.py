@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
-from dai_spark.driver.hadoop import HadoopFile
+from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.schema import sql_text
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import OptionError, TableJobError

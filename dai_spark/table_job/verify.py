@@ -5,7 +5,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from dai_spark.driver.schema import quoted
-from dai_spark.plan import ScoringPlan
+from dai_spark.plan.plan import ScoringPlan
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
-from dai_spark.driver.isolated import isolated_frame
+from dai_spark.driver.isolated_dataframe import isolated_frame
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import (
     BadRowsError,
@@ -24,7 +24,7 @@ from dai_spark.errors import (
     TableJobError,
     from_spark,
 )
-from dai_spark.plan import ScoringPlan
+from dai_spark.plan.plan import ScoringPlan
 from dai_spark.table_job.distribution import Distribution, observe, observed_expressions, read
 from dai_spark.table_job.folder import Folder
 from dai_spark.table_job.lineage import COLUMN, RunRecord

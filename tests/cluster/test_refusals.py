@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dai_spark.environment import MANIFEST_NAME, PackedEnvironment
+from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
 
 # Of each run: what its one sentence says.  {..} are fixtures' paths.
 SENTENCES = {

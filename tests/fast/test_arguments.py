@@ -10,7 +10,7 @@ import pytest
 
 from dai_spark.cli import main
 from dai_spark.errors import BadRowsError, DriftError, OptionError, TableExistsError
-from dai_spark.options import ScoringOptions
+from dai_spark.plan.options import ScoringOptions
 from dai_spark.table_job.arguments import add_arguments, job_words
 from dai_spark.table_job.config import FLAGS, kinds
 from dai_spark.table_job.job import INCREMENTAL, MODES, TableJob

@@ -1,4 +1,4 @@
-"""What the pipeline is given for each type: the table of dai_spark.columns, value by value."""
+"""What the pipeline is given for each type: `dai_spark.schema.columns`, value by value."""
 
 import datetime as dt
 import math
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dai_spark.cast import MISSING_WORDS, cast_batch
+from dai_spark.artifacts.pipeline import PipelineColumn
 from dai_spark.errors import ColumnError
-from dai_spark.pipeline import PipelineColumn
+from dai_spark.schema.cast import MISSING_WORDS, cast_batch
 from dai_spark.testing.scoring_package import columns as standin_columns
 
 NUMBER = {"x": PipelineColumn("x", "float32")}

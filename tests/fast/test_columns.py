@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from dai_spark.columns import check_columns, parsed_columns
+from dai_spark.artifacts.pipeline import PipelineColumn
 from dai_spark.errors import ColumnError
-from dai_spark.pipeline import PipelineColumn
+from dai_spark.schema.columns import check_columns, parsed_columns
 
 NUMBER = {"x": PipelineColumn("x", "float32")}
 TEXT = {"x": PipelineColumn("x", "object")}

@@ -12,14 +12,14 @@ from types import SimpleNamespace
 import pytest
 from archives import MANIFEST, archive, member
 
-from dai_spark.environment import MANIFEST_NAME, EnvironmentManifest, PackedEnvironment
+from dai_spark.artifacts.environment import MANIFEST_NAME, EnvironmentManifest, PackedEnvironment
+from dai_spark.artifacts.extract import extract_archive
 from dai_spark.errors import (
     EnvironmentFault,
     EnvironmentMismatchError,
     EnvironmentNotFoundError,
     EnvironmentUnpackError,
 )
-from dai_spark.extract import extract_archive
 
 
 @pytest.fixture(autouse=True)

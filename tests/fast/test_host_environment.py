@@ -3,7 +3,7 @@
 import pytest
 
 from dai_spark.errors import OptionError
-from dai_spark.host_environment import CONF, VARIABLE, chosen_environment
+from dai_spark.plan.default_environment import CONF, VARIABLE, chosen_environment
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import pickle
 
 import pytest
 
+from dai_spark.artifacts.license import License, find_license, read_license
 from dai_spark.errors import LicenseError, OptionError
-from dai_spark.license import License, find_license, read_license
-from dai_spark.options import ScoringOptions
-from dai_spark.plan import ScoringPlan, ShippedFile
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.table_job.job import TableJob
 from dai_spark.table_job.table import TableName
 

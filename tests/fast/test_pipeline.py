@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
+from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.errors import NotAPipelineError, PipelineNotFoundError
-from dai_spark.pipeline import ScoringPipeline
 
 WHEEL = "scoring_h2oai_experiment_4e86cfd8_ba96-1.0.0-py3-none-any.whl"
 EXAMPLE = """

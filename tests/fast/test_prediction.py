@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 
 from dai_spark.errors import OptionError, ScoringError
-from dai_spark.options import ScoringOptions
-from dai_spark.plan import Description
-from dai_spark.prediction import PredictionShape, answer_schema, check_answer
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import Description
+from dai_spark.schema.prediction import PredictionShape, answer_schema, check_answer
 
 NAN = float("nan")
 ODD = ("late, under 1 h.", "wo?", 'a "b"', "é 飛", "c.d")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dai_spark.driver.bar import Moment, ProgressLine, duration
-from dai_spark.driver.status import Answering
+from dai_spark.driver.progress.job_status import Answering
+from dai_spark.driver.progress.line import Moment, ProgressLine, duration
 
 
 def line(*moments):

@@ -4,54 +4,15 @@ import ast
 import importlib
 import os
 import re
-import sys
 import types
 from pathlib import Path
 
 import pytest
+from imports import imported, is_below, modules
 
 import dai_spark
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGE = ROOT / "dai_spark"
-
-SIDECAR_LIBRARIES = {"numpy", "pandas", "pyarrow"}
-# Ways to use the library; what they share lies below them.
-FACES = {"cli", "local", "table_job", "testing", "envbuild", "mlflow", "serving"}
-
-
-def modules(*folders):
-    """Every module below the given folders of the package, as paths."""
-    return sorted(path for folder in folders for path in (PACKAGE / folder).rglob("*.py"))
-
-
-def imported(path):
-    """Yield (line, absolute dotted name) for everything that a module imports."""
-    package = ("dai_spark", *path.relative_to(PACKAGE).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:
-                yield node.lineno, f"{module}.{alias.name}"
-
-
-def breaches(paths, is_allowed):
-    """List what the modules import and may not, as one would look it up."""
-    return [
-        f"{path.relative_to(ROOT)}:{line} imports {name}"
-        for path in paths
-        for line, name in imported(path)
-        if not is_allowed(name)
-    ]
-
-
-def is_below(name, *packages):
-    """Whether a dotted name is one of the packages or lies in one."""
-    return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
 def test_public_names_are_the_promised_ones():
@@ -89,71 +50,6 @@ def test_every_module_lists_what_it_offers():
         offered = getattr(module, "__all__", ["__all__"])
         wrong += [f"{name}.{thing}" for thing in offered if not hasattr(module, thing)]
     assert wrong == []
-
-
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 has no list of its modules")
-def test_the_sidecar_imports_nothing_of_the_rest():
-    """What runs in the pipeline's Python has the standard library, pandas, pyarrow and itself."""
-    standard = set(sys.stdlib_module_names)
-    allowed = standard | SIDECAR_LIBRARIES
-    assert (
-        breaches(
-            modules("sidecar"),
-            lambda name: is_below(name, "dai_spark.sidecar") or name.split(".")[0] in allowed,
-        )
-        == []
-    )
-
-
-def test_the_sidecar_imports_its_siblings_relatively():
-    """On executors the sidecar's folder has another name, so `dai_spark.` must not be spelt."""
-    spelt = [
-        str(path.relative_to(ROOT))
-        for path in modules("sidecar")
-        if re.search(r"^\s*(from|import) dai_spark", path.read_text(encoding="utf-8"), re.MULTILINE)
-    ]
-    assert spelt == []
-
-
-def test_the_client_knows_no_session():
-    """What runs in Python workers imports neither Spark SQL nor what runs on the driver."""
-    forbidden = ["pyspark.sql", *(f"dai_spark.{face}" for face in ["driver", *sorted(FACES)])]
-    assert breaches(modules("client"), lambda name: not is_below(name, *forbidden)) == []
-
-
-def test_only_the_driver_and_the_table_job_know_spark_sql():
-    """Everything else works without a Spark session."""
-    elsewhere = [
-        path
-        for path in modules(".")
-        if path.relative_to(PACKAGE).parts[0] not in ("driver", "table_job")
-    ]
-    assert breaches(elsewhere, lambda name: not is_below(name, "pyspark.sql")) == []
-
-
-def test_faces_do_not_know_each_other():
-    """No face imports another; the command line, which calls them all, is imported by none."""
-    found = []
-    for face in sorted(FACES - {"cli"}):
-        paths = modules(face) or [PACKAGE / f"{face}.py"]
-        others = tuple(f"dai_spark.{other}" for other in FACES - {face})
-        found += [
-            f"{path.relative_to(ROOT)}:{line} imports {name}"
-            for path in paths
-            if path.exists()
-            for line, name in imported(path)
-            if is_below(name, *others)
-        ]
-    assert found == []
-
-
-def test_what_all_stand_on_imports_downwards():
-    """Plain modules import no folder that runs somewhere; only `local` reaches the client."""
-    folders = [f"dai_spark.{folder}" for folder in ("client", "driver", *sorted(FACES))]
-    others = ("__init__", "cli", "environment_commands", "local")
-    plain = [path for path in PACKAGE.glob("*.py") if path.stem not in others]
-    assert len(plain) > 5
-    assert breaches(plain, lambda name: not is_below(name, *folders)) == []
 
 
 @pytest.mark.parametrize(

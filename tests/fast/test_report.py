@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dai_spark.artifacts.pipeline import PipelineColumn
 from dai_spark.errors import OptionError
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.pipeline import PipelineColumn
 from dai_spark.table_job.distribution import Distribution
 from dai_spark.table_job.example_rows import example_rows
 from dai_spark.table_job.page import check_available, page

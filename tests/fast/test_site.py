@@ -21,11 +21,11 @@ BUILD_LIMIT_S = 120
 
 # What the public functions return, are given, or are told to be used with by the pages.
 BESIDE = {
-    "dai_spark.driver.files.fetch",
-    "dai_spark.driver.files.read_bytes",
-    "dai_spark.driver.files.write_text",
-    "dai_spark.driver.metrics.MetricsSum",
-    "dai_spark.driver.progress.show_progress",
+    "dai_spark.driver.filesystem.uris.fetch",
+    "dai_spark.driver.filesystem.uris.read_bytes",
+    "dai_spark.driver.filesystem.uris.write_text",
+    "dai_spark.driver.metrics_sum.MetricsSum",
+    "dai_spark.driver.progress.messages.show_progress",
     "dai_spark.driver.udf.ScoreUdf",
     "dai_spark.metrics.ScoringMetrics",
     "dai_spark.table_job.report.Report",

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from archives import archive as archive_of
 
-from dai_spark import uri
-from dai_spark.driver.file_errors import as_ours
+from dai_spark.artifacts.license import License, read_license
+from dai_spark.driver.filesystem.file_errors import as_ours
 from dai_spark.errors import LicenseError, OptionError, ShippingError
-from dai_spark.license import License, read_license
-from dai_spark.request import ScoringRequest
-from dai_spark.uri import is_uri, local_path
+from dai_spark.host import uri
+from dai_spark.host.uri import is_uri, local_path
+from dai_spark.plan.request import ScoringRequest
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_a_new_dai_spark_is_layers_on_top(engine, image, context):
     (inspected,) = json.loads(engine.podman("image", "inspect", image).stdout)
     labels = inspected["Labels"]
     assert labels["dai_spark.spark.version"] == "4.1.1"
-    assert re.fullmatch(r"sha256:[0-9a-f]{64}", labels["dai_spark.environment.digest"])
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", labels["dai_spark.artifacts.environment.digest"])
     assert labels["org.opencontainers.image.version"]
     assert inspected["User"] == "185:0"
     environment = next(

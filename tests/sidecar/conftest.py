@@ -8,11 +8,11 @@ import pytest
 from processes import processes_of, wait_until
 from standin import Installed
 
-from dai_spark.client.place import Owner, Place
+from dai_spark.client.executor import Owner, Place
 from dai_spark.local import no_uri
-from dai_spark.plan import ShippedFile
-from dai_spark.request import ScoringRequest
-from dai_spark.sidecar.owner import process_start_time
+from dai_spark.plan.plan import ShippedFile
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.sidecar.process import process_start_time
 from dai_spark.testing import flights_export, flights_table, weather_table
 
 

@@ -12,15 +12,15 @@ import pytest
 from wheels import wheel
 
 from dai_spark import ScoringPipeline
+from dai_spark.artifacts.environment import EnvironmentManifest, PackedEnvironment
+from dai_spark.artifacts.extract import extract_archive
+from dai_spark.artifacts.license import read_license
 from dai_spark.envbuild import Choice, aside, build_environment, check_environment, interpreter
 from dai_spark.envbuild.build import build_wanted
 from dai_spark.envbuild.choice import LEFT_OUT, choose
 from dai_spark.envbuild.pack import write_archive
 from dai_spark.envbuild.requirements import Wanted, from_export, from_line
-from dai_spark.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.errors import EnvironmentBuildError, OptionError
-from dai_spark.extract import extract_archive
-from dai_spark.license import read_license
 from dai_spark.local import no_uri
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -15,9 +15,9 @@ from scoring_calls import describe
 from scoring_calls import score as score_frame
 
 from dai_spark.client.connection import Connection
-from dai_spark.client.evict import cached_folders, evict, in_use
-from dai_spark.client.unpack import environment_folder, pipeline_folder
 from dai_spark.errors import OptionError
+from dai_spark.unpack.folders import environment_folder, pipeline_folder
+from dai_spark.unpack.unpack_cache import cached_folders, evict, in_use
 
 MB = 1 << 20
 
@@ -143,9 +143,9 @@ def test_what_a_sidecar_runs_from_is_never_evicted(
 
 UNPACK = """
 import sys
-from dai_spark.client.evict import in_use
-from dai_spark.client.unpack import environment_folder
-from dai_spark.plan import ShippedFile
+from dai_spark.unpack.unpack_cache import in_use
+from dai_spark.unpack.folders import environment_folder
+from dai_spark.plan.plan import ShippedFile
 n_times = int(sys.argv[1])
 files = [ShippedFile("path", *words.split("|"), "label") for words in sys.argv[2:]]
 for i in range(n_times):

@@ -16,7 +16,6 @@ from scoring_calls import score as score_frame
 
 from dai_spark.client import launch
 from dai_spark.client.score import score_batches
-from dai_spark.client.unpack import environment_folder
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,
@@ -24,6 +23,7 @@ from dai_spark.errors import (
     SidecarTimeoutError,
 )
 from dai_spark.testing import MARK_TEXT
+from dai_spark.unpack.folders import environment_folder
 
 # -- failing -----------------------------------------------------------------------------------
 

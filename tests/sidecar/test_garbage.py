@@ -17,8 +17,8 @@ from scoring_calls import batches_of, describe
 from scoring_calls import score as score_frame
 
 from dai_spark.client.connection import Connection
-from dai_spark.client.lock import try_lock
 from dai_spark.errors import DaiSparkError, ProtocolError
+from dai_spark.host.file_lock import try_lock
 from dai_spark.sidecar import protocol
 from dai_spark.sidecar.log import END
 

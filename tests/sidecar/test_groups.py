@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dai_spark import score_pandas
+from dai_spark.artifacts.pipeline import PipelineColumn
 from dai_spark.client.groups import whole_groups
 from dai_spark.errors import ColumnError, OptionError
-from dai_spark.options import ScoringOptions
-from dai_spark.pipeline import PipelineColumn
-from dai_spark.plan import ScoringPlan, ShippedFile
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.testing import weather_table
 
 FILE = ShippedFile("path", "a", "d", "a")

@@ -16,15 +16,15 @@ from processes import wait_until
 from scoring_calls import batches_of, describe
 from scoring_calls import score as score_frame
 
-from dai_spark.cache import private_folder
 from dai_spark.client.connection import Connection
-from dai_spark.client.place import here
+from dai_spark.client.executor import here
 from dai_spark.errors import (
     EnvironmentUnpackError,
     ScoringError,
     SidecarDiedError,
     SidecarStartError,
 )
+from dai_spark.host.cache_folder import private_folder
 from dai_spark.testing import MARK_TEXT
 
 NOBODY = 65534

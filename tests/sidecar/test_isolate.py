@@ -17,9 +17,9 @@ from scoring_calls import batches_of, describe, log_of
 
 from dai_spark.client import isolate
 from dai_spark.client.connection import Connection
+from dai_spark.client.in_flight import UnderWay
 from dai_spark.client.isolate import isolate_batches
 from dai_spark.client.score import score_batches
-from dai_spark.client.under_way import UnderWay
 from dai_spark.errors import (
     BadRowsError,
     ColumnError,

@@ -7,10 +7,10 @@ import subprocess
 import pytest
 from scoring_calls import describe, log_of
 
-from dai_spark.client.unpack import sidecar_source
+from dai_spark.artifacts.extract import extract_archive
 from dai_spark.envbuild import check_environment
-from dai_spark.extract import extract_archive
-from dai_spark.sidecar.openblas import mixed
+from dai_spark.sidecar.pipeline.openblas import mixed
+from dai_spark.unpack.folders import sidecar_source
 
 LOOK = """
 import ctypes, json, sys
@@ -19,7 +19,7 @@ if len(sys.argv) > 2:
     ctypes.CDLL(sys.argv[2], mode=ctypes.RTLD_GLOBAL)
 import numpy, scipy.linalg
 from dai_spark_sidecar import openblas
-from dai_spark_sidecar.diagnosis import library_search
+from dai_spark_sidecar.pipeline.diagnosis import library_search
 print(json.dumps([openblas.copies(), openblas.mixed(), library_search("")]))
 """
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from dai_spark.client.unpack import sidecar_source
+from dai_spark.unpack.folders import sidecar_source
 
 # What the suite's environment lacks; pure wheels of the index, of its Python's time.
 PACKAGES = ["importlib-resources==6.4.5", "python-magic==0.4.27"]
@@ -24,7 +24,7 @@ if os.environ.get("WITHOUT_LIBMAGIC"):
             raise OSError(name)
         real(self, name, *rest, **words)
     ctypes.CDLL.__init__ = refuse
-from dai_spark_sidecar.shims import apply_shims
+from dai_spark_sidecar.pipeline.shims import apply_shims
 applied = apply_shims()
 import resource
 try:

@@ -20,7 +20,7 @@ from dai_spark.errors import (
     SidecarDiedError,
 )
 from dai_spark.sidecar import protocol
-from dai_spark.sidecar.owner import process_start_time
+from dai_spark.sidecar.process import process_start_time
 
 
 def test_the_scorer_is_constructed_once_for_many_connections(plan, place, flights):

@@ -13,17 +13,17 @@ from archives import of_files, shipped
 from mounts import fill, mounted
 from processes import wait_until
 
-from dai_spark.client.unpack import environment_folder, pipeline_folder, sidecar_source
 from dai_spark.errors import EnvironmentMismatchError, EnvironmentUnpackError, NotAPipelineError
+from dai_spark.unpack.folders import environment_folder, pipeline_folder, sidecar_source
 
 N_FILES = 3000
 
 # What a Python worker does with a shipped environment: prints the folder, or the one sentence.
 UNPACK = """
 import sys
-from dai_spark.client.unpack import environment_folder
+from dai_spark.unpack.folders import environment_folder
 from dai_spark.errors import DaiSparkError
-from dai_spark.plan import ShippedFile
+from dai_spark.plan.plan import ShippedFile
 path, digest = sys.argv[1:]
 try:
     print(environment_folder(ShippedFile("path", path, digest, path), 30))

@@ -7,7 +7,7 @@ from pandas.testing import assert_frame_equal
 from pyspark.sql import functions as F
 
 from dai_spark import score_dataframe, score_udf
-from dai_spark.driver.metrics import MetricsSum
+from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.errors import ColumnError
 from dai_spark.testing import build_export
 

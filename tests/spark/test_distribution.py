@@ -8,7 +8,7 @@ from pyspark.sql import types as t
 
 from dai_spark import ScoringPipeline
 from dai_spark.driver.prepare import prepare
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.distribution import (
     MAX_FIELDS,
     Distribution,

@@ -4,7 +4,7 @@ import pytest
 from chispa import assert_df_equality
 
 from dai_spark import score_dataframe, score_udf
-from dai_spark.driver.files import fetch, read_bytes, write_text
+from dai_spark.driver.filesystem.uris import fetch, read_bytes, write_text
 from dai_spark.errors import OptionError, PipelineNotFoundError, ShippingError
 
 

@@ -7,12 +7,12 @@ from chispa import assert_df_equality
 from pyspark.sql import functions as F
 
 from dai_spark import score_dataframe
-from dai_spark.driver.files import fetch, read_bytes
-from dai_spark.driver.isolated import isolated_frame
-from dai_spark.driver.metrics import MetricsSum
+from dai_spark.driver.filesystem.uris import fetch, read_bytes
+from dai_spark.driver.isolated_dataframe import isolated_frame
+from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.errors import BadRowsError, ColumnError, ScoringError, from_spark
-from dai_spark.request import ScoringRequest
+from dai_spark.plan.request import ScoringRequest
 from dai_spark.testing import MARKS
 
 # Rows of each kind; a hang costs seconds, so there is one.

@@ -16,9 +16,9 @@ import pytest
 from pyspark.sql import functions as F
 
 from dai_spark import score_dataframe, score_udf
-from dai_spark.driver import progress
-from dai_spark.driver.progress import show_progress
-from dai_spark.driver.status import JobStatus
+from dai_spark.driver.progress.job_status import JobStatus
+from dai_spark.driver.progress.messages import messages as progress
+from dai_spark.driver.progress.messages import show_progress
 
 COLUMNS = 80
 

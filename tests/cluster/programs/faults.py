@@ -24,7 +24,7 @@ from dai_spark.driver.prepare import prepare  # noqa: E402
 from dai_spark.driver.ship import ship_file, ship_package  # noqa: E402
 from dai_spark.errors import from_spark  # noqa: E402
 from dai_spark.local import no_uri  # noqa: E402
-from dai_spark.request import ScoringRequest  # noqa: E402
+from dai_spark.plan.request import ScoringRequest  # noqa: E402
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])
 uses_daemon = arguments["use_daemon"] == "true"
@@ -185,7 +185,7 @@ def timed_start(plan):
 
         import pyarrow
 
-        from dai_spark.client.task import describe_here
+        from dai_spark.client.udf_bodies import describe_here
 
         for _ in batches:
             describe_here(plan)

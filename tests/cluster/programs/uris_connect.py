@@ -11,7 +11,7 @@ sys.path.insert(0, arguments["repo"])
 from pyspark.sql import SparkSession  # noqa: E402
 
 from dai_spark import score_udf  # noqa: E402
-from dai_spark.driver.files import fetch, read_bytes, write_text  # noqa: E402
+from dai_spark.driver.filesystem.uris import fetch, read_bytes, write_text  # noqa: E402
 from dai_spark.errors import DaiSparkError  # noqa: E402
 
 out = Path(arguments["out"])

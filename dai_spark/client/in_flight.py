@@ -1,0 +1,164 @@
+"""Batches that are under way to a scorer, and the scorer's successor where it retires."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Deque, Optional, Union
+
+import pyarrow as pa
+
+from dai_spark.client.connection import Connection, Retired
+from dai_spark.client.executor import Place
+from dai_spark.errors import ScoringError, SidecarDiedError, SidecarError, SidecarTimeoutError
+from dai_spark.metrics import ScoringMetrics
+from dai_spark.plan.plan import ScoringPlan
+
+__all__ = ["Failure", "Sent", "UnderWay"]
+
+# What stands for a batch that was not scored.
+Failure = Union[ScoringError, SidecarDiedError, SidecarTimeoutError]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch as it was sent, with the rows it was made from."""
+
+    batch: pa.RecordBatch
+    first_row: int
+    rows: str
+    cast: pa.RecordBatch
+    n_misfits: int = 0
+
+
+class UnderWay:
+    """The batches that were sent and are not answered yet, oldest first.
+
+    Runs in a Python worker, one for each task, or in a local process.  The sidecar is found or
+    started by the first batch.
+
+    Parameters
+    ----------
+    plan : ScoringPlan
+    place : Place
+    """
+
+    def __init__(self, plan: ScoringPlan, place: Place) -> None:
+        self._plan = plan
+        self._place = place
+        self._connection: Optional[Connection] = None
+        self._sent: Deque[Sent] = deque()
+        self._stuck: Optional[SidecarTimeoutError] = None
+        # By the scorer of this connection; its own totals take their place when it leaves in order.
+        self._answered = ScoringMetrics()
+        self.metrics = ScoringMetrics()
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def send(self, batch: Sent) -> None:
+        """Send a batch; raises what a start of the sidecar raises."""
+        connection = self._connected()
+        self._sent.append(batch)
+        self._send(connection, batch)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            begun = time.monotonic()
+            connection = self._connection = Connection(self._plan, self._place)
+            self.metrics += ScoringMetrics(
+                n_scorers=1,
+                n_loads=int(connection.load_s is not None),
+                load_s=connection.load_s or 0.0,
+                starting_s=time.monotonic() - begun,
+            )
+            for batch in self._sent:
+                self._send(connection, batch)
+        return self._connection
+
+    def _send(self, connection: Connection, batch: Sent) -> None:
+        try:
+            n_bytes = connection.send_batch(batch.cast, batch.first_row)
+        except SidecarTimeoutError as error:
+            if batch is self._sent[0]:
+                raise
+            # A scorer takes a batch in while it scores another, unless that one holds Python's
+            # own lock all the while, as an endless regular expression does.
+            self._stuck = error
+        else:
+            self.metrics += ScoringMetrics(sent_bytes=n_bytes)
+
+    def receive(
+        self, limit_s: Optional[float] = None
+    ) -> "tuple[Sent, Union[pa.RecordBatch, Failure]]":
+        """Return the oldest batch with its answer, or with the error that stands for it.
+
+        An error of the sidecar's is the oldest batch's own: later ones, if any are under way, go to
+        a new scorer.
+
+        Parameters
+        ----------
+        limit_s : float, optional
+            By default ``batch_timeout_s``.
+
+        Raises
+        ------
+        SidecarError
+            After which nothing more can be scored here.
+        """
+        oldest = self._sent[0]
+        begun = time.monotonic()
+        answer = self._answer(oldest, limit_s)
+        self.metrics += ScoringMetrics(waiting_s=time.monotonic() - begun)
+        if isinstance(answer, SidecarError):
+            self.close()
+        elif isinstance(answer, ScoringError):
+            self.metrics += ScoringMetrics(n_failures=1)
+        else:
+            self.metrics += ScoringMetrics(received_bytes=answer.nbytes)
+            self._answered += ScoringMetrics(n_rows=answer.num_rows, n_batches=1)
+        self._sent.popleft()
+        return oldest, answer
+
+    def _answer(self, oldest: Sent, limit_s: Optional[float]) -> Union[pa.RecordBatch, Failure]:
+        while True:
+            connection = self._connected()
+            if self._stuck is not None:
+                return self._stuck
+            try:
+                return connection.receive_batch(oldest.rows, limit_s)
+            except Retired as retired:
+                self._count(retired.totals)
+                self.close()
+            except (SidecarDiedError, SidecarTimeoutError) as error:
+                return error
+
+    def time_example(self) -> float:
+        """Score a row of the pipeline's own example, while nothing is under way; its seconds."""
+        assert not self._sent
+        connection = self._connected()
+        begun = time.monotonic()
+        connection.describe()
+        return time.monotonic() - begun
+
+    def finish(self) -> None:
+        """Say that no more batches come, and take down what the scorer counted."""
+        if self._connection is not None:
+            self._count(self._connection.finish())
+
+    def _count(self, totals: "dict[str, float]") -> None:
+        self._answered = ScoringMetrics()
+        self.metrics += ScoringMetrics(
+            n_rows=int(totals["n_rows"]),
+            n_batches=int(totals["n_batches"]),
+            scoring_s=totals["scoring_s"],
+            peak_memory_bytes=int(totals["peak_memory_bytes"]),
+        )
+
+    def close(self) -> None:
+        """End the scorer; harmless when repeated."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._stuck = None
+        self.metrics += self._answered
+        self._answered = ScoringMetrics()

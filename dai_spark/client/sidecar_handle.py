@@ -1,0 +1,111 @@
+"""SidecarHandle: a running (or failed) sidecar as its clients see it: its folder, log and words."""
+
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from dai_spark.artifacts.license import License
+from dai_spark.sidecar import protocol
+
+__all__ = ["SidecarHandle", "signal_name"]
+
+_LOG_TAIL_BYTES = 4096
+_LOG_DELAY_S = 1.0
+
+
+class SidecarHandle:
+    """A sidecar of this executor, whether it runs, loads or has failed.
+
+    Attributes
+    ----------
+    run_folder : Path
+    log : Path
+    key : str
+    license : License or None
+        The one it was started with; taken out of every text that leaves through this class.
+    was_started : bool
+        Whether this process has just started it.
+    """
+
+    def __init__(self, run_folder: Path, log: Path, key: str, license: Optional[License]) -> None:
+        self.run_folder = run_folder
+        self.log = log
+        self.key = key
+        self.license = license
+        self.was_started = False
+
+    def clean(self, text: str) -> str:
+        """`text` without the licence, should the pipeline have printed it."""
+        if self.license is None:
+            return text
+        return text.replace(self.license.reveal(), "***")
+
+    def log_tail(self, until: str = "") -> str:
+        """The last lines that sidecar and pipeline printed.
+
+        Parameters
+        ----------
+        until : str, default ""
+            A text that is on its way into the log, and is waited for (a second at most): a process
+            of its own writes the log, and whose end we tell has just ended.
+        """
+        deadline = time.monotonic() + _LOG_DELAY_S
+        while True:
+            tail = _tail(self.log)
+            if len(tail) < _LOG_TAIL_BYTES:
+                # It was begun anew a moment ago.
+                tail = _tail(self.log.with_name(f"{self.log.name}.1")) + tail
+            text = tail[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            if until in text or time.monotonic() > deadline:
+                return self.clean(text)
+            time.sleep(0.01)
+
+    def fate(self, pid: int) -> Optional[str]:
+        """How a scorer process ended, in words; None where the sidecar has not told it."""
+        path = self.run_folder / protocol.FATES_NAME / f"{pid}.json"
+        try:
+            fate = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if fate["signal"] is not None:
+            return f"was killed by signal {signal_name(fate['signal'])}"
+        return f"left with exit code {fate['exit_code']}"
+
+    def verdict(self) -> Optional[Dict[str, Any]]:
+        """Why the sidecar did not come up, where that is known."""
+        try:
+            text = (self.run_folder / protocol.VERDICT_NAME).read_text(encoding="utf-8")
+            return dict(json.loads(text))
+        except (OSError, ValueError):
+            return None
+
+    def is_ready(self) -> bool:
+        """Whether it has said that it listens."""
+        return (self.run_folder / protocol.READY_NAME).exists()
+
+    def forget_ready(self) -> None:
+        """Take back that it listens; only for who holds its lock."""
+        with suppress(FileNotFoundError):
+            (self.run_folder / protocol.READY_NAME).unlink()
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - _LOG_TAIL_BYTES))
+            return stream.read()
+    except OSError:
+        return b""
+
+
+def signal_name(number: int) -> str:
+    """A signal's number and name: ``11 (SIGSEGV)``."""
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)

@@ -1,0 +1,190 @@
+"""The functions that Spark calls in its Python workers: one body for each kind of face.
+
+Spark pickles these nested functions by value, and dai_spark's modules by name (it travels as a
+py-file).  So they import what they need when they run, and hold nothing but the plan.
+"""
+
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence
+
+from dai_spark.errors import ColumnError, DaiSparkError
+from dai_spark.metrics import ScoringMetrics
+from dai_spark.plan.plan import ScoringPlan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["arrow_udf_body", "isolating_body", "map_body", "pandas_udf_body", "probe_body"]
+
+# Takes a task's metrics, once; None where Spark has no way to bring them to the driver.
+Report = Optional[Callable[[ScoringMetrics], None]]
+
+_CALL_BY_NAME = (
+    "In SQL the scoring function takes one struct, so that columns go by name: "
+    "SELECT score(struct(*)) FROM table. Positions would give wrong scores without an error."
+)
+
+
+def arrow_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., Any]:
+    """Body of an Arrow UDF in iterator form: struct arrays in, struct arrays out.
+
+    Spark reads the kind of UDF from the annotations, so they are classes here and not text.
+    """
+    import pyarrow as pa
+
+    def score(columns: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        from dai_spark.client.score import score_batches
+        from dai_spark.client.udf_bodies import batch_of_struct
+
+        for scored in score_batches(plan, map(batch_of_struct, columns), report=report):
+            yield scored.prediction()
+
+    return score
+
+
+def pandas_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., Any]:
+    """Body of a pandas UDF in iterator form: frames in, frames out."""
+    import pandas as pd
+
+    def score(columns: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        from dai_spark.client.score import score_batches
+        from dai_spark.client.udf_bodies import batch_of_frame, frame_of_prediction
+
+        for scored in score_batches(plan, map(batch_of_frame, columns), report=report):
+            if scored.error is not None:
+                raise scored.error
+            yield frame_of_prediction(scored.answer)
+
+    return score
+
+
+def map_body(
+    plan: ScoringPlan,
+    read: Sequence[str],
+    keep: Sequence[str],
+    prediction: str,
+    report: Report = None,
+) -> Callable[..., Any]:
+    """Body of mapInArrow: the kept columns of every batch, then the prediction.
+
+    Columns come by position and are named `read`, whatever Spark calls them.
+    """
+
+    def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow
+
+        from dai_spark.client.score import score_batches
+
+        named = (pyarrow.RecordBatch.from_arrays(b.columns, names=list(read)) for b in batches)
+        for scored in score_batches(plan, named, report=report):
+            kept = [scored.batch.column(scored.batch.schema.get_field_index(k)) for k in keep]
+            yield pyarrow.RecordBatch.from_arrays(
+                [*kept, scored.prediction()], names=[*keep, prediction]
+            )
+
+    return score
+
+
+def isolating_body(
+    plan: ScoringPlan,
+    read: Sequence[str],
+    keep: Sequence[str],
+    prediction: str,
+    report: Report = None,
+    error: str = "error",
+    max_bad_rows: Optional[int] = None,
+) -> Callable[..., Any]:
+    """Body of mapInArrow: kept columns, prediction, and a text that says why a row has none.
+
+    See `map_body`, and `isolate_batches` for `max_bad_rows`.
+    """
+
+    def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow
+
+        from dai_spark.client.isolate import isolate_batches
+
+        named = (pyarrow.RecordBatch.from_arrays(b.columns, names=list(read)) for b in batches)
+        for found in isolate_batches(plan, named, report=report, max_bad_rows=max_bad_rows):
+            kept = [found.batch.column(found.batch.schema.get_field_index(k)) for k in keep]
+            yield pyarrow.RecordBatch.from_arrays(
+                [*kept, found.prediction, found.error], names=[*keep, prediction, error]
+            )
+
+    return score
+
+
+def probe_body(plan: ScoringPlan) -> Callable[..., Any]:
+    """Body of the probe: starts the sidecar and answers one text, its description or an error."""
+
+    def probe(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import json
+
+        import pyarrow
+
+        from dai_spark.client.udf_bodies import describe_here
+
+        for _ in batches:
+            text = json.dumps(describe_here(plan))
+            yield pyarrow.RecordBatch.from_arrays([pyarrow.array([text])], names=["answer"])
+
+    return probe
+
+
+def describe_here(plan: ScoringPlan) -> Dict[str, Any]:
+    """Describe the pipeline on this executor; an error of ours is an answer too.
+
+    Raised, it would come back as text within Spark's own, after Spark's four attempts.
+    """
+    import dataclasses
+
+    from dai_spark.client.connection import Connection
+    from dai_spark.client.executor import here
+
+    try:
+        place = here()
+        with Connection(plan, place) as connection:
+            described = dataclasses.asdict(connection.describe())
+            # In order, so that a scorer that had to load is kept for the first task.
+            connection.finish()
+        return {"described": described, "host": place.host}
+    except DaiSparkError as error:
+        return {
+            "error": type(error).__name__,
+            "message": error.message,
+            "details": error.details,
+        }
+
+
+def batch_of_struct(column: Any) -> "pa.RecordBatch":
+    """The fields of a struct array as a record batch."""
+    import pyarrow
+
+    if isinstance(column, tuple) or not pyarrow.types.is_struct(column.type):
+        raise ColumnError(_CALL_BY_NAME)
+    names = [column.type.field(i).name for i in range(column.type.num_fields)]
+    if not names:
+        raise ColumnError("The pipeline's columns are missing: the struct has no fields.")
+    return pyarrow.RecordBatch.from_arrays(column.flatten(), names=names)
+
+
+def frame_of_prediction(answer: Any) -> Any:
+    """A prediction as a frame whose maps are dicts, as Spark takes them from a pandas UDF."""
+    import pyarrow
+
+    frame = answer.to_pandas()
+    for field in answer.schema:
+        if pyarrow.types.is_map(field.type):
+            frame[field.name] = [
+                None if pairs is None else dict(pairs) for pairs in frame[field.name]
+            ]
+    return frame
+
+
+def batch_of_frame(frame: Any) -> "pa.RecordBatch":
+    """The columns of a frame, which pandas UDFs are given for a struct, as a record batch."""
+    import pandas
+    import pyarrow
+
+    if not isinstance(frame, pandas.DataFrame):
+        raise ColumnError(_CALL_BY_NAME)
+    return pyarrow.RecordBatch.from_pandas(frame, preserve_index=False)

@@ -1,0 +1,53 @@
+"""isolated_frame: a DataFrame scored with its bad rows set apart, each with what befell it."""
+
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+
+from dai_spark.client.udf_bodies import isolating_body
+from dai_spark.driver.dataframe import mapped_frame
+from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.plan.plan import ScoringPlan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["isolated_frame"]
+
+
+def isolated_frame(
+    df: "DataFrame",
+    plan: ScoringPlan,
+    keep: Optional[Sequence[str]],
+    prediction: str,
+    error: str,
+    say: Callable[[str], None],
+    where: str = "The DataFrame",
+    metrics: Optional[MetricsSum] = None,
+    max_bad_rows: Optional[int] = None,
+) -> "DataFrame":
+    """Score a DataFrame by a plan that is described already, with bad rows set apart.
+
+    Runs on the driver.  Rows that can be scored are so as by `scored_frame`; see `isolate_batches`
+    for which are not and what finding them costs.
+
+    Parameters
+    ----------
+    df, plan, keep, prediction, say, where, metrics
+        See `scored_frame`.
+    error : str
+        Name of the text column behind the prediction: null for a good row; for a bad one, whose
+        prediction is null, a sentence that says what befell it.
+    max_bad_rows : int, optional
+        A task that finds more fails with `BadRowsError`.
+
+    Raises
+    ------
+    ColumnError
+        Names every missing and every uncastable column at once.
+    """
+    report = metrics.report if metrics is not None else None
+
+    def body(read: Sequence[str], kept: Sequence[str]) -> Callable[..., Any]:
+        return isolating_body(plan, read, kept, prediction, report, error, max_bad_rows)
+
+    added = {"prediction": prediction, "error": error}
+    return mapped_frame(df, plan, keep, added, body, say, where)

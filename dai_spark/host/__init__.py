@@ -1,0 +1,11 @@
+"""What is this machine's own: folders, files, locks and names.  Imports nothing above it.
+
+::
+
+    cache_folder       the owner-only folder where unpacked files and remembered answers lie
+    atomic_file        a file that is written whole or not at all
+    digest             the SHA-256 of a file, remembered
+    file_lock          locks between processes, with a limit on every wait
+    uri                what names a file of this machine, and what only Spark can read
+    child_environment  what a process that runs a pipeline knows of its environment
+"""

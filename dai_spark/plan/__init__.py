@@ -1,0 +1,9 @@
+"""What is asked, and what is decided of it before a row is scored.
+
+::
+
+    options              every setting that is neither a file nor a column
+    default_environment  what `env=` is where it is left out
+    request              pipeline, environment, licence and options of one caller, checked
+    plan                 what a task needs to score: plain data that travels
+"""

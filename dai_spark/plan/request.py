@@ -1,0 +1,150 @@
+"""ScoringRequest: what a caller asked for, checked as far as this host alone can tell."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Mapping, Optional, Union
+
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.license import License, read_license
+from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.errors import EnvironmentNotFoundError
+from dai_spark.host.uri import is_uri, local_path
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import ScoringPlan, ShippedFile
+
+__all__ = ["ScoringRequest"]
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+_ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar.zst", ".zip", ".tar")
+
+
+@dataclass(frozen=True)
+class ScoringRequest:
+    """Pipeline, environment, licence and options of one caller.
+
+    Making one reads small parts of the files and starts nothing.
+
+    Attributes
+    ----------
+    pipeline : ScoringPipeline
+    environment : PackedEnvironment or ShippedFile
+        The latter where this host cannot look inside: a folder on the executors alone, or an
+        archive that ``--archives`` shipped.
+    license : License or None
+    options : ScoringOptions
+    labels : mapping of str to str
+        What the caller calls ``"pipeline"`` and ``"environment"`` where they were fetched.
+    """
+
+    pipeline: ScoringPipeline
+    environment: Union[PackedEnvironment, ShippedFile]
+    license: Optional[License]
+    options: ScoringOptions
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        pipeline: Union[PathLike, ScoringPipeline],
+        env: Union[PathLike, PackedEnvironment],
+        license: Optional[str],
+        license_file: Optional[str],
+        options: Optional[ScoringOptions],
+        words: Mapping[str, Any],
+        read_uri: Callable[[str], bytes],
+        fetch: Callable[[str], Path],
+    ) -> "ScoringRequest":
+        """Check a caller's arguments.
+
+        Parameters
+        ----------
+        read_uri, fetch : callable
+            Read a small file, and bring a large one to this host, by a URI that is no path of it.
+
+        Raises
+        ------
+        OptionError, PipelineError, EnvironmentFault, LicenseError, ShippingError
+            Whichever argument cannot be meant, is not there, or does not fit the others.
+        """
+        resolved = ScoringOptions.resolve(options, words)
+        found = (
+            pipeline
+            if isinstance(pipeline, ScoringPipeline)
+            else ScoringPipeline(_at_hand(pipeline, fetch))
+        )
+        environment = _environment(env, fetch)
+        if isinstance(environment, PackedEnvironment):
+            environment.check_fits(found)
+        carried = read_license(license, license_file, read_uri)
+        labels = {
+            name: value
+            for name, value in (("pipeline", pipeline), ("environment", env))
+            if isinstance(value, str) and is_uri(value)
+        }
+        return cls(found, environment, carried, resolved, labels)
+
+    def plan(self, ship: Callable[[Path, str, str, str], ShippedFile]) -> ScoringPlan:
+        """Make the plan of this request.
+
+        Parameters
+        ----------
+        ship : callable
+            ``ship(path, digest, ending, label)`` brings a file to where it is scored.
+        """
+        slim = self.pipeline.slim_path
+        label = self.labels.get("pipeline", str(self.pipeline.path))
+        pipeline = ship(slim, self.pipeline.digest, "pipeline", label)
+        interpreter = ""
+        if isinstance(self.environment, ShippedFile):
+            environment = self.environment
+        elif self.environment.is_folder:
+            folder = str(self.environment.path)
+            environment = ShippedFile("folder", folder, self.environment.digest, folder)
+            interpreter = self.environment.interpreter
+        else:
+            interpreter = self.environment.interpreter
+            environment = ship(
+                self.environment.path,
+                self.environment.digest,
+                "environment",
+                self.labels.get("environment", str(self.environment.path)),
+            )
+        return ScoringPlan(
+            pipeline=pipeline,
+            environment=environment,
+            interpreter=interpreter,
+            columns=self.pipeline.columns,
+            license=self.license,
+            options=self.options,
+            target=self.pipeline.target,
+        )
+
+
+def _at_hand(name: PathLike, fetch: Callable[[str], Path]) -> PathLike:
+    if not isinstance(name, str):
+        return name
+    return fetch(name) if is_uri(name) else local_path(name)
+
+
+def _environment(
+    env: Union[PathLike, PackedEnvironment], fetch: Callable[[str], Path]
+) -> Union[PackedEnvironment, ShippedFile]:
+    if isinstance(env, PackedEnvironment):
+        return env
+    # A folder below /Volumes that this host does not see may well be on every executor.
+    if isinstance(env, str) and (not env.startswith("/") or env.endswith(_ARCHIVE_ENDINGS)):
+        env = _at_hand(env, fetch)
+    name = os.fspath(env)
+    if Path(name).expanduser().exists() or name.endswith(_ARCHIVE_ENDINGS):
+        return PackedEnvironment(name)
+    if Path(name).is_absolute():
+        # Not on this host: a driver need not be able to run the environment, nor to see it.
+        return ShippedFile("folder", name, f"folder {name}", name)
+    if "/" not in name:
+        return ShippedFile("archive", name, f"archive {name}", f"--archives ...#{name}")
+    raise EnvironmentNotFoundError(
+        f"No packed environment lies at {name}; give an archive, a folder that is on every "
+        "executor (absolute), or the name behind # of an archive that --archives ships."
+    )

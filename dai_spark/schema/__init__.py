@@ -1,0 +1,8 @@
+"""What a row meets: the types of its columns on their way to the pipeline, and of its prediction.
+
+::
+
+    columns      the one table: what the pipeline is given for each type of column
+    cast         a batch's values in these types, and the values that do not fit
+    prediction   the pipeline's answer in the shape that was asked for
+"""

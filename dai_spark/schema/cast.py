@@ -1,0 +1,179 @@
+"""A batch's values in the types that the pipeline is sent, and those that do not fit them.
+
+The rules stand in `dai_spark.schema.columns`.  Values are looked at one by one only where a whole
+column cannot be shown to fit at once, so a column that fits costs one cast.
+"""
+
+from decimal import Decimal
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.errors import ColumnError
+from dai_spark.schema.columns import Refused, is_text, sent_as
+
+__all__ = ["MISSING_WORDS", "CastBatch", "cast_batch"]
+
+# What Driverless AI reads as missing; the same list in the exports of all its versions.
+MISSING_WORDS = (
+    "",
+    "?",
+    "None",
+    "nan",
+    "NA",
+    "N/A",
+    "unknown",
+    "inf",
+    "-inf",
+    "1.7976931348623157e+308",
+    "-1.7976931348623157e+308",
+)
+
+# Above it a float64 leaves integers out.
+_LARGEST_EXACT = 2**53
+# A float64 gives back every decimal of so many digits.
+_EXACT_DIGITS = 15
+# What float() of Python takes is more: 1_000, Infinity, digits of other scripts.
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_S_IN = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+class CastBatch(NamedTuple):
+    """A batch as it is sent, and how many of its values did not fit and were changed."""
+
+    batch: pa.RecordBatch
+    n_misfits: int
+
+
+# Nearest values, and which of them are not what was given; None where all are.
+_Found = Tuple[pa.Array, Optional[Any]]
+
+
+def cast_batch(
+    batch: pa.RecordBatch,
+    wanted: Mapping[str, PipelineColumn],
+    rows: str,
+    on_cast: str = "error",
+) -> CastBatch:
+    """Pick the pipeline's columns out of a batch, in its order, in the types that it is sent.
+
+    Runs in the Python worker, once a batch, after `dai_spark.schema.columns.check_columns`.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+    wanted : mapping of str to PipelineColumn
+    rows : str
+        What errors call the batch.
+    on_cast : {"error", "warn", "null"}, default "error"
+        What becomes of a value that does not fit.
+
+    Raises
+    ------
+    ColumnError
+        With ``on_cast="error"``, for the first value that does not fit; names column and rows.
+    """
+    arrays = []
+    n_misfits = 0
+    for name, column in wanted.items():
+        found = batch.column(batch.schema.get_field_index(name))
+        sent, misfits = _cast(found, column, on_cast)
+        if misfits is not None and misfits.any():
+            if on_cast == "error":
+                value = found[int(np.argmax(misfits))].as_py()
+                raise _misfit(name, value, sent.type, rows)
+            if on_cast == "null":
+                sent = pc.if_else(pa.array(~misfits), sent, pa.scalar(None, sent.type))
+            n_misfits += int(misfits.sum())
+        arrays.append(sent)
+    return CastBatch(pa.RecordBatch.from_arrays(arrays, names=list(wanted)), n_misfits)
+
+
+def _misfit(name: str, value: object, to: pa.DataType, rows: str) -> ColumnError:
+    kind = "text without a fraction of a second" if to == pa.string() else "a double"
+    cause = f"Column {name} holds {value}, which the pipeline cannot be given unchanged as {kind}"
+    return ColumnError(
+        f"{cause}, in {rows}; cast or round the column as you mean it before scoring, or give "
+        "on_cast='warn' or 'null'.",
+        cause=f"{cause}.",
+    )
+
+
+def _cast(found: pa.Array, column: PipelineColumn, on_cast: str) -> _Found:
+    if pa.types.is_dictionary(found.type):
+        found = found.dictionary_decode()
+    to = sent_as(found.type, column, on_cast)
+    assert not isinstance(to, Refused), "check_columns runs first"
+    if found.type == to:
+        return found, None
+    if pa.types.is_boolean(found.type):
+        return found.cast(pa.uint8()).cast(to), None
+    if column.is_number and is_text(found.type):
+        return _parsed(found)
+    if pa.types.is_integer(found.type) and column.is_number:
+        return _floats_of_integers(found)
+    if pa.types.is_decimal(found.type):
+        return _floats_of_decimals(found)
+    if pa.types.is_timestamp(found.type):
+        return _texts_of_timestamps(found)
+    return found.cast(to), None
+
+
+def _floats_of_integers(found: pa.Array) -> _Found:
+    try:
+        return found.cast(pa.float64()), None
+    except pa.ArrowInvalid:
+        values = found.fill_null(0).to_numpy()
+        misfits = (values > _LARGEST_EXACT) | (values < -_LARGEST_EXACT)
+        return found.cast(pa.float64(), safe=False), misfits
+
+
+def _floats_of_decimals(found: pa.Array) -> _Found:
+    # By way of text, which is read to the nearest float: Arrow's own cast multiplies by a power of
+    # ten and is off by a last digit now and then.
+    texts = found.cast(pa.string())
+    sent = texts.cast(pa.float64())
+    if found.type.precision <= _EXACT_DIGITS:
+        return sent, None
+    digits = pc.utf8_rtrim(pc.replace_substring(texts, ".", ""), "0")
+    n_digits = pc.utf8_length(pc.utf8_ltrim(digits, "-0"))
+    misfits = pc.greater(n_digits, _EXACT_DIGITS).fill_null(False)
+    misfits = misfits.to_numpy(zero_copy_only=False).copy()
+    for i in np.flatnonzero(misfits):
+        misfits[i] = Decimal(repr(sent[int(i)].as_py())) != found[int(i)].as_py()
+    return sent, misfits
+
+
+def _texts_of_timestamps(found: pa.Array) -> _Found:
+    kind = pa.timestamp("s", found.type.tz)
+    try:
+        whole, misfits = found.cast(kind), None
+    except pa.ArrowInvalid:
+        # Cut off towards the past, before 1970 too, as a clock shows it.
+        ticks, step = found.cast(pa.int64()).fill_null(0).to_numpy(), _S_IN[found.type.unit]
+        misfits = ticks % step != 0
+        whole = pa.array(ticks // step, mask=~found.is_valid().to_numpy(False)).cast(kind)
+    return pc.strftime(whole, format="%Y-%m-%d %H:%M:%S").cast(pa.string()), misfits
+
+
+def _parsed(found: pa.Array) -> _Found:
+    texts = pc.utf8_trim_whitespace(found.cast(pa.string()))
+    is_missing = pc.is_in(texts, value_set=pa.array(MISSING_WORDS, pa.string()))
+    texts = pc.if_else(is_missing, pa.scalar(None, pa.string()), texts)
+    numbers = pc.if_else(
+        pc.match_substring_regex(texts, _NUMBER), texts, pa.scalar(None, pa.string())
+    )
+    # The one form of them that Arrow does not read.
+    numbers = pc.replace_substring_regex(numbers, r"^\+", "")
+    try:
+        sent = numbers.cast(pa.float64())
+    except pa.ArrowInvalid:
+        # One is too large for a double, or too small.
+        values = (None if text is None else float(text) for text in numbers.to_pylist())
+        sent = pa.array(values, pa.float64())
+    sent = pc.if_else(pc.is_finite(sent), sent, pa.scalar(None, pa.float64()))
+    misfits = pc.and_(sent.is_null(), texts.is_valid()).to_numpy(zero_copy_only=False)
+    return sent, misfits

@@ -1,0 +1,174 @@
+"""What the pipeline is given for each type of column: one table.
+
+============================  ==========================  =======================================
+a table's column (Arrow)      the pipeline wants a number  the pipeline wants text
+============================  ==========================  =======================================
+null (no type at all)         float64, all null           string, all null
+boolean                       float64: 0 and 1            refused
+integers                      float64 (1)                 string of digits
+float16, float32              float32                     refused
+float64                       float64                     refused
+decimal                       float64 (2)                 refused
+string                        refused (3)                 string
+date                          refused                     string ``2020-05-08``
+timestamp                     refused                     string ``2020-05-08 17:30:00`` (4)
+binary, interval, array,      refused                     refused
+map, struct, and all others
+============================  ==========================  =======================================
+
+Type alone decides what is refused, on the driver.  Only a value can tell that it does not fit:
+
+1. an integer beyond 2^53 either way, above which floats leave integers out;
+2. a decimal that its nearest float does not give back;
+3. with ``on_cast="warn"`` or ``"null"`` text is read as a number, and what is none does not fit
+   (blanks around it are passed over, and Driverless AI's words for a missing value are one);
+4. a timestamp with a fraction of a second.
+
+``on_cast`` says what becomes of a value that does not fit: ``"error"`` fails with column, rows and
+value; ``"warn"`` sends the nearest that does (text that is no number: a missing value), ``"null"``
+a missing value, and both count it.
+
+A number column is a float whatever its nulls, so what the pipeline sees of one row never depends on
+the other rows of its batch.  Spark's ``timestamp`` arrives in the session's time zone and is
+written as that local time; ``timestamp_ntz`` as it is.
+"""
+
+from typing import Iterable, List, Mapping, NamedTuple, Sequence, Union
+
+import pyarrow as pa
+
+from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.errors import ColumnError
+from dai_spark.plan.options import ScoringOptions
+
+__all__ = ["Refused", "check_columns", "check_groups", "is_text", "parsed_columns", "sent_as"]
+
+
+class Refused(NamedTuple):
+    """Why a column cannot be given to the pipeline, and what to do."""
+
+    why: str
+
+
+def sent_as(
+    found: Union[pa.DataType, str], wanted: PipelineColumn, on_cast: str = "error"
+) -> Union[pa.DataType, Refused]:
+    """The Arrow type in which a column goes to the pipeline: the table at the top of this file."""
+    if isinstance(found, str):
+        return Refused(f"{found}; cast it to {'double' if wanted.is_number else 'string'}")
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if wanted.is_number:
+        if pa.types.is_float32(found) or pa.types.is_float16(found):
+            return pa.float32()
+        if (
+            pa.types.is_null(found)
+            or pa.types.is_boolean(found)
+            or pa.types.is_integer(found)
+            or pa.types.is_float64(found)
+            or pa.types.is_decimal(found)
+        ):
+            return pa.float64()
+        if is_text(found):
+            if on_cast != "error":
+                return pa.float64()
+            return Refused(
+                "text; cast it to double where it holds numbers, or give on_cast='null' or 'warn'"
+            )
+        return Refused(f"{found}; cast it to double")
+    if pa.types.is_null(found) or is_text(found) or pa.types.is_integer(found):
+        return pa.string()
+    if pa.types.is_date(found) or pa.types.is_timestamp(found):
+        return pa.string()
+    return Refused(f"{found}; cast it to string in the form that the pipeline was trained on")
+
+
+def is_text(found: pa.DataType) -> bool:
+    """Whether an Arrow type is one of its texts."""
+    # Newer pyarrow has more of them (string_view), which an old sidecar cannot read.
+    return (
+        pa.types.is_string(found) or pa.types.is_large_string(found) or str(found) == "string_view"
+    )
+
+
+def check_columns(
+    types: Mapping[str, Union[pa.DataType, str]],
+    wanted: Mapping[str, PipelineColumn],
+    where: str,
+    on_cast: str = "error",
+) -> None:
+    """Refuse a table that lacks columns of the pipeline or has them of types it cannot be given.
+
+    Runs on the driver before a task starts, and in a task on its first batch.
+
+    Parameters
+    ----------
+    types : mapping of str to pyarrow.DataType or str
+        Of the table's columns; text where Arrow has no such type.  Names must match in case.
+    wanted : mapping of str to PipelineColumn
+    where : str
+        What the message calls the table.
+    on_cast : {"error", "warn", "null"}, default "error"
+
+    Raises
+    ------
+    ColumnError
+        Names every missing and every uncastable column at once.
+    """
+    missing = [name for name in wanted if name not in types]
+    refused = []
+    for name, column in wanted.items():
+        if name in types:
+            verdict = sent_as(types[name], column, on_cast)
+            if isinstance(verdict, Refused):
+                kind = "a number" if column.is_number else "text"
+                refused.append(f"{name} (the pipeline wants {kind}, found {verdict.why})")
+    if not missing and not refused:
+        return
+    parts = []
+    if missing:
+        parts.append(
+            f"lacks {_list(missing)} of the {len(wanted)} columns that the pipeline reads by name"
+            f"{_near_misses(missing, types)}"
+        )
+    if refused:
+        parts.append(f"has columns of types that the pipeline cannot be given: {_list(refused)}")
+    raise ColumnError(f"{where} {' and '.join(parts)}.")
+
+
+def check_groups(options: ScoringOptions, columns: Sequence[str], where: str) -> None:
+    """Refuse columns of ``group_by`` and ``order_by`` that a table does not have.
+
+    Raises
+    ------
+    ColumnError
+    """
+    missing = [name for name in (*options.group_by, *options.order_by) if name not in columns]
+    if missing:
+        raise ColumnError(
+            f"{where} lacks columns to group or order by: {', '.join(missing)}; it has "
+            f"{', '.join(list(columns)[:50])}."
+        )
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:50])
+    return shown if len(names) <= 50 else f"{shown}, and {len(names) - 50} more"
+
+
+def _near_misses(missing: Iterable[str], types: Iterable[str]) -> str:
+    lower = {name.lower(): name for name in types}
+    near = [f"{lower[m.lower()]} for {m}" for m in missing if m.lower() in lower]
+    return f" (names must match in case: found {_list(near)})" if near else ""
+
+
+def parsed_columns(
+    types: Mapping[str, Union[pa.DataType, str]], wanted: Mapping[str, PipelineColumn]
+) -> List[str]:
+    """Columns of text that are read as numbers, which only ``on_cast`` lets through."""
+
+    def is_parsed(name: str) -> bool:
+        found = types.get(name, "")
+        return not isinstance(found, str) and is_text(found)
+
+    return [name for name, column in wanted.items() if column.is_number and is_parsed(name)]

@@ -1,0 +1,33 @@
+"""Constructs the pipeline's scorer, with what its old packages miss repaired before."""
+
+import json
+import os
+import sys
+from typing import Any, Dict
+
+from .diagnosis import library_search
+from .openblas import mixed
+from .scorer import LoadedScorer, Refused
+from .shims import apply_shims
+
+
+def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
+    """Construct the pipeline's scorer in this process, as `spec` says."""
+    with open(os.path.join(spec["pipeline_folder"], "pipeline.json"), "rb") as stream:
+        about = json.loads(stream.read().decode("utf-8"))
+    sys.path.insert(0, os.path.join(spec["pipeline_folder"], "site"))
+    if spec["license"]:
+        # Set here and not by who starts us: an initial environment can be read in /proc.
+        os.environ["DRIVERLESS_AI_LICENSE_KEY"] = spec["license"]
+    try:
+        for applied in apply_shims():
+            print("dai_spark: {}".format(applied))
+        scorer = LoadedScorer(about["package"], about["columns"])
+        told = mixed()
+        if told is not None:
+            print("dai_spark: {}".format(told))
+        return scorer
+    except Refused as error:
+        if spec.get("diagnose") and error.data["kind"] == "load":
+            error.data["traceback"] += "\n" + library_search(error.data["traceback"])
+        raise

@@ -1,0 +1,81 @@
+"""A scorer process's time of service: one connection after the other, while it is as good as new.
+
+A new scorer costs tens of milliseconds where it is forked (page tables, pages that are copied at
+their first touch, what a pipeline does at its first batch) and a load where it is spawned, and a
+task may have a single small batch.  So who has finished in order serves on.  Who has raised, grown
+or reached a limit of its client's does not.
+"""
+
+import socket
+import sys
+from typing import Any, Callable, Dict, Optional
+
+from .connection import ScorerConnection
+from .fd_passing import take_over, tell_idle
+from .memory import resident_bytes
+from .pipeline.scorer import LoadedScorer
+
+# What a pipeline leaves behind with each task (files in ./tmp, memory, threads) ends here.
+_MOST_CONNECTIONS = 32
+# Resident memory beyond what it was when this process could score: as much again, or what batches
+# of any pipeline leave with the allocators.
+_MOST_GROWTH_BYTES = 256 << 20
+
+
+class Shift:
+    """A scorer process, from its first connection to its last.
+
+    Parameters
+    ----------
+    control : socket.socket
+        See `handover`.
+    spec : dict
+        The sidecar's, see `server`.
+    load : callable
+        Gives the scorer; called once, when the first connection may score.
+    start_method : str
+        ``"fork"`` or ``"spawn"``.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        spec: Dict[str, Any],
+        load: Callable[[], LoadedScorer],
+        start_method: str,
+    ) -> None:
+        self._control = control
+        self._spec = spec
+        self._load = load
+        self._start_method = start_method
+        self._scorer: Optional[LoadedScorer] = None
+        self._loaded_bytes = 0
+
+    def work(self) -> None:
+        """Serve until the sidecar has no more connections, or this process is worn."""
+        n_batches = 0
+        for number in range(_MOST_CONNECTIONS):
+            if number:
+                tell_idle(self._control)
+            sock = take_over(self._control)
+            if sock is None:
+                return
+            connection = ScorerConnection(
+                sock, self._spec, self._loaded, self._start_method, n_batches
+            )
+            connection.serve()
+            sock.close()
+            n_batches += connection.n_batches
+            sys.stdout.flush()
+            if not connection.leaves_scorer_as_new or self._has_grown():
+                return
+
+    def _loaded(self) -> LoadedScorer:
+        if self._scorer is None:
+            self._scorer = self._load()
+            self._loaded_bytes = resident_bytes()
+        return self._scorer
+
+    def _has_grown(self) -> bool:
+        grown_bytes = resident_bytes() - self._loaded_bytes
+        return grown_bytes > max(_MOST_GROWTH_BYTES, self._loaded_bytes)
