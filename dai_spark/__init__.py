@@ -9,7 +9,7 @@ Importing this package starts nothing and imports neither Spark nor pandas.
 
 from typing import TYPE_CHECKING, Any
 
-from dai_spark._version import __version__
+from dai_spark._version import __version__ as __version__
 
 __all__ = [
     "PackedEnvironment",

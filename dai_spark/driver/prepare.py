@@ -12,8 +12,8 @@ from dai_spark.client.udf_bodies import probe_body
 from dai_spark.driver.progress.messages import waiting
 from dai_spark.driver.ship import package_zip, ship_file, ship_package
 from dai_spark.errors import from_spark, named
+from dai_spark.host.atomic_file import replace_file
 from dai_spark.host.cache_folder import cache_folder, private_folder
-from dai_spark.host.digest import replace_file
 from dai_spark.plan.plan import Description, ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 
