@@ -83,9 +83,9 @@ def with_bad_rows(files: list[Path]) -> tuple[Path, set[int]]:
         table = pq.read_table(file)
         carriers = table.column("carrier").to_pylist()
         places = np.linspace(100, table.num_rows - 100, per_file).astype(int)
-        for place in places[: N_BAD - len(bad)]:
-            carriers[place] = texts[len(bad) % len(texts)]
-            bad.add(table.column(KEY)[int(place)].as_py())
+        for executor in places[: N_BAD - len(bad)]:
+            carriers[executor] = texts[len(bad) % len(texts)]
+            bad.add(table.column(KEY)[int(executor)].as_py())
         at = table.column_names.index("carrier")
         pq.write_table(table.set_column(at, "carrier", pa.array(carriers)), source / file.name)
     return source, bad

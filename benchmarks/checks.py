@@ -26,7 +26,7 @@ from exports import flights_pipeline
 from program import Program, in_turn, medians, took
 from tables import FEATURES, written_table
 
-from dai_spark.client.executor import here
+from dai_spark.client.executor import current_executor
 from dai_spark.client.score import score_batches
 from dai_spark.local import local_plan, no_uri
 from dai_spark.plan.plan import ScoringPlan
@@ -52,7 +52,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     path = flights_pipeline(N_TREES)
     words = {"on_cast": "warn"}
     request = ScoringRequest.of(path, ENVIRONMENT, None, str(LICENSE), None, words, no_uri, no_uri)
-    plan = local_plan(request, here())
+    plan = local_plan(request, current_executor())
     tables = {
         "as they come": flights,
         "as decimals": numbers_as(flights, pa.decimal128(18, 3)),
@@ -99,7 +99,7 @@ def compared(name: str, table: pa.Table, plan: ScoringPlan, repeat: int) -> dict
 
 def score_all(plan: ScoringPlan, batches: list[pa.RecordBatch]) -> None:
     """Score every batch through one connection; a failure ends the program."""
-    for scored in score_batches(plan, batches, here()):
+    for scored in score_batches(plan, batches, current_executor()):
         scored.prediction()
 
 
@@ -119,11 +119,11 @@ def unchecked() -> Iterator[None]:
     def as_it_is(answer: pa.RecordBatch, *_: Any) -> pa.RecordBatch:
         return answer
 
-    place = "dai_spark.client.score"
+    executor = "dai_spark.client.score"
     with (
-        mock.patch(f"{place}.cast_batch", cast),
-        mock.patch(f"{place}.check_answer", as_it_is),
-        mock.patch(f"{place}.check_columns"),
+        mock.patch(f"{executor}.cast_batch", cast),
+        mock.patch(f"{executor}.check_answer", as_it_is),
+        mock.patch(f"{executor}.check_columns"),
     ):
         yield
 

@@ -128,7 +128,7 @@ def staged(plan: ScoringPlan) -> Any:
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from dai_spark.client.connection import Connection
-        from dai_spark.client.executor import here
+        from dai_spark.client.executor import current_executor
         from dai_spark.schema.columns import cast_batch
         from dai_spark.unpack.folders import environment_folder, pipeline_folder
 
@@ -138,7 +138,7 @@ def staged(plan: ScoringPlan) -> Any:
         pipeline_folder(plan.pipeline, limit_s)
         environment_folder(plan.environment, limit_s)
         marks.append(time.monotonic())
-        with Connection(plan, here()) as connection:
+        with Connection(plan, current_executor()) as connection:
             marks.append(time.monotonic())
             described = connection.describe()
             marks.append(time.monotonic())
@@ -208,7 +208,7 @@ def unpacking(plan: ScoringPlan) -> Any:
     """Body of a mapInArrow that asks for the environment and names its executor."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from dai_spark.client.executor import here
+        from dai_spark.client.executor import current_executor
         from dai_spark.unpack.folders import environment_folder
 
         for _ in batches:
@@ -217,7 +217,7 @@ def unpacking(plan: ScoringPlan) -> Any:
             seconds = time.monotonic() - begun
             # Long enough for a task of each executor to be running.
             time.sleep(0.5)
-            told = json.dumps([str(here().folder), seconds])
+            told = json.dumps([str(current_executor().folder), seconds])
             yield pa.RecordBatch.from_arrays([pa.array([told])], names=["answer"])
 
     return run

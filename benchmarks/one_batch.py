@@ -25,7 +25,7 @@ from tables import FEATURES, KEY, written_table
 
 from dai_spark import ScoringPipeline
 from dai_spark.client.connection import Connection
-from dai_spark.client.executor import here
+from dai_spark.client.executor import current_executor
 from dai_spark.local import local_plan, no_uri, unpacked_python
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
@@ -71,10 +71,10 @@ def steps(n_trees: int, rows: pa.RecordBatch, repeat: int) -> dict[str, float]:
     """Seconds of each step of one batch, in their order."""
     path = flights_pipeline(n_trees)
     request = ScoringRequest.of(path, ENVIRONMENT, None, str(LICENSE), None, {}, no_uri, no_uri)
-    place = here()
-    plan = local_plan(request, place)
+    executor = current_executor()
+    plan = local_plan(request, executor)
     cast = cast_batch(rows, plan.wanted(), "rows").batch
-    with Connection(plan, place) as connection:
+    with Connection(plan, executor) as connection:
 
         def there_and_back() -> None:
             connection.send_batch(cast, 0)

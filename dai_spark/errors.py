@@ -7,7 +7,7 @@
     ├── PipelineError                      the exported zip or folder
     │   ├── PipelineNotFoundError (also FileNotFoundError)
     │   └── NotAPipelineError              a MOJO, no or several scoring wheels, a damaged zip
-    ├── EnvironmentFault                   the packed environment
+    ├── PackedEnvironmentError                   the packed environment
     │   ├── EnvironmentNotFoundError (also FileNotFoundError)
     │   ├── EnvironmentMismatchError       wrong Python, DAI line, processor or C library
     │   ├── EnvironmentUnpackError         damaged archive, full disk, unsafe member
@@ -41,7 +41,6 @@ __all__ = [
     "DaiSparkError",
     "DriftError",
     "EnvironmentBuildError",
-    "EnvironmentFault",
     "EnvironmentMismatchError",
     "EnvironmentNotFoundError",
     "EnvironmentUnpackError",
@@ -49,6 +48,7 @@ __all__ = [
     "NotAPipelineError",
     "OptionError",
     "OverlapError",
+    "PackedEnvironmentError",
     "PipelineError",
     "PipelineNotFoundError",
     "ProtocolError",
@@ -127,26 +127,26 @@ class NotAPipelineError(PipelineError):
     """The file is there but is not a Python scoring pipeline, or is damaged."""
 
 
-class EnvironmentFault(DaiSparkError):
+class PackedEnvironmentError(DaiSparkError):
     """Something is wrong with the packed environment.
 
     Not called `EnvironmentError`, which is Python's old name of `OSError`.
     """
 
 
-class EnvironmentNotFoundError(EnvironmentFault, FileNotFoundError):
+class EnvironmentNotFoundError(PackedEnvironmentError, FileNotFoundError):
     """No archive, folder or shipped archive is found under the name given as `env`."""
 
 
-class EnvironmentMismatchError(EnvironmentFault):
+class EnvironmentMismatchError(PackedEnvironmentError):
     """The environment is sound but not one that this pipeline or this machine can use."""
 
 
-class EnvironmentUnpackError(EnvironmentFault):
+class EnvironmentUnpackError(PackedEnvironmentError):
     """The archive could not be unpacked: damaged, unsafe, or no room on the disk."""
 
 
-class EnvironmentBuildError(EnvironmentFault):
+class EnvironmentBuildError(PackedEnvironmentError):
     """`dai-spark env build` could not finish."""
 
 

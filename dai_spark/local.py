@@ -12,7 +12,7 @@ import pyarrow as pa
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.client.connection import Connection
-from dai_spark.client.executor import Place, here
+from dai_spark.client.executor import ExecutorContext, current_executor
 from dai_spark.client.score import score_batches
 from dai_spark.errors import OptionError
 from dai_spark.plan.default_environment import chosen_environment
@@ -61,7 +61,7 @@ def score_pandas(
 
     Raises
     ------
-    ColumnError, OptionError, PipelineError, EnvironmentFault, LicenseError, SidecarError,
+    ColumnError, OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError,
     ScoringError
     """
     import numpy as np
@@ -71,8 +71,8 @@ def score_pandas(
     request = ScoringRequest.of(
         pipeline, chosen, license, license_file, options, words, no_uri, no_uri
     )
-    place = _place()
-    plan = local_plan(request, place)
+    executor = _executor()
+    plan = local_plan(request, executor)
     by, order = list(plan.options.group_by), list(plan.options.order_by)
     check_groups(plan.options, list(frame.columns), "The frame")
     places = pd.Series(range(len(frame)))
@@ -89,7 +89,7 @@ def score_pandas(
     answers = []
     # A table of no rows has no batches, and its answer is one batch of none.
     batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
-    for scored in score_batches(plan, batches, place):
+    for scored in score_batches(plan, batches, executor):
         if scored.error is not None:
             raise scored.error
         assert scored.answer is not None
@@ -98,14 +98,14 @@ def score_pandas(
     return answer.iloc[np.argsort(places.to_numpy())].set_axis(frame.index, axis=0)
 
 
-def local_plan(request: ScoringRequest, place: Place) -> ScoringPlan:
+def local_plan(request: ScoringRequest, executor: ExecutorContext) -> ScoringPlan:
     """The plan of a request for this host, described by the sidecar itself."""
 
     def stay(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
         return ShippedFile("path", str(path), digest, label)
 
     plan = request.plan(stay)
-    with Connection(plan, place) as connection:
+    with Connection(plan, executor) as connection:
         described = connection.describe()
         # In order, so that a scorer that had to load is kept for the rows.
         connection.finish()
@@ -120,7 +120,7 @@ def unpacked_python(env: Union[str, "os.PathLike[str]"]) -> Path:
 
     Raises
     ------
-    EnvironmentFault
+    PackedEnvironmentError
     """
     environment = PackedEnvironment(env)
     if environment.is_folder:
@@ -130,13 +130,13 @@ def unpacked_python(env: Union[str, "os.PathLike[str]"]) -> Path:
     return folder / environment.interpreter
 
 
-def _place() -> Place:
-    place = here()
-    if place.folder not in _to_remove:
+def _executor() -> ExecutorContext:
+    executor = current_executor()
+    if executor.folder not in _to_remove:
         # What a sidecar that ended before us leaves: locks and logs.
-        _to_remove.add(place.folder)
-        atexit.register(shutil.rmtree, place.folder, ignore_errors=True)
-    return place
+        _to_remove.add(executor.folder)
+        atexit.register(shutil.rmtree, executor.folder, ignore_errors=True)
+    return executor
 
 
 def no_uri(uri: str) -> NoReturn:

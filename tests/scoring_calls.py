@@ -7,8 +7,8 @@ from dai_spark.client.connection import Connection
 from dai_spark.client.score import score_batches
 
 
-def describe(plan, place):
-    with Connection(plan, place) as connection:
+def describe(plan, executor):
+    with Connection(plan, executor) as connection:
         return plan.with_description(connection.describe())
 
 
@@ -17,14 +17,14 @@ def batches_of(frame, n_rows=1000):
     return table.to_batches(max_chunksize=n_rows)
 
 
-def log_of(place):
-    (log,) = place.folder.glob("*.log")
+def log_of(executor):
+    (log,) = executor.folder.glob("*.log")
     return log.read_text()
 
 
-def score(plan, place, frame, n_rows=1000, report=None):
+def score(plan, executor, frame, n_rows=1000, report=None):
     answers = []
-    for scored in score_batches(plan, batches_of(frame, n_rows), place, report):
+    for scored in score_batches(plan, batches_of(frame, n_rows), executor, report):
         if scored.error is not None:
             raise scored.error
         answers.append(scored.answer.to_pandas())

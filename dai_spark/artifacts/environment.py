@@ -22,10 +22,10 @@ from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple, Unio
 import pyarrow as pa
 
 from dai_spark.errors import (
-    EnvironmentFault,
     EnvironmentMismatchError,
     EnvironmentNotFoundError,
     EnvironmentUnpackError,
+    PackedEnvironmentError,
 )
 from dai_spark.host.digest import file_digest
 
@@ -174,7 +174,7 @@ class PackedEnvironment:
         Nothing lies at `path`.
     EnvironmentUnpackError
         The file is no archive, or is damaged.
-    EnvironmentFault
+    PackedEnvironmentError
         The archive or folder holds no manifest, or one that cannot be read.
     """
 
@@ -190,7 +190,7 @@ class PackedEnvironment:
         try:
             self.manifest = EnvironmentManifest.from_json(text)
         except ValueError as error:
-            raise EnvironmentFault(
+            raise PackedEnvironmentError(
                 f"The manifest {MANIFEST_NAME} in {self.path} cannot be read: {error}."
             ) from error
         self._text = text
@@ -199,7 +199,7 @@ class PackedEnvironment:
         try:
             return (self.path / MANIFEST_NAME).read_bytes()
         except FileNotFoundError:
-            raise EnvironmentFault(
+            raise PackedEnvironmentError(
                 f"The folder {self.path} holds no {MANIFEST_NAME}, so it is not a packed "
                 "environment; give the folder that an archive of `dai-spark env build` was "
                 "unpacked to, not one above or below it."
@@ -218,7 +218,7 @@ class PackedEnvironment:
                 f"{self.path} cannot be read as an archive ({error}); it is damaged or was cut "
                 "off while copied. Copy or build it again."
             ) from error
-        raise EnvironmentFault(
+        raise PackedEnvironmentError(
             f"{self.path} holds no {MANIFEST_NAME} as its first member, so it was packed by "
             "something else (conda-pack, tar). Build the environment with "
             "`dai-spark env build --reference scorer.zip -o dai-1.10.tar.gz`, which needs no conda."

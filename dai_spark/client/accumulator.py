@@ -4,10 +4,10 @@ from pyspark.accumulators import AccumulatorParam
 
 from dai_spark.metrics import ScoringMetrics
 
-__all__ = ["MetricsParam"]
+__all__ = ["MetricsAccumulator"]
 
 
-class MetricsParam(AccumulatorParam[ScoringMetrics]):
+class MetricsAccumulator(AccumulatorParam[ScoringMetrics]):
     """How Spark adds metrics up.
 
     Lies here because tasks unpickle it: a task's accumulator names the class of its parameter.

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple, Type, Union
 
 import pyarrow as pa
 
-from dai_spark.client.executor import Owner, Place
+from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.launch import find_or_start
 from dai_spark.client.sidecar_handle import SidecarHandle
 from dai_spark.client.start_failure import died, first_line, loading_error, memory_limit
@@ -54,7 +54,7 @@ class Connection:
     Parameters
     ----------
     plan : ScoringPlan
-    place : Place
+    executor : ExecutorContext
 
     Attributes
     ----------
@@ -67,14 +67,14 @@ class Connection:
         See `dai_spark.client.launch.find_or_start`.
     """
 
-    def __init__(self, plan: ScoringPlan, place: Place) -> None:
+    def __init__(self, plan: ScoringPlan, executor: ExecutorContext) -> None:
         self._plan = plan
-        self._place = place
+        self._executor = executor
         self._pid: Optional[int] = None
-        self._parent: Optional[Owner] = None
+        self._parent: Optional[ProcessId] = None
         self.load_s: Optional[float] = None
         for tries_left in reversed(range(_TRIES)):
-            self._sidecar = find_or_start(plan, place)
+            self._sidecar = find_or_start(plan, executor)
             try:
                 self._socket = _connect(self._sidecar, plan.options.start_timeout_s)
                 self._greet()
@@ -86,7 +86,7 @@ class Connection:
             except (OSError, protocol.Closed):
                 self.close()
                 if tries_left == 0:
-                    raise died(plan, place, self._sidecar, None, "when it was called") from None
+                    raise died(plan, executor, self._sidecar, None, "when it was called") from None
             except BaseException:
                 self.close()
                 raise
@@ -96,7 +96,7 @@ class Connection:
             "protocol": protocol.VERSION,
             "key": self._sidecar.key,
             "options": self._plan.options.for_connection(),
-            "task": self._place.task,
+            "task": self._executor.task,
         }
         protocol.send(self._socket, protocol.HELLO, hello, self._deadline())
         # A spawned scorer loads before it answers.
@@ -113,7 +113,7 @@ class Connection:
         with self._read_as("READY"):
             self._pid = int(ready["pid"])
             parent = int(ready["sidecar_pid"])
-            self._parent = Owner(parent, process_start_time(parent))
+            self._parent = ProcessId(parent, process_start_time(parent))
             if self._sidecar.was_started or ready["loaded"]:
                 self.load_s = float(ready["load_s"])
 
@@ -229,7 +229,7 @@ class Connection:
             if self._pid is None:
                 raise
             raise died(
-                self._plan, self._place, self._sidecar, self._pid, during, self._parent
+                self._plan, self._executor, self._sidecar, self._pid, during, self._parent
             ) from None
         except protocol.TimedOut:
             raise self._timed_out(limit_s, limit, during) from None
@@ -262,22 +262,22 @@ class Connection:
     def _timed_out(self, limit_s: float, limit: str, during: str) -> DaiSparkError:
         return SidecarTimeoutError(
             f"The scorer of pipeline {self._plan.pipeline.label} gave no answer for {limit_s:g} "
-            f"s on {self._place.host} {during}; raise {limit} if it is slow and not stuck.",
+            f"s on {self._executor.host} {during}; raise {limit} if it is slow and not stuck.",
             self._sidecar.log_tail(),
             cause=f"The scorer gave no answer within {limit_s:.3g} s.",
         )
 
     def _broken(self, what: str) -> ProtocolError:
         return ProtocolError(
-            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} answered "
-            f"what is not of this protocol ({what}); restart the application."
+            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._executor.host} "
+            f"answered what is not of this protocol ({what}); restart the application."
         )
 
     def _scoring_error(self, failure: Dict[str, Any], rows: str) -> ScoringError:
         text = self._sidecar.clean(f"{failure['type']}: {failure['message']}")
         limit = memory_limit() if failure["type"].endswith("MemoryError") else ""
         return ScoringError(
-            f"Pipeline {self._plan.pipeline.label} failed on {rows} on {self._place.host}: "
+            f"Pipeline {self._plan.pipeline.label} failed on {rows} on {self._executor.host}: "
             f"{first_line(text)}{limit}",
             self._sidecar.clean(failure["traceback"]),
             cause=f"The pipeline raised {first_line(text)}",
@@ -286,7 +286,7 @@ class Connection:
     def _unexpected(self, kind: bytes, payload: Any, during: str) -> DaiSparkError:
         if kind == protocol.ERROR and isinstance(payload, dict):
             if payload["kind"] in ("license", "load"):
-                return loading_error(payload, self._plan, self._place, self._sidecar)
+                return loading_error(payload, self._plan, self._executor, self._sidecar)
             if payload["kind"] == "option":
                 return OptionError(
                     f"Pipeline {self._plan.pipeline.label} cannot do what the options ask for: "
@@ -296,12 +296,12 @@ class Connection:
             if payload["kind"] == "scoring":
                 return self._scoring_error(payload, "a row of its own example")
             return ProtocolError(
-                f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} "
+                f"The sidecar of pipeline {self._plan.pipeline.label} on {self._executor.host} "
                 f"refused this client {during}: {payload['message']}"
             )
         return ProtocolError(
-            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._place.host} answered "
-            f"{kind!r} out of turn {during}; restart the application."
+            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._executor.host} "
+            f"answered {kind!r} out of turn {during}; restart the application."
         )
 
 

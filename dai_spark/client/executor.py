@@ -11,11 +11,11 @@ from typing import Optional
 from dai_spark.host.cache_folder import private_folder
 from dai_spark.sidecar.process import process_start_time
 
-__all__ = ["Owner", "Place", "here"]
+__all__ = ["ExecutorContext", "ProcessId", "current_executor"]
 
 
 @dataclass(frozen=True)
-class Owner:
+class ProcessId:
     """The process whose end is the sidecar's: the executor's JVM, or the local caller."""
 
     pid: int
@@ -23,7 +23,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Place:
+class ExecutorContext:
     """Where this process scores.
 
     Attributes
@@ -31,7 +31,7 @@ class Place:
     folder : Path
         Owner-only folder of the executor (or of this process, without Spark).  Sidecars have
         their run folders in it.
-    owner : Owner
+    owner : ProcessId
     log_folder : Path or None
         Beside the executor's own log, where that is known; None puts it into the run folder.
     host : str
@@ -40,13 +40,13 @@ class Place:
     """
 
     folder: Path
-    owner: Owner
+    owner: ProcessId
     log_folder: Optional[Path]
     host: str
     task: str
 
 
-def here() -> Place:
+def current_executor() -> ExecutorContext:
     """Find out where this process scores.
 
     An executor has several pyspark daemons (one for each API and each Connect session), each with
@@ -59,15 +59,15 @@ def here() -> Place:
     task = _task()
     if executor_folder is None or task is None:
         pid = os.getpid()
-        owner = Owner(pid, process_start_time(pid))
+        owner = ProcessId(pid, process_start_time(pid))
         root = Path(tempfile.gettempdir()) / f"dai_spark-{os.getuid()}-{pid}-{owner.start_time}"
-        return Place(
+        return ExecutorContext(
             private_folder(root, "TMPDIR"), owner, None, socket.gethostname(), "a local process"
         )
     jvm = _jvm_pid()
-    return Place(
+    return ExecutorContext(
         private_folder(executor_folder / f"dai_spark-{os.getuid()}", "spark.local.dir"),
-        Owner(jvm, process_start_time(jvm)),
+        ProcessId(jvm, process_start_time(jvm)),
         _log_folder(),
         socket.gethostname(),
         task,

@@ -5,7 +5,7 @@ from typing import Iterable, Iterator, List, Sequence, Tuple
 import numpy as np
 import pyarrow as pa
 
-from dai_spark.client.executor import Place
+from dai_spark.client.executor import ExecutorContext
 from dai_spark.errors import ColumnError
 from dai_spark.plan.plan import ScoringPlan
 
@@ -13,7 +13,7 @@ __all__ = ["whole_groups"]
 
 
 def whole_groups(
-    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], place: Place
+    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], executor: ExecutorContext
 ) -> Iterator[Tuple[pa.RecordBatch, int]]:
     """Join and cut a partition's batches to one batch for each group.
 
@@ -25,7 +25,7 @@ def whole_groups(
         With ``group_by`` in its options.
     batches : iterable of pyarrow.RecordBatch
         Sorted so that a group's rows follow each other; null is a group as any value is.
-    place : Place
+    executor : ExecutorContext
 
     Yields
     ------
@@ -58,7 +58,7 @@ def whole_groups(
             group.append(part)
             n_bytes += sum(part.column(name).nbytes for name in plan.wanted())
             if n_bytes > limit_bytes:
-                raise _too_large(plan, part, place)
+                raise _too_large(plan, part, executor)
     if group:
         yield _joined(group), first_row
 
@@ -90,13 +90,13 @@ def _joined(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
-def _too_large(plan: ScoringPlan, rows: pa.RecordBatch, place: Place) -> ColumnError:
+def _too_large(plan: ScoringPlan, rows: pa.RecordBatch, executor: ExecutorContext) -> ColumnError:
     named = ", ".join(
         f"{name}={rows.column(rows.schema.get_field_index(name))[0].as_py()!r}"
         for name in plan.options.group_by
     )
     return ColumnError(
-        f"The group {named} in {place.task} on {place.host} has more than "
+        f"The group {named} in {executor.task} on {executor.host} has more than "
         f"{plan.options.max_group_bytes:,} bytes, and a group is scored at once; leave out the "
         "rows of its past that the pipeline does not look at, group by more columns, or raise "
         "max_group_bytes where executors have the memory."

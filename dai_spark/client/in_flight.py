@@ -8,19 +8,19 @@ from typing import Deque, Optional, Union
 import pyarrow as pa
 
 from dai_spark.client.connection import Connection, Retired
-from dai_spark.client.executor import Place
+from dai_spark.client.executor import ExecutorContext
 from dai_spark.errors import ScoringError, SidecarDiedError, SidecarError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.plan import ScoringPlan
 
-__all__ = ["Failure", "Sent", "UnderWay"]
+__all__ = ["Failure", "InFlight", "InFlightBatch"]
 
 # What stands for a batch that was not scored.
 Failure = Union[ScoringError, SidecarDiedError, SidecarTimeoutError]
 
 
 @dataclass(frozen=True)
-class Sent:
+class InFlightBatch:
     """A batch as it was sent, with the rows it was made from."""
 
     batch: pa.RecordBatch
@@ -30,7 +30,7 @@ class Sent:
     n_misfits: int = 0
 
 
-class UnderWay:
+class InFlight:
     """The batches that were sent and are not answered yet, oldest first.
 
     Runs in a Python worker, one for each task, or in a local process.  The sidecar is found or
@@ -39,14 +39,14 @@ class UnderWay:
     Parameters
     ----------
     plan : ScoringPlan
-    place : Place
+    executor : ExecutorContext
     """
 
-    def __init__(self, plan: ScoringPlan, place: Place) -> None:
+    def __init__(self, plan: ScoringPlan, executor: ExecutorContext) -> None:
         self._plan = plan
-        self._place = place
+        self._executor = executor
         self._connection: Optional[Connection] = None
-        self._sent: Deque[Sent] = deque()
+        self._sent: Deque[InFlightBatch] = deque()
         self._stuck: Optional[SidecarTimeoutError] = None
         # By the scorer of this connection; its own totals take their place when it leaves in order.
         self._answered = ScoringMetrics()
@@ -55,7 +55,7 @@ class UnderWay:
     def __len__(self) -> int:
         return len(self._sent)
 
-    def send(self, batch: Sent) -> None:
+    def send(self, batch: InFlightBatch) -> None:
         """Send a batch; raises what a start of the sidecar raises."""
         connection = self._connected()
         self._sent.append(batch)
@@ -64,7 +64,7 @@ class UnderWay:
     def _connected(self) -> Connection:
         if self._connection is None:
             begun = time.monotonic()
-            connection = self._connection = Connection(self._plan, self._place)
+            connection = self._connection = Connection(self._plan, self._executor)
             self.metrics += ScoringMetrics(
                 n_scorers=1,
                 n_loads=int(connection.load_s is not None),
@@ -75,7 +75,7 @@ class UnderWay:
                 self._send(connection, batch)
         return self._connection
 
-    def _send(self, connection: Connection, batch: Sent) -> None:
+    def _send(self, connection: Connection, batch: InFlightBatch) -> None:
         try:
             n_bytes = connection.send_batch(batch.cast, batch.first_row)
         except SidecarTimeoutError as error:
@@ -89,7 +89,7 @@ class UnderWay:
 
     def receive(
         self, limit_s: Optional[float] = None
-    ) -> "tuple[Sent, Union[pa.RecordBatch, Failure]]":
+    ) -> "tuple[InFlightBatch, Union[pa.RecordBatch, Failure]]":
         """Return the oldest batch with its answer, or with the error that stands for it.
 
         An error of the sidecar's is the oldest batch's own: later ones, if any are under way, go to
@@ -119,7 +119,9 @@ class UnderWay:
         self._sent.popleft()
         return oldest, answer
 
-    def _answer(self, oldest: Sent, limit_s: Optional[float]) -> Union[pa.RecordBatch, Failure]:
+    def _answer(
+        self, oldest: InFlightBatch, limit_s: Optional[float]
+    ) -> Union[pa.RecordBatch, Failure]:
         while True:
             connection = self._connected()
             if self._stuck is not None:

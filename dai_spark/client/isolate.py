@@ -5,8 +5,8 @@ from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tup
 
 import pyarrow as pa
 
-from dai_spark.client.executor import Place, here
-from dai_spark.client.in_flight import Failure, Sent, UnderWay
+from dai_spark.client.executor import ExecutorContext, current_executor
+from dai_spark.client.in_flight import Failure, InFlight, InFlightBatch
 from dai_spark.client.nan import nan_causes
 from dai_spark.client.score import IN_FLIGHT, checked, pieces, rows_name
 from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
@@ -50,7 +50,7 @@ class Isolated:
 def isolate_batches(
     plan: ScoringPlan,
     batches: Iterable[pa.RecordBatch],
-    place: Optional[Place] = None,
+    executor: Optional[ExecutorContext] = None,
     report: Optional[Callable[[ScoringMetrics], None]] = None,
     max_bad_rows: Optional[int] = None,
 ) -> Iterator[Isolated]:
@@ -90,14 +90,14 @@ def isolate_batches(
         What no row can be blamed for: a start that fails, a broken protocol, a sidecar that was
         killed twice in a row.
     """
-    isolation = _Isolation(plan, place or here(), max_bad_rows)
+    isolation = _Isolation(plan, executor or current_executor(), max_bad_rows)
     try:
         yield from isolation.run(batches)
     finally:
         # As in `score_batches`, also reached when Spark wants no more rows.
-        isolation.under_way.close()
-        if report is not None and isolation.under_way.metrics.n_scorers:
-            report(isolation.under_way.metrics + ScoringMetrics(n_tasks=1))
+        isolation.in_flight.close()
+        if report is not None and isolation.in_flight.metrics.n_scorers:
+            report(isolation.in_flight.metrics + ScoringMetrics(n_tasks=1))
 
 
 class _Part(NamedTuple):
@@ -114,9 +114,11 @@ _Cause = Union[Failure, ColumnError]
 class _Isolation:
     """The isolating pass over one partition."""
 
-    def __init__(self, plan: ScoringPlan, place: Place, max_bad_rows: Optional[int]) -> None:
+    def __init__(
+        self, plan: ScoringPlan, executor: ExecutorContext, max_bad_rows: Optional[int]
+    ) -> None:
         self._plan = plan
-        self._place = place
+        self._executor = executor
         self._max_bad_rows = max_bad_rows
         self._shape = PredictionShape.of(plan)
         self._wanted = plan.wanted()
@@ -124,33 +126,33 @@ class _Isolation:
         self._first_bad_row = ""
         self._n_kills = 0
         self._least_limit_s: Optional[float] = None
-        self.under_way = UnderWay(plan, place)
+        self.in_flight = InFlight(plan, executor)
 
     def run(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Isolated]:
-        for batch, first_row in pieces(self._plan, batches, self._place):
+        for batch, first_row in pieces(self._plan, batches, self._executor):
             cast = self._cast(batch, first_row)
-            if batch.num_rows and isinstance(cast, Sent):
+            if batch.num_rows and isinstance(cast, InFlightBatch):
                 # Once, and not again for the halves of a batch that fails.
-                self.under_way.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
-                self.under_way.send(cast)
-                if len(self.under_way) == IN_FLIGHT:
+                self.in_flight.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
+                self.in_flight.send(cast)
+                if len(self.in_flight) == IN_FLIGHT:
                     yield from self._oldest()
                 continue
-            while len(self.under_way):
+            while len(self.in_flight):
                 yield from self._oldest()
             if isinstance(cast, ColumnError):
                 yield self._isolated(batch, first_row, cast)
             else:
                 yield self._joined(batch, first_row, [self._good(self._shape.nulls(0))])
-        while len(self.under_way):
+        while len(self.in_flight):
             yield from self._oldest()
-        self.under_way.finish()
+        self.in_flight.finish()
 
     def _oldest(self) -> Iterator[Isolated]:
         found = [self._receive(None)]
         if not isinstance(found[0][1], pa.RecordBatch):
             # Its halves are scored with nothing else under way: one may end the scorer.
-            while len(self.under_way):
+            while len(self.in_flight):
                 found.append(self._receive(None))
         for sent, answer in found:
             yield self._isolated(sent.batch, sent.first_row, answer)
@@ -206,7 +208,7 @@ class _Isolation:
 
     def _least_limit(self) -> float:
         if self._least_limit_s is None:
-            example_s = self.under_way.time_example()
+            example_s = self.in_flight.time_example()
             least_s = max(_LEAST_LIMIT_S, _LEAST_LIMIT_EXAMPLES * example_s)
             self._least_limit_s = min(least_s, self._plan.options.batch_timeout_s)
         return self._least_limit_s
@@ -218,23 +220,25 @@ class _Isolation:
         if isinstance(cast, ColumnError):
             return cast
         while True:
-            self.under_way.send(cast)
+            self.in_flight.send(cast)
             _, answer = self._receive(limit_s)
             if not _is_killed(answer):
                 return answer
 
     # -- one batch -----------------------------------------------------------------------------
 
-    def _cast(self, batch: pa.RecordBatch, first_row: int) -> Union[Sent, ColumnError]:
-        rows = rows_name(first_row, batch.num_rows, self._place)
+    def _cast(self, batch: pa.RecordBatch, first_row: int) -> Union[InFlightBatch, ColumnError]:
+        rows = rows_name(first_row, batch.num_rows, self._executor)
         try:
             cast = cast_batch(batch, self._wanted, rows, self._plan.options.on_cast)
         except ColumnError as error:
             return error
-        return Sent(batch, first_row, rows, cast.batch, cast.n_misfits)
+        return InFlightBatch(batch, first_row, rows, cast.batch, cast.n_misfits)
 
-    def _receive(self, limit_s: Optional[float]) -> Tuple[Sent, Union[pa.RecordBatch, Failure]]:
-        sent, answer = self.under_way.receive(limit_s)
+    def _receive(
+        self, limit_s: Optional[float]
+    ) -> Tuple[InFlightBatch, Union[pa.RecordBatch, Failure]]:
+        sent, answer = self.in_flight.receive(limit_s)
         if _is_killed(answer):
             self._n_kills += 1
             if self._n_kills > 1:
@@ -269,8 +273,8 @@ class _Isolation:
         if self._max_bad_rows is not None and self._n_bad_rows > self._max_bad_rows:
             raise BadRowsError(
                 f"More than {self._max_bad_rows} rows cannot be scored by pipeline "
-                f"{self._plan.pipeline.label}; in {self._place.task} on {self._place.host} the "
-                f"first is {self._first_bad_row}"
+                f"{self._plan.pipeline.label}; in {self._executor.task} on {self._executor.host} "
+                f"the first is {self._first_bad_row}"
             )
 
 

@@ -11,7 +11,7 @@ from typing import List, Optional
 
 from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
 from dai_spark.artifacts.license import find_license
-from dai_spark.client.executor import Place
+from dai_spark.client.executor import ExecutorContext
 from dai_spark.client.sidecar_handle import SidecarHandle
 from dai_spark.client.start_failure import (
     ended_while_loading,
@@ -40,7 +40,7 @@ _POLL_S = 0.01
 _TRIAL_SHARE = 0.2
 
 
-def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
+def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle:
     """Return the sidecar of this executor for this plan, started if it does not run.
 
     Runs in a Python worker, once a task.  Many tasks may call it at the same moment: who gets the
@@ -55,22 +55,22 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
         `Scorer()` raised, or the process ended while loading.
     SidecarTimeoutError
         It was not ready within `start_timeout_s`, or was not a short while ago.
-    EnvironmentFault
+    PackedEnvironmentError
         The environment is not there, or this host cannot run it.
     """
     license = plan.license or find_license(os.environ)
     key = plan.key(license)
-    run_folder = place.folder / key[:20]
-    log = (place.log_folder or place.folder) / f"dai_spark-sidecar-{key[:20]}.log"
+    run_folder = executor.folder / key[:20]
+    log = (executor.log_folder or executor.folder) / f"dai_spark-sidecar-{key[:20]}.log"
     sidecar = SidecarHandle(run_folder, log, key, license)
     deadline = time.monotonic() + plan.options.start_timeout_s
     process: Optional[subprocess.Popen[bytes]] = None
     folders = used_folders(plan)
     while True:
         try:
-            lock = try_lock(place.folder / f"{key[:20]}.lock")
+            lock = try_lock(executor.folder / f"{key[:20]}.lock")
         except OSError as error:
-            raise not_started(plan, place, error) from error
+            raise not_started(plan, executor, error) from error
         if lock is None:
             if sidecar.is_ready():
                 sidecar.was_started = process is not None
@@ -81,13 +81,13 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
                 # The lock was free, so who said that it listens was killed.  First of all: other
                 # tasks find the lock held from now on, and would call where nobody does.
                 sidecar.forget_ready()
-                failed = remembered(plan, place, sidecar)
+                failed = remembered(plan, executor, sidecar)
                 if failed is None and process is not None and process.poll() != 0:
-                    failed = ended_while_loading(plan, place, sidecar, process)
+                    failed = ended_while_loading(plan, executor, sidecar, process)
                 if failed is not None:
                     raise failed
                 with in_use(folders, plan.options.start_timeout_s) as uses:
-                    process = _start(plan, place, sidecar, lock, uses)
+                    process = _start(plan, executor, sidecar, lock, uses)
             finally:
                 os.close(lock)
         if time.monotonic() > deadline:
@@ -95,12 +95,12 @@ def find_or_start(plan: ScoringPlan, place: Place) -> SidecarHandle:
                 # Before the lock is free, so that who waits for it starts no other.
                 remember_hang(plan, sidecar)
                 process.kill()
-            raise hung(plan, place, sidecar)
+            raise hung(plan, executor, sidecar)
         time.sleep(_POLL_S)
 
 
 def _start(
-    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, lock: int, uses: List[int]
+    plan: ScoringPlan, executor: ExecutorContext, sidecar: SidecarHandle, lock: int, uses: List[int]
 ) -> "subprocess.Popen[bytes]":
     pipeline = pipeline_folder(plan.pipeline, plan.options.start_timeout_s)
     environment = environment_folder(plan.environment, plan.options.start_timeout_s)
@@ -123,7 +123,7 @@ def _start(
         "trial_timeout_s": plan.options.start_timeout_s * _TRIAL_SHARE,
         "idle_timeout_s": plan.options.idle_timeout_s,
         "diagnose": plan.options.diagnose,
-        "owner": asdict(place.owner),
+        "owner": asdict(executor.owner),
     }
     python = interpreter(plan, environment)
     source = sidecar_source()
@@ -147,9 +147,9 @@ def _start(
             os.close(log)
     except OSError as error:
         if error.filename != str(python):
-            raise not_started(plan, place, error) from error
+            raise not_started(plan, executor, error) from error
         raise EnvironmentMismatchError(
-            f"The Python of environment {plan.environment.label} cannot be run on {place.host} "
+            f"The Python of environment {plan.environment.label} cannot be run on {executor.host} "
             f"({error.strerror or error}; {os.uname().sysname} {os.uname().machine}); build an "
             "environment for the executors' system with `dai-spark env build` there."
         ) from error

@@ -5,9 +5,9 @@ from typing import Callable, Iterable, Iterator, Optional, Tuple, Union
 
 import pyarrow as pa
 
-from dai_spark.client.executor import Place, here
+from dai_spark.client.executor import ExecutorContext, current_executor
 from dai_spark.client.groups import whole_groups
-from dai_spark.client.in_flight import Sent, UnderWay
+from dai_spark.client.in_flight import InFlight, InFlightBatch
 from dai_spark.client.nan import nan_causes
 from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarError
 from dai_spark.metrics import ScoringMetrics
@@ -54,7 +54,7 @@ class Scored:
 def score_batches(
     plan: ScoringPlan,
     batches: Iterable[pa.RecordBatch],
-    place: Optional[Place] = None,
+    executor: Optional[ExecutorContext] = None,
     report: Optional[Callable[[ScoringMetrics], None]] = None,
 ) -> Iterator[Scored]:
     """Score batches in order, with two under way: one is scored while the next travels.
@@ -69,8 +69,8 @@ def score_batches(
         With its description, since an empty batch is answered without the pipeline.
     batches : iterable of pyarrow.RecordBatch
         With the pipeline's columns among theirs, in any order.
-    place : Place, optional
-        By default found out (`here`).
+    executor : ExecutorContext, optional
+        By default found out (`current_executor`).
     report : callable, optional
         Is given the metrics of this task once, at its end.
 
@@ -88,12 +88,12 @@ def score_batches(
     SidecarError, LicenseError
         After which nothing more can be scored here.
     """
-    place = place or here()
+    executor = executor or current_executor()
     shape, wanted = PredictionShape.of(plan), plan.wanted()
-    under_way = UnderWay(plan, place)
+    in_flight = InFlight(plan, executor)
     try:
-        for batch, first_row in pieces(plan, batches, place):
-            rows = rows_name(first_row, batch.num_rows, place)
+        for batch, first_row in pieces(plan, batches, executor):
+            rows = rows_name(first_row, batch.num_rows, executor)
             answer: Union[pa.RecordBatch, ColumnError]
             if batch.num_rows == 0:
                 # The pipeline is never asked about no rows, which not all versions bear.
@@ -104,30 +104,32 @@ def score_batches(
                 except ColumnError as error:
                     answer = error
                 else:
-                    under_way.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
-                    under_way.send(Sent(batch, first_row, rows, cast.batch, cast.n_misfits))
-                    if len(under_way) == IN_FLIGHT:
-                        yield _receive(plan, place, under_way, shape)
+                    in_flight.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
+                    in_flight.send(
+                        InFlightBatch(batch, first_row, rows, cast.batch, cast.n_misfits)
+                    )
+                    if len(in_flight) == IN_FLIGHT:
+                        yield _receive(plan, executor, in_flight, shape)
                     continue
-            while len(under_way):
-                yield _receive(plan, place, under_way, shape)
+            while len(in_flight):
+                yield _receive(plan, executor, in_flight, shape)
             if isinstance(answer, ColumnError):
                 yield Scored(batch, first_row, None, answer)
             else:
                 yield Scored(batch, first_row, answer)
-        while len(under_way):
-            yield _receive(plan, place, under_way, shape)
-        under_way.finish()
+        while len(in_flight):
+            yield _receive(plan, executor, in_flight, shape)
+        in_flight.finish()
     finally:
         # Also reached when Spark wants no more rows (a limit) and closes this generator; a worker
         # that is killed closes the socket all the same.
-        under_way.close()
-        if report is not None and under_way.metrics.n_scorers:
-            report(under_way.metrics + ScoringMetrics(n_tasks=1))
+        in_flight.close()
+        if report is not None and in_flight.metrics.n_scorers:
+            report(in_flight.metrics + ScoringMetrics(n_tasks=1))
 
 
 def pieces(
-    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], place: Place
+    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], executor: ExecutorContext
 ) -> Iterator[Tuple[pa.RecordBatch, int]]:
     """Cut batches into pieces that are scored at once, each with the number of its first row.
 
@@ -138,9 +140,9 @@ def pieces(
     ColumnError
         On the first batch, when its columns do not fit.
     """
-    checked_batches = _checked_first(plan, batches, place)
+    checked_batches = _checked_first(plan, batches, executor)
     if plan.options.group_by:
-        yield from whole_groups(plan, checked_batches, place)
+        yield from whole_groups(plan, checked_batches, executor)
         return
     first_row = 0
     for batch in checked_batches:
@@ -152,12 +154,12 @@ def pieces(
 
 
 def _checked_first(
-    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], place: Place
+    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], executor: ExecutorContext
 ) -> Iterator[pa.RecordBatch]:
     for number, batch in enumerate(batches):
         if number == 0:
             types = dict(zip(batch.schema.names, batch.schema.types))
-            where = f"The data in {place.task}"
+            where = f"The data in {executor.task}"
             check_columns(types, plan.wanted(), where, plan.options.on_cast)
         yield batch
 
@@ -171,22 +173,22 @@ def _piece_rows(plan: ScoringPlan, batch: pa.RecordBatch) -> int:
 
 
 def _receive(
-    plan: ScoringPlan, place: Place, under_way: UnderWay, shape: PredictionShape
+    plan: ScoringPlan, executor: ExecutorContext, in_flight: InFlight, shape: PredictionShape
 ) -> Scored:
-    sent, answer = under_way.receive()
+    sent, answer = in_flight.receive()
     if isinstance(answer, SidecarError):
         raise answer
     if isinstance(answer, pa.RecordBatch):
         answer = checked(plan, sent, answer)
     if isinstance(answer, pa.RecordBatch) and plan.options.nan == "bad":
-        answer = _without_nan(plan, place, sent, answer)
+        answer = _without_nan(plan, executor, sent, answer)
     if isinstance(answer, ScoringError):
         return Scored(sent.batch, sent.first_row, None, answer)
     return Scored(sent.batch, sent.first_row, shape.of_answer(answer))
 
 
 def checked(
-    plan: ScoringPlan, sent: Sent, answer: pa.RecordBatch
+    plan: ScoringPlan, sent: InFlightBatch, answer: pa.RecordBatch
 ) -> Union[pa.RecordBatch, ScoringError]:
     """An answer in the types that the pipeline described, or the error that it does not fit."""
     described = plan.described.output if plan.described else None
@@ -197,7 +199,7 @@ def checked(
 
 
 def _without_nan(
-    plan: ScoringPlan, place: Place, sent: Sent, answer: pa.RecordBatch
+    plan: ScoringPlan, executor: ExecutorContext, sent: InFlightBatch, answer: pa.RecordBatch
 ) -> Union[pa.RecordBatch, ScoringError]:
     causes = nan_causes(answer)
     if causes is None:
@@ -205,12 +207,12 @@ def _without_nan(
     first, cause = next((i, cause) for i, cause in enumerate(causes) if cause is not None)
     return ScoringError(
         f"Pipeline {plan.pipeline.label} has no score for row {sent.first_row + first} of "
-        f"{place.task} on {place.host}: {cause[:-1]}, and nan='bad' makes that a bad row; see what "
-        "is odd in the row's input, or give nan='keep'.",
+        f"{executor.task} on {executor.host}: {cause[:-1]}, and nan='bad' makes that a bad row; "
+        "see what is odd in the row's input, or give nan='keep'.",
         cause=cause,
     )
 
 
-def rows_name(first_row: int, n_rows: int, place: Place) -> str:
+def rows_name(first_row: int, n_rows: int, executor: ExecutorContext) -> str:
     """What errors call a piece: ``rows 0-9999 of partition 3``."""
-    return f"rows {first_row}-{first_row + n_rows - 1} of {place.task}"
+    return f"rows {first_row}-{first_row + n_rows - 1} of {executor.task}"

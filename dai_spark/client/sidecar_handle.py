@@ -64,16 +64,16 @@ class SidecarHandle:
                 return self.clean(text)
             time.sleep(0.01)
 
-    def fate(self, pid: int) -> Optional[str]:
+    def exit_of(self, pid: int) -> Optional[str]:
         """How a scorer process ended, in words; None where the sidecar has not told it."""
-        path = self.run_folder / protocol.FATES_NAME / f"{pid}.json"
+        path = self.run_folder / protocol.EXITS_NAME / f"{pid}.json"
         try:
-            fate = json.loads(path.read_text(encoding="utf-8"))
+            exit_status = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if fate["signal"] is not None:
-            return f"was killed by signal {signal_name(fate['signal'])}"
-        return f"left with exit code {fate['exit_code']}"
+        if exit_status["signal"] is not None:
+            return f"was killed by signal {signal_name(exit_status['signal'])}"
+        return f"left with exit code {exit_status['exit_code']}"
 
     def verdict(self) -> Optional[Dict[str, Any]]:
         """Why the sidecar did not come up, where that is known."""

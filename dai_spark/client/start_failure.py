@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any, Dict, Optional
 
-from dai_spark.client.executor import Owner, Place
+from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.sidecar_handle import SidecarHandle, signal_name
 from dai_spark.errors import (
     DaiSparkError,
@@ -20,7 +20,7 @@ from dai_spark.errors import (
 )
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.sidecar.log import END
-from dai_spark.sidecar.process import owner_lives
+from dai_spark.sidecar.process import is_alive
 from dai_spark.sidecar.protocol import VERDICT_NAME
 
 __all__ = [
@@ -45,7 +45,9 @@ _NO_ROOM_BYTES = 1 << 20
 _ENDING_S = 0.05
 
 
-def remembered(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> Optional[DaiSparkError]:
+def remembered(
+    plan: ScoringPlan, executor: ExecutorContext, sidecar: SidecarHandle
+) -> Optional[DaiSparkError]:
     """The error of a start that failed on this executor a short while ago, if one did."""
     verdict = sidecar.verdict()
     if verdict is None or time.time() - verdict["time"] > _LASTS_S:
@@ -53,19 +55,19 @@ def remembered(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> Optio
     if verdict["kind"] == _HUNG:
         # With more time it may load.
         is_longer = plan.options.start_timeout_s > verdict["limit_s"]
-        return None if is_longer else hung(plan, place, sidecar)
-    return loading_error(verdict, plan, place, sidecar)
+        return None if is_longer else hung(plan, executor, sidecar)
+    return loading_error(verdict, plan, executor, sidecar)
 
 
 def loading_error(
-    verdict: Dict[str, Any], plan: ScoringPlan, place: Place, sidecar: SidecarHandle
+    verdict: Dict[str, Any], plan: ScoringPlan, executor: ExecutorContext, sidecar: SidecarHandle
 ) -> DaiSparkError:
     """The typed error for an error object of the protocol, of kind ``license`` or ``load``."""
     pipeline = plan.pipeline.label
     if verdict["kind"] == "license":
         found = "the one given was refused" if sidecar.license is not None else "none was found"
         return LicenseError(
-            f"Pipeline {pipeline} wants a valid Driverless AI licence on {place.host}: {found}; "
+            f"Pipeline {pipeline} wants a valid Driverless AI licence on {executor.host}: {found}; "
             "give one by license_file= (--license-file), or set DRIVERLESS_AI_LICENSE_FILE or "
             "DRIVERLESS_AI_LICENSE_KEY.",
             sidecar.log_tail(),
@@ -80,18 +82,18 @@ def loading_error(
             trace,
         )
     return SidecarStartError(
-        f"Scorer() of pipeline {pipeline} failed on {place.host} in environment "
+        f"Scorer() of pipeline {pipeline} failed on {executor.host} in environment "
         f"{plan.environment.label}: {first_line(text)}{memory_limit()}",
         trace,
     )
 
 
-def hung(plan: ScoringPlan, place: Place, sidecar: SidecarHandle) -> DaiSparkError:
+def hung(plan: ScoringPlan, executor: ExecutorContext, sidecar: SidecarHandle) -> DaiSparkError:
     """The error for a sidecar that was not ready within its limit."""
     return SidecarTimeoutError(
         f"The scorer of pipeline {plan.pipeline.label} was not loaded within "
-        f"{plan.options.start_timeout_s:g} s on {place.host}; raise start_timeout_s, or see below "
-        "where it hangs.",
+        f"{plan.options.start_timeout_s:g} s on {executor.host}; raise start_timeout_s, or see "
+        "below where it hangs.",
         sidecar.log_tail(),
     )
 
@@ -106,17 +108,20 @@ def remember_hang(plan: ScoringPlan, sidecar: SidecarHandle) -> None:
         aside.replace(sidecar.run_folder / VERDICT_NAME)
 
 
-def not_started(plan: ScoringPlan, place: Place, error: OSError) -> DaiSparkError:
+def not_started(plan: ScoringPlan, executor: ExecutorContext, error: OSError) -> DaiSparkError:
     """The error for a sidecar of which no process came into being, for want of room or memory."""
     where = f": {error.filename}" if error.filename else ""
     return SidecarStartError(
-        f"The sidecar of pipeline {plan.pipeline.label} could not be started on {place.host} "
+        f"The sidecar of pipeline {plan.pipeline.label} could not be started on {executor.host} "
         f"({error.strerror or error}{where}); make room there, and start again{memory_limit()}."
     )
 
 
 def ended_while_loading(
-    plan: ScoringPlan, place: Place, sidecar: SidecarHandle, process: "subprocess.Popen[bytes]"
+    plan: ScoringPlan,
+    executor: ExecutorContext,
+    sidecar: SidecarHandle,
+    process: "subprocess.Popen[bytes]",
 ) -> DaiSparkError:
     """The error for a sidecar that ended and left no verdict."""
     try:
@@ -130,51 +135,51 @@ def ended_while_loading(
     else:
         how = f"left with exit code {status}"
     return SidecarStartError(
-        f"The sidecar of pipeline {plan.pipeline.label} {how} on {place.host} before its scorer "
+        f"The sidecar of pipeline {plan.pipeline.label} {how} on {executor.host} before its scorer "
         f"was loaded (environment {plan.environment.label}){memory_limit()}"
-        f"{_full_disk(place, sidecar)}; the end of its log says why.",
+        f"{_full_disk(executor, sidecar)}; the end of its log says why.",
         sidecar.log_tail(until=END),
     )
 
 
 def died(
     plan: ScoringPlan,
-    place: Place,
+    executor: ExecutorContext,
     sidecar: SidecarHandle,
     pid: Optional[int],
     during: str,
-    sidecar_process: Optional[Owner] = None,
+    sidecar_process: Optional[ProcessId] = None,
 ) -> DaiSparkError:
     """The error for a scorer whose connection closed without an answer.
 
     Parameters
     ----------
-    sidecar_process : Owner, optional
+    sidecar_process : ProcessId, optional
         The scorer's parent, where that is known.
     """
-    how = sidecar.fate(pid) if pid is not None else None
+    how = sidecar.exit_of(pid) if pid is not None else None
     last_words = f"scorer {pid} ended"
     if how is None and sidecar_process is not None and _lives(sidecar_process):
-        # A sidecar tells no fate of exit code 0, with which scorers leave in order as well.
+        # A sidecar writes no exit status of 0, with which scorers leave in order as well.
         how, last_words = "ended with no error code", ""
     cause = f"The scorer {how}." if how is not None else ""
     if how is None:
         how = "ended, together with its sidecar (killed from outside, or out of memory)"
         last_words = END
     return SidecarDiedError(
-        f"The scorer of pipeline {plan.pipeline.label} {how} on {place.host} {during}"
-        f"{memory_limit()}{_full_disk(place, sidecar)}; the end of its log is below.",
+        f"The scorer of pipeline {plan.pipeline.label} {how} on {executor.host} {during}"
+        f"{memory_limit()}{_full_disk(executor, sidecar)}; the end of its log is below.",
         sidecar.log_tail(until=last_words),
         cause=cause,
     )
 
 
-def _lives(process: Owner) -> bool:
-    if not owner_lives(asdict(process)):
+def _lives(process: ProcessId) -> bool:
+    if not is_alive(asdict(process)):
         return False
     # The kernel kills a sidecar's scorers while the sidecar itself is ending.
     time.sleep(_ENDING_S)
-    return owner_lives(asdict(process))
+    return is_alive(asdict(process))
 
 
 def memory_limit() -> str:
@@ -194,9 +199,9 @@ def memory_limit() -> str:
     return f" (a process here may have {limit}, set by ulimit or spark.executor.pyspark.memory)"
 
 
-def _full_disk(place: Place, sidecar: SidecarHandle) -> str:
+def _full_disk(executor: ExecutorContext, sidecar: SidecarHandle) -> str:
     # Said by us, since a log on that disk cannot say it.
-    for folder in (place.folder, sidecar.log.parent):
+    for folder in (executor.folder, sidecar.log.parent):
         with contextlib.suppress(OSError):
             found = os.statvfs(folder)
             if found.f_bavail * found.f_frsize < _NO_ROOM_BYTES:

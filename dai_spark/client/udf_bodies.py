@@ -138,15 +138,15 @@ def describe_here(plan: ScoringPlan) -> Dict[str, Any]:
     import dataclasses
 
     from dai_spark.client.connection import Connection
-    from dai_spark.client.executor import here
+    from dai_spark.client.executor import current_executor
 
     try:
-        place = here()
-        with Connection(plan, place) as connection:
+        executor = current_executor()
+        with Connection(plan, executor) as connection:
             described = dataclasses.asdict(connection.describe())
             # In order, so that a scorer that had to load is kept for the first task.
             connection.finish()
-        return {"described": described, "host": place.host}
+        return {"described": described, "host": executor.host}
     except DaiSparkError as error:
         return {
             "error": type(error).__name__,

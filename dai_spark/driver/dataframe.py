@@ -70,7 +70,7 @@ def score_dataframe(
     ------
     ColumnError
         Names every missing and every uncastable column at once.
-    OptionError, PipelineError, EnvironmentFault, LicenseError, SidecarError, ScoringError
+    OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
     say = say or progress.tell
     request = ScoringRequest.of(

@@ -1,4 +1,4 @@
-"""isolated_frame: a DataFrame scored with its bad rows set apart, each with what befell it."""
+"""isolated_dataframe: a DataFrame scored with its bad rows set apart, each with what befell it."""
 
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
@@ -10,10 +10,10 @@ from dai_spark.plan.plan import ScoringPlan
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["isolated_frame"]
+__all__ = ["isolated_dataframe"]
 
 
-def isolated_frame(
+def isolated_dataframe(
     df: "DataFrame",
     plan: ScoringPlan,
     keep: Optional[Sequence[str]],

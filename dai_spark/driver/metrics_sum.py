@@ -2,7 +2,7 @@
 
 from typing import Any, Callable, Optional
 
-from dai_spark.client.accumulator import MetricsParam
+from dai_spark.client.accumulator import MetricsAccumulator
 from dai_spark.driver.session import is_connect
 from dai_spark.metrics import ScoringMetrics
 
@@ -25,7 +25,7 @@ class MetricsSum:
     def __init__(self, spark: Any) -> None:
         self._sum = None
         if not is_connect(spark):
-            self._sum = spark.sparkContext.accumulator(ScoringMetrics(), MetricsParam())
+            self._sum = spark.sparkContext.accumulator(ScoringMetrics(), MetricsAccumulator())
 
     @property
     def report(self) -> Optional[Callable[[ScoringMetrics], None]]:

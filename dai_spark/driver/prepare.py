@@ -12,7 +12,7 @@ from dai_spark.client.udf_bodies import probe_body
 from dai_spark.driver.progress.messages import waiting
 from dai_spark.driver.ship import package_zip, ship_file, ship_package
 from dai_spark.errors import from_spark, named
-from dai_spark.host.atomic_file import replace_file
+from dai_spark.host.atomic_file import write_atomically
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.plan.plan import Description, ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
@@ -40,7 +40,7 @@ def prepare(
 
     Raises
     ------
-    ShippingError, EnvironmentFault, LicenseError, SidecarError, ScoringError
+    ShippingError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
     ship_package(spark)
 
@@ -54,7 +54,7 @@ def prepare(
         if known is not None:
             return plan.with_description(known)
     described = _probe(spark, plan, _what(request), say)
-    replace_file(memory, json.dumps(dataclasses.asdict(described)).encode("utf-8"))
+    write_atomically(memory, json.dumps(dataclasses.asdict(described)).encode("utf-8"))
     return plan.with_description(described)
 
 

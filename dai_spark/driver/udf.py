@@ -76,7 +76,7 @@ def score_udf(
 
     Raises
     ------
-    OptionError, PipelineError, EnvironmentFault, LicenseError
+    OptionError, PipelineError, PackedEnvironmentError, LicenseError
 
     Examples
     --------

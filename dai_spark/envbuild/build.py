@@ -27,7 +27,7 @@ from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.envbuild.tensorflow import rename_tensorflow
 from dai_spark.envbuild.tidy import compile_sources, installed_packages, tidy_packages
 from dai_spark.envbuild.way import FoundPython, Way
-from dai_spark.errors import EnvironmentBuildError, EnvironmentFault, OptionError
+from dai_spark.errors import EnvironmentBuildError, OptionError, PackedEnvironmentError
 
 __all__ = [
     "build_environment",
@@ -292,7 +292,7 @@ def _ready(output: Path, inputs: str) -> Optional[PackedEnvironment]:
         return None
     try:
         found = PackedEnvironment(output)
-    except EnvironmentFault:
+    except PackedEnvironmentError:
         return None
     return found if found.manifest.inputs == inputs else None
 

@@ -180,7 +180,7 @@ def check_environment(
 
     Raises
     ------
-    EnvironmentFault
+    PackedEnvironmentError
         The archive cannot be read or unpacked.
     EnvironmentMismatchError
         This machine cannot run it.

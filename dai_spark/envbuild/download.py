@@ -32,7 +32,7 @@ from dai_spark.envbuild.requirements import Wanted
 from dai_spark.envbuild.sources import NETWORK, Sources
 from dai_spark.envbuild.way import FoundPython, Way
 from dai_spark.envbuild.wheelhouse import collect_wheels
-from dai_spark.errors import EnvironmentBuildError, EnvironmentFault
+from dai_spark.errors import EnvironmentBuildError, PackedEnvironmentError
 
 __all__ = ["download_environment"]
 
@@ -173,7 +173,7 @@ def _way(
         return found
     try:
         carried = CarriedPython(folder, wanted.python)
-    except EnvironmentFault:
+    except PackedEnvironmentError:
         return found
     if carried.version != found.version or not folder.is_sound(carried.archive):
         return found

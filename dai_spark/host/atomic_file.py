@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-__all__ = ["replace_file"]
+__all__ = ["write_atomically"]
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

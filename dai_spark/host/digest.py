@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Dict, Union
 
-from dai_spark.host.atomic_file import replace_file
+from dai_spark.host.atomic_file import write_atomically
 from dai_spark.host.cache_folder import cache_folder
 
 __all__ = ["file_digest"]
@@ -40,5 +40,5 @@ def file_digest(path: Union[str, Path]) -> str:
     known[name] = digest.hexdigest()
     # A cache that cannot be written costs another reading and nothing else.
     with contextlib.suppress(OSError):
-        replace_file(memory, json.dumps(known, indent=0).encode("utf-8"))
+        write_atomically(memory, json.dumps(known, indent=0).encode("utf-8"))
     return known[name]

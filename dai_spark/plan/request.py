@@ -65,7 +65,7 @@ class ScoringRequest:
 
         Raises
         ------
-        OptionError, PipelineError, EnvironmentFault, LicenseError, ShippingError
+        OptionError, PipelineError, PackedEnvironmentError, LicenseError, ShippingError
             Whichever argument cannot be meant, is not there, or does not fit the others.
         """
         resolved = ScoringOptions.resolve(options, words)

@@ -152,7 +152,7 @@ class ScorerConnection:
                 described = self._scorer.describe(self._options, self._start_method)
                 protocol.send(self._sock, protocol.DESCRIPTION, described)
             elif kind == protocol.BATCH:
-                if self._has_served_its_time():
+                if self._is_worn():
                     self._leave("retires", protocol.RETIRED)
                     return
                 self._answer_batch(payload)
@@ -164,7 +164,7 @@ class ScorerConnection:
             else:
                 raise protocol.BrokenProtocol("{!r} has no place here".format(kind))
 
-    def _has_served_its_time(self) -> bool:
+    def _is_worn(self) -> bool:
         # Never before its first batch: a limit below what loading took would end no scorer's wait.
         if not self._totals["n_batches"]:
             return False
@@ -176,7 +176,7 @@ class ScorerConnection:
 
     def _is_as_new(self) -> bool:
         # A pipeline that has raised may have stopped halfway.
-        if self._n_failures or self._has_served_its_time():
+        if self._n_failures or self._is_worn():
             return False
         # Where memory is short, who waits for another task must not hold a load of its own.
         return self._start_method == "fork" or self._options.get("max_scorers") is None

@@ -13,13 +13,13 @@ IDLE = b"i"
 _CONNECTION = b"c"
 
 
-def hand_over(control: socket.socket, connection: socket.socket) -> None:
+def send_connection(control: socket.socket, connection: socket.socket) -> None:
     """Give a connection to the scorer at the other end; raises OSError where that has ended."""
     descriptor = array.array("i", [connection.fileno()])
     control.sendmsg([_CONNECTION], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)])
 
 
-def take_over(control: socket.socket) -> Optional[socket.socket]:
+def receive_connection(control: socket.socket) -> Optional[socket.socket]:
     """Wait for the next connection; None where the sidecar has no more use for this scorer."""
     descriptor = array.array("i")
     try:
@@ -36,10 +36,10 @@ def take_over(control: socket.socket) -> Optional[socket.socket]:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor[0])
 
 
-def tell_idle(control: socket.socket) -> None:
+def send_idle(control: socket.socket) -> None:
     """Say that this scorer has closed its connection and waits for another."""
     try:
         control.send(IDLE)
     except OSError:
-        # The sidecar is gone, which the next `take_over` tells.
+        # The sidecar is gone, which the next `receive_connection` tells.
         pass

@@ -1,4 +1,4 @@
-"""The scorer processes of a sidecar: made by fork or spawn, given connections, kept, buried."""
+"""The scorer processes of a sidecar: made by fork or spawn, given connections, kept, reaped."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from typing import Any, Callable, Dict, List, Optional
 
 from . import protocol
 from .atomic_file import write_json
-from .fd_passing import IDLE, hand_over
+from .fd_passing import IDLE, send_connection
 from .log import Log
 from .pipeline.scorer import LoadedScorer, enter_folder
 from .process import die_with_parent
-from .worker import Shift
+from .worker import ScorerWorker
 
 # A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
 _GRACE_S = 1.0
@@ -36,11 +36,11 @@ class ScorerProcess:
         The sidecar's end, see `handover`.
     connection : socket.socket or None
         The sidecar's copy of what it serves; None while it waits for another.
-    gone_since : float or None
+    client_left_at : float or None
         When its client left.
     idle_since : float or None
         When it began to wait.
-    is_deaf : bool
+    is_closing : bool
         Whether it takes no more connections.
     """
 
@@ -49,13 +49,13 @@ class ScorerProcess:
         self.folder = folder
         self.control = control
         self.connection: Optional[socket.socket] = None
-        self.gone_since: Optional[float] = None
+        self.client_left_at: Optional[float] = None
         self.idle_since: Optional[float] = None
-        self.is_deaf = False
+        self.is_closing = False
 
     def give(self, connection: socket.socket) -> None:
         """Hand a connection over; raises OSError where it has ended."""
-        hand_over(self.control, connection)
+        send_connection(self.control, connection)
         self.connection = connection
         self.idle_since = None
 
@@ -63,11 +63,11 @@ class ScorerProcess:
         """Close the sidecar's copy, and with it the connection where the scorer has closed it."""
         if self.connection is not None:
             self.connection.close()
-        self.connection = self.gone_since = None
+        self.connection = self.client_left_at = None
 
     def dismiss(self) -> None:
         """Tell it that no more connections come."""
-        self.is_deaf = True
+        self.is_closing = True
         try:
             self.control.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -119,7 +119,7 @@ class ScorerPool:
                 return
             except OSError:
                 # It has just ended, and is buried when the kernel says so.
-                scorer.is_deaf = True
+                scorer.is_closing = True
         try:
             self._make(connection).give(connection)
         except OSError as error:
@@ -129,7 +129,7 @@ class ScorerPool:
 
     def _waiting(self) -> List[ScorerProcess]:
         # The last one first: those that are not needed any more grow old and go.
-        found = [s for s in self._by_pid.values() if s.idle_since is not None and not s.is_deaf]
+        found = [s for s in self._by_pid.values() if s.idle_since is not None and not s.is_closing]
         return sorted(found, key=lambda scorer: scorer.idle_since or 0.0, reverse=True)
 
     # -- making --------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class ScorerPool:
                 enter_folder(folder, os.path.join(self._spec["run_folder"], "load", "tmp"))
                 loaded = self.loaded
                 assert loaded is not None
-                Shift(theirs, self._spec, lambda: loaded, "fork").work()
+                ScorerWorker(theirs, self._spec, lambda: loaded, "fork").run()
                 status = 0
             except BaseException:
                 traceback.print_exc()
@@ -206,25 +206,25 @@ class ScorerPool:
         assert process.stdin is not None
         process.stdin.write(json.dumps(spec).encode("utf-8"))
         process.stdin.close()
-        # Reaped by `bury`, by its pid.
+        # Reaped by `reap`, by its pid.
         process.returncode = 0
         return process.pid
 
     # -- watching ------------------------------------------------------------------------------
 
     def watch(self, poller: "select.poll") -> None:
-        """Register what tells that a client left or a scorer has finished; see `hear`."""
+        """Register what tells that a client left or a scorer has finished; see `handle_event`."""
         self._by_fd = {}
         for scorer in self._by_pid.values():
-            if not scorer.is_deaf:
+            if not scorer.is_closing:
                 poller.register(scorer.control, select.POLLIN)
                 self._by_fd[scorer.control.fileno()] = scorer
-            if scorer.connection is not None and scorer.gone_since is None:
+            if scorer.connection is not None and scorer.client_left_at is None:
                 # No event is asked for: POLLHUP is always told, and data is the scorer's.
                 poller.register(scorer.connection, 0)
                 self._by_fd[scorer.connection.fileno()] = scorer
 
-    def hear(self, fd: int) -> None:
+    def handle_event(self, fd: int) -> None:
         """Take in what a descriptor that was registered has to tell."""
         scorer = self._by_fd[fd]
         if fd == scorer.control.fileno():
@@ -235,15 +235,15 @@ class ScorerPool:
                 word = b""
             if word != IDLE:
                 # It leaves; the kernel says when it has.
-                scorer.is_deaf = True
+                scorer.is_closing = True
                 return
             scorer.forget_connection()
             scorer.idle_since = self.used_at = time.time()
         elif scorer.connection is not None:
-            scorer.gone_since = time.time()
+            scorer.client_left_at = time.time()
 
-    def bury(self) -> None:
-        """Take in the ends of children: tell fates, close connections, remove folders."""
+    def reap(self) -> None:
+        """Take in the ends of children: write exit statuses, close connections, remove folders."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -255,39 +255,39 @@ class ScorerPool:
             scorer = self._by_pid.pop(pid, None)
             if scorer is None:
                 continue
-            self._tell_fate(pid, status)
+            self._write_exit_status(pid, status)
             scorer.forget_connection()
             scorer.control.close()
             shutil.rmtree(scorer.folder, ignore_errors=True)
             self.used_at = time.time()
 
-    def _tell_fate(self, pid: int, status: int) -> None:
+    def _write_exit_status(self, pid: int, status: int) -> None:
         if status == 0:
             return
-        fate: Dict[str, Optional[int]] = {"signal": None, "exit_code": None}
+        exit_status: Dict[str, Optional[int]] = {"signal": None, "exit_code": None}
         if os.WIFSIGNALED(status):
-            fate["signal"] = os.WTERMSIG(status)
+            exit_status["signal"] = os.WTERMSIG(status)
         else:
-            fate["exit_code"] = os.WEXITSTATUS(status)
-        print("dai_spark: scorer {} ended: {}".format(pid, fate))
+            exit_status["exit_code"] = os.WEXITSTATUS(status)
+        print("dai_spark: scorer {} ended: {}".format(pid, exit_status))
         sys.stdout.flush()
-        path = os.path.join(self._spec["run_folder"], protocol.FATES_NAME, "{}.json".format(pid))
+        path = os.path.join(self._spec["run_folder"], protocol.EXITS_NAME, "{}.json".format(pid))
         try:
-            write_json(path, fate)
+            write_json(path, exit_status)
         except OSError as error:
-            print("dai_spark: its fate could not be written: {}".format(error))
+            print("dai_spark: its exit status could not be written: {}".format(error))
 
-    def thin_out(self) -> None:
+    def evict(self) -> None:
         """Kill scorers whose client left in the middle, dismiss those that wait for too long."""
         now = time.time()
         keep_s = min(_KEEP_S[self.start_method], self._spec["idle_timeout_s"])
         for scorer in self._by_pid.values():
-            if scorer.gone_since is not None and now - scorer.gone_since > _GRACE_S:
+            if scorer.client_left_at is not None and now - scorer.client_left_at > _GRACE_S:
                 try:
                     os.kill(scorer.pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            waits = scorer.idle_since is not None and not scorer.is_deaf
+            waits = scorer.idle_since is not None and not scorer.is_closing
             if waits and now - (scorer.idle_since or now) > keep_s:
                 scorer.dismiss()
 

@@ -9,7 +9,7 @@ from typing import Any, Dict, Optional
 _PR_SET_PDEATHSIG = 1
 
 
-def owner_lives(owner: Dict[str, Any]) -> bool:
+def is_alive(owner: Dict[str, Any]) -> bool:
     """Whether the executor that this sidecar serves is still there.
 
     A process id alone might be another's by now, so its start time is compared as well.

@@ -58,8 +58,8 @@ what the connection's options ask), ``protocol`` (the other side broke these rul
 cross, only text.
 
 A scorer that dies without an answer closes the connection.  The sidecar, its parent, first
-writes ``fates/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_code": INT|null}``)
-and closes after that, so a client that sees the end of the stream finds the fate there.
+writes ``exits/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_code": INT|null}``)
+and closes after that, so a client that sees the end of the stream finds the exit status there.
 ``verdict.json`` in the run folder, an error object with ``"time"`` (seconds since 1970), says why
 the sidecar did not come up (one of kind ``hung``, with ``"limit_s"``, is left by the client that
 ended it); ``ready.json`` says that it did.
@@ -77,7 +77,7 @@ VERSION = 1
 SOCKET_NAME = "scorer.sock"
 VERDICT_NAME = "verdict.json"
 READY_NAME = "ready.json"
-FATES_NAME = "fates"
+EXITS_NAME = "exits"
 SLOTS_NAME = "slots"
 
 HELLO = b"H"

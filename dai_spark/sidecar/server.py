@@ -3,7 +3,7 @@
 Started by the client as ``python <folder of this source> [--scorer FD]``, in a session of its
 own, with one JSON object on standard input::
 
-    run_folder        TEXT   socket, verdict, fates, and the scorers' working folders lie in it
+    run_folder        TEXT   socket, verdict, exit statuses, the scorers' working folders
     lock_fd           INT    holds the run folder's lock for as long as this process lives
     use_fds           [INT]  hold what lies in the cache for as long as this process lives
     log               TEXT   where all that it, its scorers and the pipeline print goes
@@ -38,8 +38,8 @@ from .log import Log
 from .pipeline.load import load_scorer
 from .pipeline.scorer import Refused, enter_folder
 from .pool import ScorerPool
-from .process import die_with_parent, owner_lives
-from .worker import Shift
+from .process import die_with_parent, is_alive
+from .worker import ScorerWorker
 
 # How soon a gone owner or an idle sidecar is noticed.  Deaths and connections are noticed at once.
 _WATCH_S = 0.5
@@ -125,7 +125,7 @@ class Sidecar:
 
     def listen(self) -> None:
         """Open the socket and say so in ready.json."""
-        os.mkdir(self._path(protocol.FATES_NAME), 0o700)
+        os.mkdir(self._path(protocol.EXITS_NAME), 0o700)
         # A path within a Unix socket address has at most 107 bytes; a relative one always fits.
         os.chdir(self._run_folder)
         self._listener.bind(protocol.SOCKET_NAME)
@@ -157,13 +157,13 @@ class Sidecar:
                 if fd == wake_reading:
                     os.read(wake_reading, 4096)
                 elif fd != self._listener.fileno():
-                    self._pool.hear(fd)
+                    self._pool.handle_event(fd)
             if self._listener.fileno() in events:
                 # Last: a scorer that has just finished takes it, and its descriptor may have the
                 # number of one that has just been closed.
                 self._accept()
-            self._pool.bury()
-            self._pool.thin_out()
+            self._pool.reap()
+            self._pool.evict()
 
     def _end(self, number: int, frame: Any) -> None:
         self._ending = True
@@ -171,7 +171,7 @@ class Sidecar:
     def _should_end(self) -> bool:
         # A clean stop deletes the executor's folder, and the run folder in it, while in local mode
         # the JVM lives on; a SIGKILL of the JVM leaves the folder.
-        if not os.path.isdir(self._run_folder) or not owner_lives(self._spec["owner"]):
+        if not os.path.isdir(self._run_folder) or not is_alive(self._spec["owner"]):
             return True
         if self._pool.is_busy:
             return False
@@ -196,7 +196,7 @@ class Sidecar:
         self._pool.close()
         os.chdir("/")
         shutil.rmtree(self._run_folder, ignore_errors=True)
-        if not owner_lives(self._spec["owner"]):
+        if not is_alive(self._spec["owner"]):
             # Nobody is left to use the other files of the place (locks, logs).
             shutil.rmtree(os.path.dirname(self._run_folder), ignore_errors=True)
 
@@ -207,7 +207,7 @@ def be_scorer(spec: Dict[str, Any], fd: int) -> NoReturn:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
     os.set_inheritable(fd, False)
     enter_folder(spec["scorer_folder"], os.path.join(spec["pipeline_folder"], "tmp"))
-    Shift(control, spec, lambda: load_scorer(spec), "spawn").work()
+    ScorerWorker(control, spec, lambda: load_scorer(spec), "spawn").run()
     sys.stdout.flush()
     # A pipeline's own threads and exit hooks are of no use to anybody any more.
     os._exit(0)

@@ -1,9 +1,9 @@
-"""A scorer process's time of service: one connection after the other, while it is as good as new.
+"""A scorer process: serves one connection after the other, while it is as good as new.
 
 A new scorer costs tens of milliseconds where it is forked (page tables, pages that are copied at
 their first touch, what a pipeline does at its first batch) and a load where it is spawned, and a
-task may have a single small batch.  So who has finished in order serves on.  Who has raised, grown
-or reached a limit of its client's does not.
+task may have a single small batch.  So a scorer that finished cleanly is reused.  One that has
+raised, grown or reached a limit of its client's is not.
 """
 
 import socket
@@ -11,7 +11,7 @@ import sys
 from typing import Any, Callable, Dict, Optional
 
 from .connection import ScorerConnection
-from .fd_passing import take_over, tell_idle
+from .fd_passing import receive_connection, send_idle
 from .memory import resident_bytes
 from .pipeline.scorer import LoadedScorer
 
@@ -22,7 +22,7 @@ _MOST_CONNECTIONS = 32
 _MOST_GROWTH_BYTES = 256 << 20
 
 
-class Shift:
+class ScorerWorker:
     """A scorer process, from its first connection to its last.
 
     Parameters
@@ -51,13 +51,13 @@ class Shift:
         self._scorer: Optional[LoadedScorer] = None
         self._loaded_bytes = 0
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Serve until the sidecar has no more connections, or this process is worn."""
         n_batches = 0
         for number in range(_MOST_CONNECTIONS):
             if number:
-                tell_idle(self._control)
-            sock = take_over(self._control)
+                send_idle(self._control)
+            sock = receive_connection(self._control)
             if sock is None:
                 return
             connection = ScorerConnection(

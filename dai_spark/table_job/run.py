@@ -68,7 +68,7 @@ def score_table(
         The target is as it was.
     OverlapError
         Another run of the job is at work.
-    ColumnError, PipelineError, EnvironmentFault, LicenseError, SidecarError, ScoringError
+    ColumnError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
     say = say or tell
     with refusing():

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
-from dai_spark.driver.isolated_dataframe import isolated_frame
+from dai_spark.driver.isolated_dataframe import isolated_dataframe
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import (
     BadRowsError,
@@ -223,7 +223,7 @@ def _isolated(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecor
     from pyspark.sql import functions as F
 
     job, kept = run.job, run.kept()
-    frame = isolated_frame(
+    frame = isolated_dataframe(
         new.rows,
         plan,
         list(dict.fromkeys([*kept, *plan.wanted()])),

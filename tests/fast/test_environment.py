@@ -15,10 +15,10 @@ from archives import MANIFEST, archive, member
 from dai_spark.artifacts.environment import MANIFEST_NAME, EnvironmentManifest, PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.errors import (
-    EnvironmentFault,
     EnvironmentMismatchError,
     EnvironmentNotFoundError,
     EnvironmentUnpackError,
+    PackedEnvironmentError,
 )
 
 
@@ -100,9 +100,9 @@ def test_what_is_no_environment_is_told_in_a_sentence(tmp_path):
     with pytest.raises(EnvironmentUnpackError, match="damaged or was cut off"):
         PackedEnvironment(cut)
     plain = archive(tmp_path / "plain.tar.gz", member("bin/python"), manifest=None)
-    with pytest.raises(EnvironmentFault, match=r"conda-pack.*dai-spark env build"):
+    with pytest.raises(PackedEnvironmentError, match=r"conda-pack.*dai-spark env build"):
         PackedEnvironment(plain)
-    with pytest.raises(EnvironmentFault, match=r"holds no dai_spark_environment\.json"):
+    with pytest.raises(PackedEnvironmentError, match=r"holds no dai_spark_environment\.json"):
         PackedEnvironment(tmp_path)
 
 

@@ -8,7 +8,7 @@ import pytest
 from processes import processes_of, wait_until
 from standin import Installed
 
-from dai_spark.client.executor import Owner, Place
+from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.local import no_uri
 from dai_spark.plan.plan import ShippedFile
 from dai_spark.plan.request import ScoringRequest
@@ -55,12 +55,12 @@ def binomial(install):
 
 
 @pytest.fixture
-def place(tmp_path):
+def executor(tmp_path):
     """An executor of its own: a folder and a process, as a Python worker would find them."""
     folder = tmp_path / "executor"
     folder.mkdir(mode=0o700)
-    owner = Owner(os.getpid(), process_start_time(os.getpid()))
-    yield Place(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
+    owner = ProcessId(os.getpid(), process_start_time(os.getpid()))
+    yield ExecutorContext(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
     # The folder's end is the executor's: whatever a test started must go with it.
     for left in folder.glob("*"):
         subprocess.run(["rm", "-rf", str(left)], check=True, timeout=20)

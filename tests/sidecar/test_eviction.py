@@ -107,7 +107,7 @@ def test_a_limit_that_cannot_be_meant_is_told_before_anything_is_unpacked(
 
 
 def test_what_a_sidecar_runs_from_is_never_evicted(
-    plan, place, flights, cache, packed_environment, pipeline_python
+    plan, executor, flights, cache, packed_environment, pipeline_python
 ):
     """As long as sidecar or scorer live, however they are left; once they end, it goes."""
     digest = packed_environment.digest
@@ -115,8 +115,8 @@ def test_what_a_sidecar_runs_from_is_never_evicted(
     (cache / "environments").mkdir(parents=True, mode=0o700)
     copy = ["cp", "--archive", "--link", str(unpacked), str(cache / "environments" / digest)]
     subprocess.run(copy, check=True, timeout=60)
-    made = describe(plan(), place)
-    with Connection(made, place) as connection:
+    made = describe(plan(), executor)
+    with Connection(made, executor) as connection:
         assert evict(0) == []
         code, out, err = command("--clear")
         assert (code, err) == (0, "")
@@ -127,10 +127,12 @@ def test_what_a_sidecar_runs_from_is_never_evicted(
     # Warm, with no task: the sidecar itself still holds them.  A use of it is a use of theirs.
     for one in cached_folders():
         os.utime(one.path.with_name(f"{one.path.name}.use"), (1, 1))
-    assert len(score_frame(made, place, flights.head(10))) == 10
+    assert len(score_frame(made, executor, flights.head(10))) == 10
     assert all(time.time() - one.last_use < 60 for one in cached_folders())
     assert [one.is_in_use() for one in cached_folders()] == [True, True]
-    subprocess.run(["rm", "-rf", str(next(place.folder.glob("*/ready.json")).parent)], check=True)
+    subprocess.run(
+        ["rm", "-rf", str(next(executor.folder.glob("*/ready.json")).parent)], check=True
+    )
     assert wait_until(lambda: not any(one.is_in_use() for one in cached_folders()), 10)
     code, out, err = command("--clear")
     assert re.findall(r"removed (\w+) \w{12}$", err, re.MULTILINE) in (

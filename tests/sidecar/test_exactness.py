@@ -115,13 +115,13 @@ def tables(draw, wanted, floats):
 
 
 @pytest.fixture
-def check(plan, place, export, own_scorer):
+def check(plan, executor, export, own_scorer):
     """A function that draws so many tables for a kind of pipeline and compares each."""
 
     def run(n_cases, **words):
         path = export(**words)
         made = plan(path)
-        with Connection(made, place) as connection:
+        with Connection(made, executor) as connection:
             made = made.with_description(connection.describe())
         floats = FINITE if words.get("model") == "xgboost" else ANY
         seen = Counter()
@@ -139,7 +139,7 @@ def check(plan, place, export, own_scorer):
             chosen = plan(path, batch_rows=batch_rows).with_description(made.described)
             found, errors = [], []
             with contextlib.suppress(ColumnError):
-                for scored in score_batches(chosen, pieces, place):
+                for scored in score_batches(chosen, pieces, executor):
                     errors.append(scored.error)
                     found.append(scored.answer)
                 if why is None:

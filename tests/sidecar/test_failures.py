@@ -35,11 +35,11 @@ def marked(flights, at, n_rows=3000):
 
 
 def test_a_batch_that_fails_is_told_with_its_rows_and_the_others_are_scored(
-    plan, place, export, flights
+    plan, executor, export, flights
 ):
     """Answers or failures, in order, each with its row range; the traceback is the pipeline's."""
-    made = describe(plan(export(fate="raise_in_score")), place)
-    found = list(score_batches(made, batches_of(marked(flights, 1500)), place))
+    made = describe(plan(export(fate="raise_in_score")), executor)
+    found = list(score_batches(made, batches_of(marked(flights, 1500)), executor))
     assert [(s.first_row, s.answer is not None) for s in found] == [
         (0, True),
         (1000, False),
@@ -53,12 +53,12 @@ def test_a_batch_that_fails_is_told_with_its_rows_and_the_others_are_scored(
     assert "score_batch" in error.details
 
 
-def test_a_load_that_fails_tells_of_libraries_where_it_is_asked(plan, place, export):
+def test_a_load_that_fails_tells_of_libraries_where_it_is_asked(plan, executor, export):
     """Behind the pipeline's own traceback; the verdict of the load before does not stand for it."""
     path = export(fate="raise_in_load")
     for diagnose in (False, True):
         with pytest.raises(SidecarStartError) as raised:
-            describe(plan(path, diagnose=diagnose), place)
+            describe(plan(path, diagnose=diagnose), executor)
         assert "Traceback" in raised.value.details
         assert ("LD_LIBRARY_PATH" in raised.value.details) is diagnose
     told = raised.value.details
@@ -73,26 +73,26 @@ def test_a_load_that_fails_tells_of_libraries_where_it_is_asked(plan, place, exp
         ("exit_in_score", "left with exit code 70"),
     ],
 )
-def test_a_scorer_that_dies_is_noticed_at_once(plan, place, export, flights, fate, words):
+def test_a_scorer_that_dies_is_noticed_at_once(plan, executor, export, flights, fate, words):
     """The signal or exit code, pipeline, host and rows are told; nobody waits for a time-out."""
-    made = describe(plan(export(fate=fate), batch_timeout_s=60), place)
+    made = describe(plan(export(fate=fate), batch_timeout_s=60), executor)
     begun = time.monotonic()
     with pytest.raises(SidecarDiedError, match=words) as caught:
-        score_frame(made, place, marked(flights, 1500))
+        score_frame(made, executor, marked(flights, 1500))
     assert time.monotonic() - begun < 20
     assert "rows 1000-1999 of partition 3" in caught.value.message
     assert "this-host" in caught.value.message
     # The loaded scorer is not lost: the next task is served without another load.
-    assert len(score_frame(made, place, flights.head(10))) == 10
-    assert log_of(place).count("Scorer() constructed") == 1
+    assert len(score_frame(made, executor, flights.head(10))) == 10
+    assert log_of(executor).count("Scorer() constructed") == 1
 
 
-def test_a_scorer_that_hangs_is_given_up_after_the_limit(plan, place, export, flights):
+def test_a_scorer_that_hangs_is_given_up_after_the_limit(plan, executor, export, flights):
     """The option to raise is named, and the hanging process is ended."""
-    made = describe(plan(export(fate="hang_in_score"), batch_timeout_s=1.5), place)
+    made = describe(plan(export(fate="hang_in_score"), batch_timeout_s=1.5), executor)
     with pytest.raises(SidecarTimeoutError, match="no answer for 1.5 s .*raise batch_timeout_s"):
-        score_frame(made, place, marked(flights, 10))
-    assert wait_until(lambda: not list(place.folder.glob("*/scorer-[0-9]*")), 10)
+        score_frame(made, executor, marked(flights, 10))
+    assert wait_until(lambda: not list(executor.folder.glob("*/scorer-[0-9]*")), 10)
 
 
 @pytest.mark.parametrize(
@@ -104,32 +104,32 @@ def test_a_scorer_that_hangs_is_given_up_after_the_limit(plan, place, export, fl
         ("needs_recipe_server", "needs the H2O-3 recipe server, which dai_spark does not run"),
     ],
 )
-def test_a_pipeline_that_does_not_load_says_why(plan, place, export, fate, words):
+def test_a_pipeline_that_does_not_load_says_why(plan, executor, export, fate, words):
     """Each way of not coming up has a sentence that stands alone."""
     with pytest.raises(SidecarStartError, match=words) as caught:
-        describe(plan(export(fate=fate)), place)
+        describe(plan(export(fate=fate)), executor)
     assert caught.value.details
 
 
-def test_a_failed_load_is_remembered_for_the_retry(plan, place, export):
+def test_a_failed_load_is_remembered_for_the_retry(plan, executor, export):
     """Spark tries again at once; the second attempt is told the same without loading again."""
     made = plan(export(fate="raise_in_load", load_seconds=0.5))
     with pytest.raises(SidecarStartError) as first:
-        describe(made, place)
+        describe(made, executor)
     begun = time.monotonic()
     with pytest.raises(SidecarStartError) as second:
-        describe(made, place)
+        describe(made, executor)
     assert time.monotonic() - begun < 0.25
     assert first.value.text == second.value.text
 
 
-def test_tasks_that_come_after_a_kill_wait_for_the_new_sidecar(plan, place, monkeypatch):
+def test_tasks_that_come_after_a_kill_wait_for_the_new_sidecar(plan, executor, monkeypatch):
     """One starts it, however long that takes; the others do not call where the dead one listened.
 
     Unpacking is what takes long on a real host; here it is a pause.
     """
-    made = describe(plan(), place)
-    (ready,) = place.folder.glob("*/ready.json")
+    made = describe(plan(), executor)
+    (ready,) = executor.folder.glob("*/ready.json")
     sidecar = json.loads(ready.read_text())["pid"]
     os.kill(sidecar, signal.SIGKILL)
     assert wait_until(lambda: not Path(f"/proc/{sidecar}").exists())
@@ -140,53 +140,53 @@ def test_tasks_that_come_after_a_kill_wait_for_the_new_sidecar(plan, place, monk
 
     monkeypatch.setattr(launch, "environment_folder", slowly)
     with ThreadPoolExecutor(4) as tasks:
-        found = list(tasks.map(lambda _: describe(made, place).described, range(4)))
+        found = list(tasks.map(lambda _: describe(made, executor).described, range(4)))
     assert [one.columns for one in found] == [made.described.columns] * 4
-    assert log_of(place).count("Scorer() constructed") == 2
+    assert log_of(executor).count("Scorer() constructed") == 2
 
 
-def test_a_load_that_hangs_is_given_up_after_the_limit(plan, place, export):
+def test_a_load_that_hangs_is_given_up_after_the_limit(plan, executor, export):
     """The option to raise is named, the process ended."""
     made = plan(export(fate="hang_in_load"), start_timeout_s=4)
     with pytest.raises(SidecarTimeoutError, match="not loaded within 4 s .*raise start_timeout_s"):
-        describe(made, place)
+        describe(made, executor)
 
 
-def test_a_load_that_hung_is_not_waited_for_again(plan, place, export):
+def test_a_load_that_hung_is_not_waited_for_again(plan, executor, export):
     """A retry is refused at once by the verdict of the first; one with more time tries again."""
     path = export(fate="hang_in_load")
     with pytest.raises(SidecarTimeoutError):
-        describe(plan(path, start_timeout_s=2), place)
+        describe(plan(path, start_timeout_s=2), executor)
     begun = time.monotonic()
     with pytest.raises(SidecarTimeoutError, match="not loaded within 2 s"):
-        describe(plan(path, start_timeout_s=2), place)
+        describe(plan(path, start_timeout_s=2), executor)
     assert time.monotonic() - begun < 1
     begun = time.monotonic()
     with pytest.raises(SidecarTimeoutError, match=r"not loaded within 2\.5 s"):
-        describe(plan(path, start_timeout_s=2.5), place)
+        describe(plan(path, start_timeout_s=2.5), executor)
     assert time.monotonic() - begun > 2
 
 
 @pytest.mark.parametrize("fate", ["refuses_fork", "refuses_fork_by_raising"])
-def test_a_pipeline_that_does_not_bear_a_fork_is_spawned(plan, place, export, flights, fate):
+def test_a_pipeline_that_does_not_bear_a_fork_is_spawned(plan, executor, export, flights, fate):
     """The trial fork hangs or fails, so every connection loads its own; scores are the same."""
-    made = describe(plan(export(fate=fate), start_timeout_s=10), place)
+    made = describe(plan(export(fate=fate), start_timeout_s=10), executor)
     assert made.described.start_method == "spawn"
-    found = score_frame(made, place, flights.head(50))
-    whole = describe(plan(), place)
+    found = score_frame(made, executor, flights.head(50))
+    whole = describe(plan(), executor)
     assert whole.described.start_method == "fork"
-    np.testing.assert_array_equal(found, score_frame(whole, place, flights.head(50)))
+    np.testing.assert_array_equal(found, score_frame(whole, executor, flights.head(50)))
 
 
-def test_spawn_can_be_forced(plan, place):
+def test_spawn_can_be_forced(plan, executor):
     """`start_method="spawn"` loads in each connection and never in the sidecar itself."""
     made = plan(start_method="spawn")
     for _ in range(2):
-        assert describe(made, place).described.start_method == "spawn"
-    assert log_of(place).count("Scorer() constructed") == 2
+        assert describe(made, executor).described.start_method == "spawn"
+    assert log_of(executor).count("Scorer() constructed") == 2
 
 
-def test_a_spawned_scorer_that_does_not_load_says_why(plan, place, export):
+def test_a_spawned_scorer_that_does_not_load_says_why(plan, executor, export):
     """The verdict of a spawned scorer reaches its client over the connection."""
     with pytest.raises(SidecarStartError, match=r"Scorer\(\) of pipeline"):
-        describe(plan(export(fate="raise_in_load"), start_method="spawn"), place)
+        describe(plan(export(fate="raise_in_load"), start_method="spawn"), executor)

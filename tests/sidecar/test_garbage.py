@@ -70,10 +70,10 @@ DEEP = b"[" * 200_000
 
 
 @pytest.fixture
-def sidecar(plan, place):
+def sidecar(plan, executor):
     """A warm sidecar: a function that says something to it and gives all that it answers."""
-    made = describe(plan(), place)
-    (ready,) = place.folder.glob("*/ready.json")
+    made = describe(plan(), executor)
+    (ready,) = executor.folder.glob("*/ready.json")
 
     def scorers():
         return list(ready.parent.glob("scorer-[0-9]*"))
@@ -108,9 +108,9 @@ def sidecar(plan, place):
     return say
 
 
-def test_after_any_garbage_the_next_client_scores(sidecar, place, flights):
+def test_after_any_garbage_the_next_client_scores(sidecar, executor, flights):
     """Whatever a scorer is sent, it ends, and nobody else notices it."""
-    before = score_frame(sidecar.plan, place, flights.head(50))
+    before = score_frame(sidecar.plan, executor, flights.head(50))
     hello = frame(protocol.HELLO, sidecar.hello)
     (batch,) = batches_of(flights.head(5))
     sink = pa.BufferOutputStream()
@@ -137,8 +137,8 @@ def test_after_any_garbage_the_next_client_scores(sidecar, place, flights):
 
     send()
     assert wait_until(lambda: sidecar.scorers() == [], LIMIT_S)
-    pd.testing.assert_frame_equal(score_frame(sidecar.plan, place, flights.head(50)), before)
-    (ready,) = place.folder.glob("*/ready.json")
+    pd.testing.assert_frame_equal(score_frame(sidecar.plan, executor, flights.head(50)), before)
+    (ready,) = executor.folder.glob("*/ready.json")
     assert json.loads(ready.read_text())["pid"] == sidecar.pid
 
 
@@ -177,13 +177,13 @@ def test_a_client_that_goes_in_mid_message_leaves_no_scorer(sidecar):
 class NonsenseSidecar:
     """Stands where a plan's sidecar would, and answers each message with the next of `answers`."""
 
-    def __init__(self, plan, place):
+    def __init__(self, plan, executor):
         key = plan.key(plan.license)[:20]
         self.answers = []
-        self._run_folder = place.folder / key
+        self._run_folder = executor.folder / key
         self._run_folder.mkdir(mode=0o700)
-        self._lock = try_lock(place.folder / f"{key}.lock")
-        (place.folder / f"dai_spark-sidecar-{key}.log").write_text(END)
+        self._lock = try_lock(executor.folder / f"{key}.lock")
+        (executor.folder / f"dai_spark-sidecar-{key}.log").write_text(END)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         folder = os.open(self._run_folder, os.O_RDONLY | os.O_DIRECTORY)
         self._listener.bind(f"/proc/self/fd/{folder}/{protocol.SOCKET_NAME}")
@@ -210,10 +210,10 @@ class NonsenseSidecar:
 
 
 @pytest.fixture
-def nonsense(plan, place):
+def nonsense(plan, executor):
     """A plan whose sidecar is none."""
     made = plan(batch_timeout_s=LIMIT_S, start_timeout_s=LIMIT_S)
-    fake = NonsenseSidecar(made, place)
+    fake = NonsenseSidecar(made, executor)
     fake.plan = made
     yield fake
     fake.close()
@@ -233,7 +233,7 @@ READY = frame(
 ERROR = {"kind": "scoring", "type": "A", "message": "b", "traceback": "c"}
 
 
-def test_a_client_bears_any_greeting(nonsense, place):
+def test_a_client_bears_any_greeting(nonsense, executor):
     """Whatever answers HELLO, the client raises one of our errors, soon, and nothing else."""
 
     @settings(FUZZING, max_examples=150)
@@ -249,16 +249,16 @@ def test_a_client_bears_any_greeting(nonsense, place):
     def greet(found):
         nonsense.answers = [found]
         with contextlib.suppress(DaiSparkError):
-            Connection(nonsense.plan, place).close()
+            Connection(nonsense.plan, executor).close()
 
     greet()
     nonsense.answers = [frame(protocol.READY, {})]
     with pytest.raises(ProtocolError, match="what is not of this protocol"):
-        Connection(nonsense.plan, place)
+        Connection(nonsense.plan, executor)
 
 
 @pytest.mark.parametrize("question", ["describe", "batch", "finish"])
-def test_a_client_bears_any_answer(nonsense, place, flights, question):
+def test_a_client_bears_any_answer(nonsense, executor, flights, question):
     """Whatever answers a question, the client returns an answer or raises one of our errors."""
     (batch,) = batches_of(flights.head(5))
 
@@ -289,13 +289,13 @@ def test_a_client_bears_any_answer(nonsense, place, flights, question):
     @example(frame(protocol.ERROR, DEEP))
     def answer(found):
         nonsense.answers = [READY, found]
-        with contextlib.suppress(DaiSparkError), Connection(nonsense.plan, place) as connection:
+        with contextlib.suppress(DaiSparkError), Connection(nonsense.plan, executor) as connection:
             ask(connection)
 
     answer()
     nonsense.answers = [READY, frame(protocol.READY, {})]
     with (
-        Connection(nonsense.plan, place) as connection,
+        Connection(nonsense.plan, executor) as connection,
         pytest.raises(ProtocolError, match="out of turn"),
     ):
         ask(connection)

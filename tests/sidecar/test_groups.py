@@ -35,7 +35,7 @@ KEYS = st.tuples(st.sampled_from([None, "x", "y"]), st.sampled_from([None, float
     st.lists(st.integers(0, 40)),
     st.booleans(),
 )
-def test_groups_are_whole_wherever_batches_are_cut(place, drawn, cuts, empty):
+def test_groups_are_whole_wherever_batches_are_cut(executor, drawn, cuts, empty):
     """Each run of equal keys is one batch, null and NaN being values like any other."""
     keys = [key for key, n in drawn for _ in range(n)]
     columns = {
@@ -48,7 +48,7 @@ def test_groups_are_whole_wherever_batches_are_cut(place, drawn, cuts, empty):
     batches = [whole.slice(a, b - a) for a, b in zip(edges, edges[1:])] or [whole]
     if empty:
         batches.insert(len(batches) // 2, whole.slice(0, 0))
-    found = [(batch, row) for batch, row in whole_groups(plan_of(), batches, place)]
+    found = [(batch, row) for batch, row in whole_groups(plan_of(), batches, executor)]
     values = [v for batch, _ in found for v in batch.column(2).to_pylist()]
     assert values == list(range(len(keys)))
     same = [repr(key) for key in keys]
@@ -56,11 +56,11 @@ def test_groups_are_whole_wherever_batches_are_cut(place, drawn, cuts, empty):
     assert [row for batch, row in found if batch.num_rows] == expected
 
 
-def test_a_group_that_is_too_large_is_named(place):
+def test_a_group_that_is_too_large_is_named(executor):
     """Before it takes the memory of a worker, with what to do."""
     rows = pa.RecordBatch.from_pydict({"a": ["x"] * 1000, "b": [1.5] * 1000, "value": [0.0] * 1000})
     with pytest.raises(ColumnError, match=r"The group a='x', b=1.5 in partition 3 .* more than 20"):
-        list(whole_groups(plan_of(max_group_bytes=20_000), [rows] * 4, place))
+        list(whole_groups(plan_of(max_group_bytes=20_000), [rows] * 4, executor))
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +96,13 @@ def test_each_group_scores_as_alone_in_one_process(score, export, own_scores, we
     assert not found.equals(score(weather, path, batch_rows=100))
 
 
-def test_what_depends_on_the_batch_is_found_out(plan, place, export):
+def test_what_depends_on_the_batch_is_found_out(plan, executor, export):
     """By the probe, from the export's own example; other kinds do not."""
     from dai_spark.client.connection import Connection
 
     found = {}
     for kind in ("timeseries", "binomial"):
-        with Connection(plan(export(kind=kind)), place) as connection:
+        with Connection(plan(export(kind=kind)), executor) as connection:
             found[kind] = connection.describe().depends_on_batch
     assert found == {"timeseries": True, "binomial": False}
 

@@ -17,7 +17,7 @@ from scoring_calls import batches_of, describe
 from scoring_calls import score as score_frame
 
 from dai_spark.client.connection import Connection
-from dai_spark.client.executor import here
+from dai_spark.client.executor import current_executor
 from dai_spark.errors import (
     EnvironmentUnpackError,
     ScoringError,
@@ -31,76 +31,76 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def disk_place(place):
+def disk_place(executor):
     """A function: an executor's place on a small disk, with the sidecar's log beside it."""
     with contextlib.ExitStack() as disks:
 
         def make(options, logs_on_it=False):
-            disk = disks.enter_context(mounted(place.folder / "disk", options))
+            disk = disks.enter_context(mounted(executor.folder / "disk", options))
             disks.callback(subprocess.run, ["rm", "-rf", str(disk / "local")], check=True)
             (disk / "local").mkdir(mode=0o700)
-            logs = disk if logs_on_it else place.folder
-            return replace(place, folder=disk / "local", log_folder=logs)
+            logs = disk if logs_on_it else executor.folder
+            return replace(executor, folder=disk / "local", log_folder=logs)
 
         yield make
 
 
 def test_a_full_disk_of_the_run_folder_is_told(plan, disk_place):
     """A sidecar without room for its working folder ends; the sentence names the full disk."""
-    place = disk_place("size=64k")
-    fill(place.folder.parent)
+    executor = disk_place("size=64k")
+    fill(executor.folder.parent)
     words = r"left with exit code 1 on this-host before .*\(the disk of \S+/disk/local is full\)"
     with pytest.raises(SidecarStartError, match=words) as caught:
-        describe(plan(start_timeout_s=30), place)
+        describe(plan(start_timeout_s=30), executor)
     assert "No space left on device" in caught.value.details
-    assert not list(place.folder.glob("*/ready.json"))
+    assert not list(executor.folder.glob("*/ready.json"))
 
 
 def test_a_disk_without_inodes_is_told(plan, disk_place):
     """Where not even a lock file can be made, the sentence names it."""
-    place = disk_place("nr_inodes=2")
+    executor = disk_place("nr_inodes=2")
     with pytest.raises(SidecarStartError, match=r"could not be started .*No space left .*\.lock"):
-        describe(plan(), place)
+        describe(plan(), executor)
 
 
 def test_a_disk_that_fills_up_costs_batches_and_no_scorer(plan, disk_place, flights):
     """Those rows fail with the cause, since a pipeline writes files; with room, they score."""
-    place = disk_place("size=32m")
-    made = describe(plan(), place)
-    whole = score_frame(made, place, flights.head(20))
+    executor = disk_place("size=32m")
+    made = describe(plan(), executor)
+    whole = score_frame(made, executor, flights.head(20))
     (batch,) = batches_of(flights.head(20))
-    with Connection(made, place) as connection:
-        filling = fill(place.folder.parent)
+    with Connection(made, executor) as connection:
+        filling = fill(executor.folder.parent)
         connection.send_batch(batch, 0)
         error = connection.receive_batch("rows 0-19")
         assert isinstance(error, ScoringError)
         assert "space left on device" in error.message
         with pytest.raises(SidecarDiedError, match=r"\(the disk of \S+/disk/local is full\)"):
-            Connection(made, place)
+            Connection(made, executor)
         filling.unlink()
         connection.send_batch(batch, 0)
         answer = connection.receive_batch("rows 0-19").to_pandas()
     pd.testing.assert_frame_equal(answer, whole)
-    pd.testing.assert_frame_equal(score_frame(made, place, flights.head(20)), whole)
+    pd.testing.assert_frame_equal(score_frame(made, executor, flights.head(20)), whole)
 
 
-def test_a_full_disk_of_the_log_stops_nothing(plan, disk_place, place, flights):
+def test_a_full_disk_of_the_log_stops_nothing(plan, disk_place, executor, flights):
     """What is printed is dropped where the log's disk is full, and scoring goes on."""
     on_disk = disk_place("size=64k", logs_on_it=True)
     fill(on_disk.log_folder)
-    sidecar_place = replace(place, log_folder=on_disk.log_folder)
+    sidecar_place = replace(executor, log_folder=on_disk.log_folder)
     made = describe(plan(), sidecar_place)
     assert len(score_frame(made, sidecar_place, flights.head(20))) == 20
     (log,) = on_disk.log_folder.glob("*.log")
     assert log.stat().st_size == 0
 
 
-def test_a_deep_folder_is_no_limit(plan, place, flights):
+def test_a_deep_folder_is_no_limit(plan, executor, flights):
     """A Unix socket's address has 107 bytes; an executor's folder may have many more."""
-    deep = place.folder.joinpath(*["deep" * 12] * 8)
+    deep = executor.folder.joinpath(*["deep" * 12] * 8)
     deep.mkdir(parents=True, mode=0o700)
     assert len(str(deep)) > 400
-    far = replace(place, folder=deep)
+    far = replace(executor, folder=deep)
     made = describe(plan(), far)
     assert len(score_frame(made, far, flights.head(20))) == 20
     assert list(deep.glob("*/scorer.sock"))
@@ -108,9 +108,9 @@ def test_a_deep_folder_is_no_limit(plan, place, flights):
 
 def test_a_noexec_local_folder_is_no_limit(plan, disk_place, flights):
     """Nothing is executed from SPARK_LOCAL_DIRS, so a mount that forbids it does not matter."""
-    place = disk_place("size=32m,noexec")
-    made = describe(plan(), place)
-    assert len(score_frame(made, place, flights.head(20))) == 20
+    executor = disk_place("size=32m,noexec")
+    made = describe(plan(), executor)
+    assert len(score_frame(made, executor, flights.head(20))) == 20
 
 
 def test_a_read_only_temporary_folder_is_told(tmp_path, monkeypatch):
@@ -121,7 +121,7 @@ def test_a_read_only_temporary_folder_is_told(tmp_path, monkeypatch):
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True, timeout=20)
         words = r"/disk/dai_spark-\S+ cannot be made \(Read-only file system\); set TMPDIR to"
         with pytest.raises(EnvironmentUnpackError, match=words):
-            here()
+            current_executor()
 
 
 # -- another user ------------------------------------------------------------------------------
@@ -173,9 +173,9 @@ def as_nobody(**paths):
     return json.loads(done.stdout)
 
 
-def test_another_user_gets_in_nowhere(plan, place, open_folder, flights):
+def test_another_user_gets_in_nowhere(plan, executor, open_folder, flights):
     """Socket, run folder, log and cache refuse another user of the host, each by itself."""
-    near = replace(place, folder=private_folder(open_folder / f"dai_spark-{os.getuid()}"))
+    near = replace(executor, folder=private_folder(open_folder / f"dai_spark-{os.getuid()}"))
     made = describe(plan(), near)
     (run_folder,) = [path.parent for path in near.folder.glob("*/ready.json")]
     (log,) = near.folder.glob("*.log")

@@ -17,7 +17,7 @@ from scoring_calls import batches_of, describe, log_of
 
 from dai_spark.client import isolate
 from dai_spark.client.connection import Connection
-from dai_spark.client.in_flight import UnderWay
+from dai_spark.client.in_flight import InFlight
 from dai_spark.client.isolate import isolate_batches
 from dai_spark.client.score import score_batches
 from dai_spark.errors import (
@@ -63,10 +63,10 @@ def marked(flights, fates):
     return frame
 
 
-def isolated(plan, place, frame, n_rows=100, **arguments):
+def isolated(plan, executor, frame, n_rows=100, **arguments):
     """Errors of the bad rows by row, and the scores of all rows, bad ones dropped."""
     errors, scores = [], []
-    for found in isolate_batches(plan, batches_of(frame, n_rows), place, **arguments):
+    for found in isolate_batches(plan, batches_of(frame, n_rows), executor, **arguments):
         assert found.first_row == len(errors)
         assert found.batch.num_rows == len(found.prediction) == len(found.error)
         assert found.prediction.is_null().equals(found.error.is_valid())
@@ -82,9 +82,9 @@ def assert_own(scores, own):
     pd.testing.assert_frame_equal(scores, own.loc[scores.index], check_exact=True)
 
 
-def test_bad_rows_are_found_wherever_they_are(plan, place, mixed, flights, own):
+def test_bad_rows_are_found_wherever_they_are(plan, executor, mixed, flights, own):
     """Exactly the bad rows have errors, each its own; all others have the pipeline's own scores."""
-    made = describe(plan(mixed, nan="bad"), place)
+    made = describe(plan(mixed, nan="bad"), executor)
     fates = st.dictionaries(st.integers(0, N_ROWS - 1), st.sampled_from(QUICK), max_size=5)
 
     @settings(
@@ -98,19 +98,19 @@ def test_bad_rows_are_found_wherever_they_are(plan, place, mixed, flights, own):
     @example({0: "segfault_in_score", 1: "exit_in_score", N_ROWS - 1: "raise_in_score"}, 300)
     @example(dict.fromkeys(range(96, 104), "raise_in_score"), 100)
     def find(fates, n_rows):
-        bad, scores = isolated(made, place, marked(flights, fates), n_rows)
+        bad, scores = isolated(made, executor, marked(flights, fates), n_rows)
         assert bad == {row: CAUSES[fate] for row, fate in fates.items()}
         assert_own(scores, own)
 
     find()
-    assert log_of(place).count("Scorer() constructed") == 1
+    assert log_of(executor).count("Scorer() constructed") == 1
 
 
-def test_each_of_five_kinds_says_what_befell_it(plan, place, mixed, flights, own):
+def test_each_of_five_kinds_says_what_befell_it(plan, executor, mixed, flights, own):
     """Raises, exits, segfaults, hangs, and NaN where it is forbidden."""
-    made = describe(plan(mixed, nan="bad", batch_timeout_s=2), place)
+    made = describe(plan(mixed, nan="bad", batch_timeout_s=2), executor)
     fates = dict(zip((17, 118, 119, 160, 299), MARKS))
-    bad, scores = isolated(made, place, marked(flights, fates))
+    bad, scores = isolated(made, executor, marked(flights, fates))
     assert bad == {row: CAUSES[fate] for row, fate in fates.items()}
     assert_own(scores, own)
 
@@ -120,19 +120,19 @@ def test_each_of_five_kinds_says_what_befell_it(plan, place, mixed, flights, own
     [{"max_scorers": 1, "max_batches_per_scorer": 3}, {"start_method": "spawn"}],
     ids=["few scorers", "spawn"],
 )
-def test_bad_rows_are_found_however_scorers_come(plan, place, mixed, flights, own, options):
+def test_bad_rows_are_found_however_scorers_come(plan, executor, mixed, flights, own, options):
     """One scorer at a time, scorers that retire in between, scorers that load for themselves."""
-    made = describe(plan(mixed, batch_timeout_s=60, **options), place)
+    made = describe(plan(mixed, batch_timeout_s=60, **options), executor)
     fates = {120: "segfault_in_score", 199: "raise_in_score", 200: "exit_in_score"}
-    bad, scores = isolated(made, place, marked(flights, fates))
+    bad, scores = isolated(made, executor, marked(flights, fates))
     assert bad == {row: CAUSES[fate] for row, fate in fates.items()}
     assert_own(scores, own)
 
 
-def test_a_row_that_hangs_costs_about_twice_the_limit(plan, place, mixed, flights, monkeypatch):
+def test_a_row_that_hangs_costs_about_twice_the_limit(plan, executor, mixed, flights, monkeypatch):
     """Each piece that hangs has half the limit of the one before, down to the least limit."""
     monkeypatch.setattr(isolate, "_LEAST_LIMIT_S", 0.5)
-    receive, hung_s = UnderWay.receive, []
+    receive, hung_s = InFlight.receive, []
 
     def noting(self, limit_s=None):
         sent, answer = receive(self, limit_s)
@@ -140,11 +140,11 @@ def test_a_row_that_hangs_costs_about_twice_the_limit(plan, place, mixed, flight
             hung_s.append(limit_s or made.options.batch_timeout_s)
         return sent, answer
 
-    monkeypatch.setattr(UnderWay, "receive", noting)
-    made = describe(plan(mixed, batch_timeout_s=6), place)
+    monkeypatch.setattr(InFlight, "receive", noting)
+    made = describe(plan(mixed, batch_timeout_s=6), executor)
     frame = flights.head(256).copy()
     frame.loc[0, "carrier"] = MARKS["hang_in_score"]
-    bad, _ = isolated(made, place, frame, 256)
+    bad, _ = isolated(made, executor, frame, 256)
     assert list(bad) == [0]
     # The whole, and the first piece of each of eight halvings.
     assert len(hung_s) == 9
@@ -153,22 +153,22 @@ def test_a_row_that_hangs_costs_about_twice_the_limit(plan, place, mixed, flight
 
 
 def test_a_pipeline_that_is_slow_to_begin_a_batch_does_not_hang(
-    plan, place, export, flights, monkeypatch
+    plan, executor, export, flights, monkeypatch
 ):
     """The least limit follows what one row takes, so the neighbours of a bad row stay good."""
     monkeypatch.setattr(isolate, "_LEAST_LIMIT_S", 0.01)
     path = export(fate="hang_in_score", score_seconds=0.2)
-    made = describe(plan(path, batch_timeout_s=3), place)
+    made = describe(plan(path, batch_timeout_s=3), executor)
     frame = flights.head(64).copy()
     frame.loc[62, "carrier"] = MARK_TEXT
-    bad, _ = isolated(made, place, frame)
+    bad, _ = isolated(made, executor, frame)
     assert list(bad) == [62]
 
 
 @pytest.mark.long
-def test_a_row_that_holds_pythons_lock_is_found(plan, place, export, flights):
+def test_a_row_that_holds_pythons_lock_is_found(plan, executor, export, flights):
     """Its scorer takes no further batch in, and the row is to blame, not the batch behind."""
-    made = describe(plan(export(fate="spin_in_score"), batch_timeout_s=4), place)
+    made = describe(plan(export(fate="spin_in_score"), batch_timeout_s=4), executor)
     frame = flights.copy()
     frame.loc[100, "carrier"] = MARK_TEXT
 
@@ -181,58 +181,58 @@ def test_a_row_that_holds_pythons_lock_is_found(plan, place, export, flights):
         yield batches[1]
 
     with pytest.raises(SidecarTimeoutError, match="when a batch was sent"):
-        list(score_batches(made, slowly(), place))
-    found = pa.concat_arrays([found.error for found in isolate_batches(made, slowly(), place)])
+        list(score_batches(made, slowly(), executor))
+    found = pa.concat_arrays([found.error for found in isolate_batches(made, slowly(), executor)])
     assert len(found) == len(frame)
     bad = {row: text for row, text in enumerate(found.to_pylist()) if text is not None}
     assert bad == {100: "The scorer gave no answer within 4 s."}
 
 
-def test_a_value_that_cannot_be_sent_is_a_bad_row(plan, place, flights, own):
+def test_a_value_that_cannot_be_sent_is_a_bad_row(plan, executor, flights, own):
     """Its type is right, so it is the row's fault; a type that is wrong fails the task."""
-    made = describe(plan(), place)
+    made = describe(plan(), executor)
     frame = flights.head(N_ROWS).astype({"distance": "int64"})
     frame.loc[[5, 250], "distance"] = 2**60 + 1
-    bad, scores = isolated(made, place, frame)
+    bad, scores = isolated(made, executor, frame)
     assert list(bad) == [5, 250]
     for text in bad.values():
         assert text.startswith(f"Column distance holds {2**60 + 1}, which the pipeline cannot be")
     assert_own(scores, own)
     with pytest.raises(ColumnError, match="distance .*the pipeline wants a number"):
-        isolated(made, place, frame.assign(distance="far"))
+        isolated(made, executor, frame.assign(distance="far"))
 
 
-def test_what_is_no_rows_fault_is_raised(plan, place, export, mixed, flights):
+def test_what_is_no_rows_fault_is_raised(plan, executor, export, mixed, flights):
     """A refused licence and a load that fails are told as without isolating."""
-    described = describe(plan(mixed), place).described
+    described = describe(plan(mixed), executor).described
     for failing, kind in (
         (plan(mixed, license="none"), LicenseError),
         (plan(export(fate="raise_in_load")), SidecarStartError),
     ):
         with pytest.raises(kind):
-            isolated(failing.with_description(described), place, flights.head(50))
+            isolated(failing.with_description(described), executor, flights.head(50))
 
 
-def test_more_bad_rows_than_allowed_end_the_task(plan, place, mixed, flights):
+def test_more_bad_rows_than_allowed_end_the_task(plan, executor, mixed, flights):
     """As many as allowed are set apart; one more, and the first is named."""
-    made = describe(plan(mixed, nan="bad"), place)
+    made = describe(plan(mixed, nan="bad"), executor)
     frame = marked(flights, dict.fromkeys(range(150, 180), "raise_in_score"))
     frame.loc[[7, 9], "carrier"] = MARKS["nan_in_score"]
-    assert len(isolated(made, place, frame, max_bad_rows=32)[0]) == 32
+    assert len(isolated(made, executor, frame, max_bad_rows=32)[0]) == 32
     words = r"More than 31 rows .*partition 3 .* first is row 7: The prediction late.no is NaN."
     with pytest.raises(BadRowsError, match=words):
-        isolated(made, place, frame, max_bad_rows=31)
+        isolated(made, executor, frame, max_bad_rows=31)
 
 
-def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(plan, place, export, flights, own):
+def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(plan, executor, export, flights, own):
     """After one kill the same batch is scored by a new sidecar; two in a row fail the task."""
-    made = describe(plan(export(score_seconds=1.0)), place)
+    made = describe(plan(export(score_seconds=1.0)), executor)
     frame = flights.head(N_ROWS)
     killed = []
 
     def kill(n_times):
         def sidecar():
-            for ready in place.folder.glob("*/ready.json"):
+            for ready in executor.folder.glob("*/ready.json"):
                 pid = json.loads(ready.read_text())["pid"]
                 return pid if pid not in killed else None
             return None
@@ -247,7 +247,7 @@ def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(plan, place, export, 
         killer = threading.Thread(target=kill, args=(n_times,))
         killer.start()
         try:
-            return isolated(made, place, frame)
+            return isolated(made, executor, frame)
         finally:
             killer.join()
 
@@ -259,42 +259,42 @@ def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(plan, place, export, 
         while_killed(2)
 
 
-def test_a_scorer_that_ends_with_code_0_is_not_taken_for_a_killed_sidecar(plan, place, flights):
+def test_a_scorer_that_ends_with_code_0_is_not_taken_for_a_killed_sidecar(plan, executor, flights):
     """The sidecar lives, so a batch may be to blame."""
-    made = describe(plan(), place)
-    with Connection(made, place) as connection:
+    made = describe(plan(), executor)
+    with Connection(made, executor) as connection:
         protocol.send(connection._socket, protocol.CANCEL)
         with pytest.raises(SidecarDiedError, match="ended with no error code") as caught:
             connection.receive_batch("rows 0-9")
     assert caught.value.cause == "The scorer ended with no error code."
 
 
-def test_nan_is_a_score_unless_it_is_said_to_be_bad(plan, place, export, flights):
+def test_nan_is_a_score_unless_it_is_said_to_be_bad(plan, executor, export, flights):
     """`nan="keep"` gives NaN out; `nan="bad"` fails with the first such row's number."""
     path = export(fate="nan_in_score")
     frame = flights.head(N_ROWS).copy()
     frame.loc[[123, 150], "carrier"] = MARK_TEXT
-    kept = describe(plan(path), place)
-    (bad, scores) = isolated(kept, place, frame)
+    kept = describe(plan(path), executor)
+    (bad, scores) = isolated(kept, executor, frame)
     assert bad == {}
     assert list(np.flatnonzero(scores.isna().all(axis=1))) == [123, 150]
     made = plan(path, nan="bad").with_description(kept.described)
-    found = list(score_batches(made, batches_of(frame, 100), place))
+    found = list(score_batches(made, batches_of(frame, 100), executor))
     assert [scored.error is None for scored in found] == [True, False, True]
     assert isinstance(found[1].error, ScoringError)
     assert "row 123 of partition 3" in found[1].error.message
     assert "prediction late.no is NaN" in found[1].error.message
 
 
-def test_empty_batches_are_answered_and_metrics_reported(plan, place, mixed, flights):
+def test_empty_batches_are_answered_and_metrics_reported(plan, executor, mixed, flights):
     """No rows need no scorer; a task that had some reports itself once."""
-    made = describe(plan(mixed), place)
+    made = describe(plan(mixed), executor)
     reports = []
     (batch,) = batches_of(flights.head(10))
-    (none,) = isolate_batches(made, [batch.slice(0, 0)], place, report=reports.append)
+    (none,) = isolate_batches(made, [batch.slice(0, 0)], executor, report=reports.append)
     assert (len(none.prediction), len(none.error), reports) == (0, 0, [])
     frame = marked(flights, {3: "exit_in_score", 4: "raise_in_score"})
-    isolated(made, place, frame, report=reports.append)
+    isolated(made, executor, frame, report=reports.append)
     (metrics,) = reports
     assert metrics.n_tasks == 1
     # A scorer that ended in between has left no totals.
@@ -303,11 +303,11 @@ def test_empty_batches_are_answered_and_metrics_reported(plan, place, mixed, fli
     assert metrics.n_scorers > 1
 
 
-def test_no_scorer_is_left_after_isolating(plan, place, mixed, flights):
+def test_no_scorer_is_left_after_isolating(plan, executor, mixed, flights):
     """Scorers that hung, and those of a pass that was broken off, end."""
-    made = describe(plan(mixed, batch_timeout_s=2), place)
-    isolated(made, place, marked(flights, {150: "hang_in_score"}))
-    passing = isolate_batches(made, batches_of(flights.head(N_ROWS), 10), place)
+    made = describe(plan(mixed, batch_timeout_s=2), executor)
+    isolated(made, executor, marked(flights, {150: "hang_in_score"}))
+    passing = isolate_batches(made, batches_of(flights.head(N_ROWS), 10), executor)
     next(passing)
     passing.close()
-    assert wait_until(lambda: not list(place.folder.glob("*/scorer-[0-9]*")), 10)
+    assert wait_until(lambda: not list(executor.folder.glob("*/scorer-[0-9]*")), 10)

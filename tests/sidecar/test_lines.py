@@ -7,7 +7,7 @@ from pandas.testing import assert_frame_equal
 
 from dai_spark import ScoringPipeline, score_pandas
 from dai_spark.envbuild import build_environment, check_environment
-from dai_spark.errors import EnvironmentFault
+from dai_spark.errors import PackedEnvironmentError
 from dai_spark.local import unpacked_python
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -83,6 +83,6 @@ def test_contributions_are_the_pipelines_own(line, line_export, own_scores, flig
 def test_a_pipeline_of_another_line_is_refused(line, export, flights, license_file):
     """By its Python or its line, in one sentence and before anything is unpacked."""
     with pytest.raises(
-        EnvironmentFault, match=rf"Driverless AI {line[0]}|Python {PYTHONS[line[0]]}"
+        PackedEnvironmentError, match=rf"Driverless AI {line[0]}|Python {PYTHONS[line[0]]}"
     ):
         score_pandas(flights.head(), export(), line[1], license_file=str(license_file))

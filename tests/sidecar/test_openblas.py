@@ -67,10 +67,10 @@ def test_a_copy_that_all_see_is_told(pipeline_python, another):
     assert mixed() is None
 
 
-def test_a_sidecar_says_so_in_its_log(plan, place, another):
+def test_a_sidecar_says_so_in_its_log(plan, executor, another):
     """Once it has loaded its pipeline, which scores all the same."""
-    assert describe(plan(env_vars={"LD_PRELOAD": str(another)}), place).described.output
-    assert f"and {another} is visible to all libraries" in log_of(place)
+    assert describe(plan(env_vars={"LD_PRELOAD": str(another)}), executor).described.output
+    assert f"and {another} is visible to all libraries" in log_of(executor)
 
 
 @pytest.mark.long

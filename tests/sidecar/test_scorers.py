@@ -52,67 +52,67 @@ def most_at_once(log):
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_no_more_than_max_scorers_score_at_once(
-    plan, place, export, flights, own_scores, start_method
+    plan, executor, export, flights, own_scores, start_method
 ):
     """Five tasks on two scorers: three wait for their turn, and every row is scored right."""
     path = export(score_seconds=0.2)
-    made = describe(plan(path, max_scorers=2, start_method=start_method), place)
+    made = describe(plan(path, max_scorers=2, start_method=start_method), executor)
     rows = flights.head(900)
-    answers = at_once(5, lambda: score_frame(made, place, rows, n_rows=300))
+    answers = at_once(5, lambda: score_frame(made, executor, rows, n_rows=300))
     assert len(answers) == 5
     own = own_scores(path, rows)
     for answer in answers:
         assert_frame_equal(answer, own, check_exact=True)
-    assert most_at_once(log_of(place)) == 2
+    assert most_at_once(log_of(executor)) == 2
 
 
-def test_without_max_scorers_all_score_at_once(plan, place, export, flights):
+def test_without_max_scorers_all_score_at_once(plan, executor, export, flights):
     """By default nobody waits."""
-    made = describe(plan(export(score_seconds=0.5)), place)
-    at_once(4, lambda: score_frame(made, place, flights.head(600), n_rows=200))
-    assert most_at_once(log_of(place)) == 4
+    made = describe(plan(export(score_seconds=0.5)), executor)
+    at_once(4, lambda: score_frame(made, executor, flights.head(600), n_rows=200))
+    assert most_at_once(log_of(executor)) == 4
 
 
 def test_waiting_for_a_scorer_that_gets_on_has_no_limit_and_for_one_that_does_not_has(
-    plan, place, export, flights
+    plan, executor, export, flights
 ):
     """Who waits behind working scorers outlasts the limits; behind an idle one it names them."""
     limits = {"max_scorers": 1, "batch_timeout_s": 3.0, "start_timeout_s": 3.0}
     path = export(score_seconds=1.2)
-    made = plan(path, **limits).with_description(describe(plan(path), place).described)
+    made = plan(path, **limits).with_description(describe(plan(path), executor).described)
     begun = time.monotonic()
     # The last of them waits for the others' 2 x 7 batches: more than both limits together.
-    assert len(at_once(2, lambda: score_frame(made, place, flights.head(700), n_rows=100))) == 2
+    assert len(at_once(2, lambda: score_frame(made, executor, flights.head(700), n_rows=100))) == 2
     assert time.monotonic() - begun > 12
     words = "while it waited until fewer than 1 others scored; raise max_scorers"
-    with Connection(made, place), pytest.raises(SidecarTimeoutError, match=words):
-        Connection(made, place)
+    with Connection(made, executor), pytest.raises(SidecarTimeoutError, match=words):
+        Connection(made, executor)
 
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_a_scorer_retires_after_its_batches_and_no_row_is_lost(
-    plan, place, export, flights, own_scores, start_method
+    plan, executor, export, flights, own_scores, start_method
 ):
     """Seven batches by scorers of two: four scorers, the rows in order, the scores the same."""
-    made = describe(plan(max_batches_per_scorer=2, start_method=start_method), place)
+    made = describe(plan(max_batches_per_scorer=2, start_method=start_method), executor)
     rows = flights.head(700)
     found = []
-    scored = score_frame(made, place, rows, n_rows=100, report=found.append)
+    scored = score_frame(made, executor, rows, n_rows=100, report=found.append)
     assert_frame_equal(scored, own_scores(export(), rows), check_exact=True)
     (metrics,) = found
     assert (metrics.n_scorers, metrics.n_batches, metrics.n_rows) == (4, 7, 700)
-    assert log_of(place).count(" retires: 200 rows in 2 batches") == 3
-    assert " scores rows 600-699 of partition 3" in log_of(place)
+    assert log_of(executor).count(" retires: 200 rows in 2 batches") == 3
+    assert " scores rows 600-699 of partition 3" in log_of(executor)
 
 
-def test_a_leaking_pipeline_is_held_below_its_limit(plan, place, export, flights):
+def test_a_leaking_pipeline_is_held_below_its_limit(plan, executor, export, flights):
     """Ten megabytes stay behind with every batch; scorers that hold too much are replaced."""
-    made = describe(plan(export(fate="grow_in_score")), place)
+    made = describe(plan(export(fate="grow_in_score")), executor)
     limit_bytes = made.described.memory_bytes + 60_000_000
     made = plan(export(fate="grow_in_score"), max_scorer_memory_bytes=limit_bytes)
-    made = describe(made, place)
+    made = describe(made, executor)
     found = []
-    scored = score_frame(made, place, flights.head(3000), n_rows=100, report=found.append)
+    scored = score_frame(made, executor, flights.head(3000), n_rows=100, report=found.append)
     assert len(scored) == 3000
     (metrics,) = found
     assert metrics.n_rows == 3000
@@ -121,12 +121,12 @@ def test_a_leaking_pipeline_is_held_below_its_limit(plan, place, export, flights
     assert metrics.peak_memory_bytes < limit_bytes + 50_000_000
 
 
-def test_wide_batches_are_scored_in_pieces(plan, place, export, flights, own_scores):
+def test_wide_batches_are_scored_in_pieces(plan, executor, export, flights, own_scores):
     """A batch of more than batch_bytes goes in several; the scores stay the same."""
-    made = describe(plan(batch_bytes=20_000), place)
+    made = describe(plan(batch_bytes=20_000), executor)
     rows = flights.head(2000)
     (batch,) = batches_of(rows, 2000)
-    pieces = list(score_batches(made, [batch], place))
+    pieces = list(score_batches(made, [batch], executor))
     assert len(pieces) > 3
     assert sum(piece.batch.num_rows for piece in pieces) == 2000
     for piece in pieces:
@@ -136,15 +136,15 @@ def test_wide_batches_are_scored_in_pieces(plan, place, export, flights, own_sco
     assert_frame_equal(answers, own_scores(export(), rows), check_exact=True)
 
 
-def test_a_task_reports_what_it_took(plan, place, export, flights):
+def test_a_task_reports_what_it_took(plan, executor, export, flights):
     """Rows, batches, seconds, bytes and memory; who started the sidecar counts its load."""
     path = export(score_seconds=0.2)
     found = []
-    made = describe(plan(path), place)
+    made = describe(plan(path), executor)
     # Another key, hence another sidecar, which the task itself starts.
     made = plan(path, env_vars={"ANOTHER": "1"}).with_description(made.described)
     for _ in range(2):
-        score_frame(made, place, flights.head(500), n_rows=100, report=found.append)
+        score_frame(made, executor, flights.head(500), n_rows=100, report=found.append)
     first, second = found
     assert (first.n_loads, second.n_loads) == (1, 0)
     assert first.load_s > 0.05
@@ -161,12 +161,12 @@ def test_a_task_reports_what_it_took(plan, place, export, flights):
     assert both.peak_memory_bytes == max(first.peak_memory_bytes, second.peak_memory_bytes)
 
 
-def test_a_task_without_rows_reports_nothing(plan, place, flights):
+def test_a_task_without_rows_reports_nothing(plan, executor, flights):
     """An empty partition has no scorer and no metrics."""
     found = []
-    made = describe(plan(), place)
+    made = describe(plan(), executor)
     (batch,) = batches_of(flights.head(10))
-    list(score_batches(made, [batch.slice(0, 0)], place, report=found.append))
+    list(score_batches(made, [batch.slice(0, 0)], executor, report=found.append))
     assert found == []
 
 
@@ -186,10 +186,10 @@ def test_a_log_that_grows_is_begun_anew(tmp_path):
     assert path.read_bytes().endswith(b"the end\n")
 
 
-def test_a_killed_log_writer_is_replaced(plan, place, flights):
+def test_a_killed_log_writer_is_replaced(plan, executor, flights):
     """Who prints is not told of it, and the log goes on."""
-    made = describe(plan(), place)
-    (sidecar,) = place.folder.glob("*/ready.json")
+    made = describe(plan(), executor)
+    (sidecar,) = executor.folder.glob("*/ready.json")
     sidecar_pid = int(re.search(r'"pid": (\d+)', sidecar.read_text()).group(1))
     children = Path(f"/proc/{sidecar_pid}/task/{sidecar_pid}/children")
 
@@ -201,10 +201,10 @@ def test_a_killed_log_writer_is_replaced(plan, place, flights):
     (killed,) = writer()
     os.kill(int(killed), signal.SIGKILL)
     assert wait_until(lambda: writer() not in ([], [killed]), 5)
-    n_lines = log_of(place).count("\n")
-    assert len(score_frame(made, place, flights.head(10))) == 10
-    assert wait_until(lambda: "has finished: 10 rows" in log_of(place), 5)
-    assert log_of(place).count("\n") > n_lines
+    n_lines = log_of(executor).count("\n")
+    assert len(score_frame(made, executor, flights.head(10))) == 10
+    assert wait_until(lambda: "has finished: 10 rows" in log_of(executor), 5)
+    assert log_of(executor).count("\n") > n_lines
 
 
 def test_metrics_begin_with_nothing():

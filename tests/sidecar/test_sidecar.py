@@ -23,14 +23,14 @@ from dai_spark.sidecar import protocol
 from dai_spark.sidecar.process import process_start_time
 
 
-def test_the_scorer_is_constructed_once_for_many_connections(plan, place, flights):
+def test_the_scorer_is_constructed_once_for_many_connections(plan, executor, flights):
     """Twelve connections at the same moment, before any sidecar runs, load one scorer."""
     made = plan()
     errors = []
 
     def score():
         try:
-            with Connection(made, place) as connection:
+            with Connection(made, executor) as connection:
                 connection.describe()
         except BaseException as error:  # noqa: BLE001 - shown by the assertion
             errors.append(error)
@@ -41,34 +41,34 @@ def test_the_scorer_is_constructed_once_for_many_connections(plan, place, flight
     for thread in threads:
         thread.join(60)
     assert errors == []
-    assert log_of(place).count("Scorer() constructed") == 1
-    assert log_of(place).count("serves partition 3 (stage 1, attempt 0)") == 12
+    assert log_of(executor).count("Scorer() constructed") == 1
+    assert log_of(executor).count("serves partition 3 (stage 1, attempt 0)") == 12
 
 
-def test_a_second_client_finds_the_sidecar_warm(plan, place):
+def test_a_second_client_finds_the_sidecar_warm(plan, executor):
     """A plan made again, with other options of the call, loads nothing."""
-    first = describe(plan(), place).described
-    second = describe(plan(margin=True), place).described
+    first = describe(plan(), executor).described
+    second = describe(plan(margin=True), executor).described
     assert first.load_s == second.load_s
     assert [name for name, _ in second.output] != []
-    assert log_of(place).count("Scorer() constructed") == 1
+    assert log_of(executor).count("Scorer() constructed") == 1
 
 
-def test_two_licences_never_share_a_sidecar(plan, place):
+def test_two_licences_never_share_a_sidecar(plan, executor):
     """Another holder's licence is another key, hence another process and another load."""
     from dai_spark.testing import license_text
 
-    describe(plan(), place)
-    describe(plan(license=license_text("somebody else")), place)
-    assert len(list(place.folder.glob("*.log"))) == 2
-    assert len(list(place.folder.glob("*/scorer.sock"))) == 2
+    describe(plan(), executor)
+    describe(plan(license=license_text("somebody else")), executor)
+    assert len(list(executor.folder.glob("*.log"))) == 2
+    assert len(list(executor.folder.glob("*/scorer.sock"))) == 2
 
 
-def test_a_client_with_a_wrong_key_is_refused(plan, place, monkeypatch):
+def test_a_client_with_a_wrong_key_is_refused(plan, executor, monkeypatch):
     """Who reaches the socket and does not know the key scores nothing."""
     made = plan()
-    describe(made, place)
-    (run_folder,) = (path.parent for path in place.folder.glob("*/scorer.sock"))
+    describe(made, executor)
+    (run_folder,) = (path.parent for path in executor.folder.glob("*/scorer.sock"))
     with _raw(run_folder) as sock:
         hello = {"protocol": 1, "key": "0" * 64, "options": {}, "task": "a test"}
         protocol.send(sock, protocol.HELLO, hello)
@@ -78,10 +78,10 @@ def test_a_client_with_a_wrong_key_is_refused(plan, place, monkeypatch):
     assert "key" in answer["message"]
 
 
-def test_another_version_of_the_protocol_is_refused_with_both_numbers(plan, place):
+def test_another_version_of_the_protocol_is_refused_with_both_numbers(plan, executor):
     """A client of another version reads which it met."""
-    describe(plan(), place)
-    (run_folder,) = (path.parent for path in place.folder.glob("*/scorer.sock"))
+    describe(plan(), executor)
+    (run_folder,) = (path.parent for path in executor.folder.glob("*/scorer.sock"))
     with _raw(run_folder) as sock:
         protocol.send(sock, protocol.HELLO, {"protocol": 99, "key": ""})
         kind, answer = protocol.receive(sock)
@@ -94,24 +94,24 @@ def _raw(run_folder):
 
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(20)
-    here = Path.cwd()
+    current_executor = Path.cwd()
     os.chdir(run_folder)
     try:
         sock.connect(protocol.SOCKET_NAME)
     finally:
-        os.chdir(here)
+        os.chdir(current_executor)
     return sock
 
 
-def test_folders_and_socket_are_the_owners_alone(plan, place):
+def test_folders_and_socket_are_the_owners_alone(plan, executor):
     """Nobody else can enter the run folder."""
-    describe(plan(), place)
-    (run_folder,) = (path.parent for path in place.folder.glob("*/scorer.sock"))
+    describe(plan(), executor)
+    (run_folder,) = (path.parent for path in executor.folder.glob("*/scorer.sock"))
     for path in (run_folder, run_folder / "load", run_folder / "load" / "tmp"):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_the_environment_is_made_and_not_inherited(plan, place, monkeypatch, license_text):
+def test_the_environment_is_made_and_not_inherited(plan, executor, monkeypatch, license_text):
     """Nothing of Spark, conda or Python's paths reaches the pipeline; caps and additions do."""
     inherited = {
         "PYTHONPATH": "/nowhere",
@@ -126,7 +126,7 @@ def test_the_environment_is_made_and_not_inherited(plan, place, monkeypatch, lic
     for name, value in inherited.items():
         monkeypatch.setenv(name, value)
     made = plan(env_vars={"MY_RECIPE": "on"})
-    with Connection(made, place) as connection:
+    with Connection(made, executor) as connection:
         connection.describe()
         pid = connection._pid
         block = Path(f"/proc/{pid}/environ").read_bytes().decode()
@@ -141,27 +141,27 @@ def test_the_environment_is_made_and_not_inherited(plan, place, monkeypatch, lic
     assert license_text not in block
 
 
-def test_the_licence_stands_in_no_file_and_no_command_line(plan, place, license_text):
+def test_the_licence_stands_in_no_file_and_no_command_line(plan, executor, license_text):
     """While it scores, the licence is in memory and nowhere else."""
     made = plan()
-    with Connection(made, place) as connection:
+    with Connection(made, executor) as connection:
         connection.describe()
         lines = " ".join(processes_of("").values())
         assert license_text not in lines
-        for path in place.folder.rglob("*"):
+        for path in executor.folder.rglob("*"):
             if path.is_file():
                 assert license_text.encode() not in path.read_bytes(), path
 
 
-def test_scorers_at_work_at_once_have_working_folders_of_their_own(plan, place, export, flights):
+def test_scorers_at_work_at_once_have_working_folders_of_their_own(plan, executor, export, flights):
     """Two connections score different rows at the same time; a shared folder would cross them."""
-    made = describe(plan(export(score_seconds=0.5)), place)
+    made = describe(plan(export(score_seconds=0.5)), executor)
     halves = [flights.iloc[:50], flights.iloc[50:100]]
-    expected = [score_frame(made, place, half) for half in halves]
+    expected = [score_frame(made, executor, half) for half in halves]
     found = [None, None]
 
     def score(i):
-        found[i] = score_frame(made, place, halves[i])
+        found[i] = score_frame(made, executor, halves[i])
 
     threads = [threading.Thread(target=score, args=(i,)) for i in (0, 1)]
     for thread in threads:
@@ -182,25 +182,25 @@ def sidecar_of(folder):
     return json.loads(path.read_text())["pid"]
 
 
-def test_an_idle_sidecar_ends_and_the_next_call_starts_another(plan, place):
+def test_an_idle_sidecar_ends_and_the_next_call_starts_another(plan, executor):
     """After idle_timeout_s nothing is left, and scoring goes on as if nothing had been."""
     made = plan(idle_timeout_s=0.5)
-    describe(made, place)
-    assert wait_until(lambda: not list(place.folder.glob("*/ready.json")), 10)
-    describe(made, place)
-    assert log_of(place).count("Scorer() constructed") == 2
+    describe(made, executor)
+    assert wait_until(lambda: not list(executor.folder.glob("*/ready.json")), 10)
+    describe(made, executor)
+    assert log_of(executor).count("Scorer() constructed") == 2
 
 
-def test_a_sidecar_ends_with_its_executors_folder(plan, place):
+def test_a_sidecar_ends_with_its_executors_folder(plan, executor):
     """A clean stop deletes the executor's folder, in local mode with the JVM alive."""
-    with Connection(plan(), place) as connection:
+    with Connection(plan(), executor) as connection:
         connection.describe()
-    sidecar = sidecar_of(place.folder)
+    sidecar = sidecar_of(executor.folder)
     assert _lives(sidecar)
-    subprocess.run(["rm", "-rf", str(place.folder)], check=True, timeout=20)
-    place.folder.mkdir(mode=0o700)
+    subprocess.run(["rm", "-rf", str(executor.folder)], check=True, timeout=20)
+    executor.folder.mkdir(mode=0o700)
     # The folder is back, as another executor's might be, but the run folder is not.
-    assert wait_until(lambda: not processes_of(str(place.folder)), 10)
+    assert wait_until(lambda: not processes_of(str(executor.folder)), 10)
     assert wait_until(lambda: not _lives(sidecar), 10)
 
 
@@ -233,8 +233,8 @@ def test_a_sidecar_ends_with_its_process_however_that_ends(
         process.stdin.write(license_text)
         process.stdin.close()
         assert process.stdout.readline() == "scored\n"
-        (place,) = tmp_path.glob("dai_spark-*")
-        sidecar = sidecar_of(place)
+        (executor,) = tmp_path.glob("dai_spark-*")
+        sidecar = sidecar_of(executor)
         assert _lives(sidecar)
         process.send_signal(signal.SIGKILL)
         process.wait(20)
@@ -242,23 +242,23 @@ def test_a_sidecar_ends_with_its_process_however_that_ends(
     assert wait_until(lambda: not list(tmp_path.glob("dai_spark-*")), 10)
 
 
-def test_a_killed_sidecar_takes_its_scorers_along_and_is_started_again(plan, place, flights):
+def test_a_killed_sidecar_takes_its_scorers_along_and_is_started_again(plan, executor, flights):
     """SIGKILL in mid-connection is told at once, and the next connection has a new sidecar."""
-    made = describe(plan(), place)
-    with Connection(made, place) as connection:
-        sidecar = sidecar_of(place.folder)
+    made = describe(plan(), executor)
+    with Connection(made, executor) as connection:
+        sidecar = sidecar_of(executor.folder)
         scorer = connection._pid
         os.kill(sidecar, signal.SIGKILL)
         assert wait_until(lambda: not _lives(scorer), 10)
         with pytest.raises(SidecarDiedError, match="ended, together with its sidecar"):
             connection.describe()
-    assert len(score_frame(made, place, flights.head(10))) == 10
+    assert len(score_frame(made, executor, flights.head(10))) == 10
 
 
-def test_a_worker_that_speaks_out_of_turn_is_told(plan, place):
+def test_a_worker_that_speaks_out_of_turn_is_told(plan, executor):
     """A message that has no place ends the connection with an error that says so."""
-    describe(plan(), place)
-    with Connection(plan(), place) as connection:
+    describe(plan(), executor)
+    with Connection(plan(), executor) as connection:
         connection._socket.setblocking(True)
         protocol.send(connection._socket, protocol.READY, {})
         with pytest.raises(ProtocolError, match="has no place here"):

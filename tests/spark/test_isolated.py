@@ -1,4 +1,4 @@
-"""isolated_frame: bad rows of a table set apart, the others scored as ever."""
+"""isolated_dataframe: bad rows of a table set apart, the others scored as ever."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_dataframe
 from dai_spark.driver.filesystem.uris import fetch, read_bytes
-from dai_spark.driver.isolated_dataframe import isolated_frame
+from dai_spark.driver.isolated_dataframe import isolated_dataframe
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.errors import BadRowsError, ColumnError, ScoringError, from_spark
@@ -70,7 +70,7 @@ def with_bad_rows(flights_frame, bad):
 
 
 def isolated(frame, plan, keep=("flight_id",), **arguments):
-    return isolated_frame(
+    return isolated_dataframe(
         frame, plan, keep, "prediction", "error", lambda text: None, "The table", **arguments
     )
 
