@@ -127,7 +127,7 @@ def _env_build(arguments: argparse.Namespace) -> None:
         find_links=arguments.find_links,
         choice=_choice(arguments),
         target_glibc=arguments.target_glibc,
-        say=_say,
+        on_message=_on_message,
     )
     print(built)
 
@@ -145,7 +145,7 @@ def _env_download(arguments: argparse.Namespace) -> None:
         jars=arguments.jars,
         find_links=arguments.find_links,
         choice=_choice(arguments),
-        say=_say,
+        on_message=_on_message,
     )
     print(folder)
 
@@ -176,7 +176,7 @@ def _env_check(arguments: argparse.Namespace) -> None:
         arguments.env,
         pipeline=arguments.pipeline,
         license=read_license(None, arguments.license_file, no_uri),
-        say=_say,
+        on_message=_on_message,
     )
     print(report.text())
     if not report.ok:
@@ -194,7 +194,7 @@ def _env_cache(arguments: argparse.Namespace) -> None:
     limit_bytes = cache_limit_bytes()
     if arguments.clear:
         for removed in evict(0):
-            _say(f"removed {removed.kind} {removed.path.name[:12]}")
+            _on_message(f"removed {removed.kind} {removed.path.name[:12]}")
     n_bytes = 0
     print(f"{'kind':<12} {'digest':<12} {'MB':>9}  {'last use':<16}  in use")
     for one in cached_folders():
@@ -206,5 +206,5 @@ def _env_cache(arguments: argparse.Namespace) -> None:
     print(f"{n_bytes / 1e6:,.1f} MB of at most {limit_bytes / 1e6:,.1f} MB in {cache_folder()}")
 
 
-def _say(text: str) -> None:
+def _on_message(text: str) -> None:
     print(f"dai-spark: {text}", file=sys.stderr, flush=True)

@@ -98,13 +98,13 @@ def build_channel(channel, minor):
     """Build it in the folder `channel`."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        found = find_interpreter(minor, say=lambda _: None)
+        found = find_interpreter(minor, on_message=lambda _: None)
         source = folder / "python"
         source.mkdir()
         python = copy_interpreter(found, source, lambda _: None)
         for record in found.stdlib[0].glob("_sysconfigdata*.py"):
             shutil.copy(record, source / "lib" / f"python{minor}")
-        bundle_libraries(source, origin=found.prefix, say=lambda _: None)
+        bundle_libraries(source, origin=found.prefix, on_message=lambda _: None)
         recipes = [
             PYTHON_RECIPE.format(
                 version=found.version, source=source, prefix=found.prefix, minor=minor

@@ -94,7 +94,7 @@ class Looked:
         if not path.exists():
             build_echo(path, wanted)
         options = {"env_vars": {VARIABLE: str(told)}, **options}
-        return score_dataframe(frame, path, self._env, say=quiet, **options), told
+        return score_dataframe(frame, path, self._env, on_message=quiet, **options), told
 
 
 def type_outcomes(spark: Any, looked: Looked) -> Dict[Tuple[str, str], Outcome]:

@@ -30,7 +30,9 @@ _COPY_BYTES = 1 << 18
 _SAY_EVERY_BYTES = 200_000_000
 
 
-def extract_archive(archive: Path, to: Path, say: Optional[Callable[[str], None]] = None) -> None:
+def extract_archive(
+    archive: Path, to: Path, on_message: Optional[Callable[[str], None]] = None
+) -> None:
     """Unpack a ``.tar.gz`` or ``.tar.zst`` in one pass, told apart by its first bytes.
 
     Parameters
@@ -39,7 +41,7 @@ def extract_archive(archive: Path, to: Path, say: Optional[Callable[[str], None]
         The packed environment, under any name.
     to : Path
         Folder to unpack into: made here (0700) if it does not exist, else it must be empty.
-    say : callable, optional
+    on_message : callable, optional
         Gets a sentence at the start and after every 200 MB.
 
     Raises
@@ -53,7 +55,7 @@ def extract_archive(archive: Path, to: Path, say: Optional[Callable[[str], None]
         raise EnvironmentUnpackError(
             f"The folder {to} is not empty; an environment is unpacked into a fresh one."
         )
-    one = _Extraction(archive, to, say)
+    one = _Extraction(archive, to, on_message)
     try:
         with open_archive(archive) as tar:
             for member in tar:
@@ -74,10 +76,12 @@ def extract_archive(archive: Path, to: Path, say: Optional[Callable[[str], None]
 class _Extraction:
     """One archive on its way into one folder."""
 
-    def __init__(self, archive: Path, to: Path, say: Optional[Callable[[str], None]]) -> None:
+    def __init__(
+        self, archive: Path, to: Path, on_message: Optional[Callable[[str], None]]
+    ) -> None:
         self.archive = archive
         self.to = to
-        self.say = say
+        self.on_message = on_message
         self.manifest: Optional[EnvironmentManifest] = None
         self.folders: Set[str] = {""}
         self.files: Set[str] = set()
@@ -171,9 +175,9 @@ class _Extraction:
         self.n_bytes += member.size
         if not self.manifest and name == MANIFEST_NAME and len(self.files) == 1:
             self._plan(self.to / name)
-        if self.say and self.n_bytes - self.said_bytes >= _SAY_EVERY_BYTES:
+        if self.on_message and self.n_bytes - self.said_bytes >= _SAY_EVERY_BYTES:
             self.said_bytes = self.n_bytes
-            self.say(f"{self.n_bytes / 1e6:,.0f} MB unpacked")
+            self.on_message(f"{self.n_bytes / 1e6:,.0f} MB unpacked")
 
     def _plan(self, manifest: Path) -> None:
         try:
@@ -184,8 +188,8 @@ class _Extraction:
             ) from error
         if self.manifest.unpacked_bytes > shutil.disk_usage(self.to).free:
             raise EnvironmentUnpackError(self.no_room())
-        if self.say:
-            self.say(
+        if self.on_message:
+            self.on_message(
                 f"unpacking {self.archive.name} "
                 f"({self.manifest.unpacked_bytes / 1e6:,.0f} MB, {self.manifest.n_files} files)"
             )

@@ -38,7 +38,7 @@ def score_dataframe(
     license: Optional[str] = None,
     license_file: Optional[str] = None,
     options: Optional[ScoringOptions] = None,
-    say: Optional[Callable[[str], None]] = None,
+    on_message: Optional[Callable[[str], None]] = None,
     metrics: Optional[MetricsSum] = None,
     **words: Any,
 ) -> "DataFrame":
@@ -52,7 +52,7 @@ def score_dataframe(
     ----------
     df : DataFrame
         Its columns are matched by name; only the pipeline's and the kept ones are read.
-    pipeline, env, license, license_file, options, say, **words
+    pipeline, env, license, license_file, options, on_message, **words
         See `score_udf`.
     keep : sequence of str, optional
         Columns to carry through, in this order.  By default all of `df`.
@@ -72,22 +72,24 @@ def score_dataframe(
         Names every missing and every uncastable column at once.
     OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
-    say = say or progress.tell
+    on_message = on_message or progress.tell
     request = ScoringRequest.of(
         pipeline,
-        chosen_environment(env, partial(setting, df.sparkSession), say),
+        chosen_environment(env, partial(setting, df.sparkSession), on_message),
         license,
         license_file,
         options,
         words,
         read_uri=partial(read_bytes, df.sparkSession),
-        fetch=partial(fetch, df.sparkSession, say=say),
+        fetch=partial(fetch, df.sparkSession, on_message=on_message),
     )
-    plan = prepare(df.sparkSession, request, say)
-    return scored_frame(df, plan, keep, prediction, say, metrics=metrics)
+    plan = prepare(df.sparkSession, request, on_message)
+    return scored_frame(df, plan, keep, prediction, on_message, metrics=metrics)
 
 
-def check_table(df: "DataFrame", plan: ScoringPlan, where: str, say: Callable[[str], None]) -> None:
+def check_table(
+    df: "DataFrame", plan: ScoringPlan, where: str, on_message: Callable[[str], None]
+) -> None:
     """Check a table's columns against the pipeline's, on the driver.
 
     Raises
@@ -99,7 +101,7 @@ def check_table(df: "DataFrame", plan: ScoringPlan, where: str, say: Callable[[s
     check_columns(types, plan.wanted(), where, plan.options.on_cast)
     parsed = parsed_columns(types, plan.wanted())
     if parsed:
-        say(f"columns of text are read as numbers: {', '.join(parsed)}")
+        on_message(f"columns of text are read as numbers: {', '.join(parsed)}")
 
 
 def check_case(df: "DataFrame", read: Sequence[str], where: str) -> None:
@@ -130,7 +132,7 @@ def scored_frame(
     plan: ScoringPlan,
     keep: Optional[Sequence[str]],
     prediction: str,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
     where: str = "The DataFrame",
     metrics: Optional[MetricsSum] = None,
 ) -> "DataFrame":
@@ -140,7 +142,7 @@ def scored_frame(
     def body(read: Sequence[str], kept: Sequence[str]) -> Callable[..., Any]:
         return map_body(plan, read, kept, prediction, report)
 
-    return mapped_frame(df, plan, keep, {"prediction": prediction}, body, say, where)
+    return mapped_frame(df, plan, keep, {"prediction": prediction}, body, on_message, where)
 
 
 def mapped_frame(
@@ -149,7 +151,7 @@ def mapped_frame(
     keep: Optional[Sequence[str]],
     added: Mapping[str, str],
     body: Callable[[Sequence[str], Sequence[str]], Callable[..., Any]],
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
     where: str,
 ) -> "DataFrame":
     """Run a body of mapInArrow over a DataFrame whose columns are checked before.
@@ -170,9 +172,9 @@ def mapped_frame(
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
 
-    check_table(df, plan, where, say)
+    check_table(df, plan, where, on_message)
     check_groups(plan.options, df.columns, where)
-    needs_groups(plan, say)
+    needs_groups(plan, on_message)
     fields = {field.name: field for field in df.schema.fields}
     kept = list(df.columns if keep is None else keep)
     unknown = [name for name in kept if name not in fields]

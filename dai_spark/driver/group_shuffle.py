@@ -24,17 +24,17 @@ def grouped(frame: "DataFrame", by: Sequence[str], order: Sequence[str]) -> "Dat
     return frame.repartition(*keys).sortWithinPartitions(*keys, *[F.col(name) for name in order])
 
 
-def needs_groups(plan: ScoringPlan, say: Callable[[str], None]) -> None:
+def needs_groups(plan: ScoringPlan, on_message: Callable[[str], None]) -> None:
     """Warn where scores depend on the other rows of a batch and nothing groups them."""
     if plan.options.group_by or plan.described is None:
         return
     if _reads_target(plan):
-        say(
+        on_message(
             f"warning: this pipeline reads its own target {plan.target}, as one with test-time "
             f"augmentation does, so a row's score depends on what else is in its batch; {_BY_GROUP}"
         )
     elif plan.described.depends_on_batch:
-        say(
+        on_message(
             "warning: rows of the pipeline's own example score otherwise alone than together, so "
             f"scores depend on how Spark cuts batches; {_BY_GROUP}"
         )

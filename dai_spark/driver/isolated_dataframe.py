@@ -19,7 +19,7 @@ def isolated_dataframe(
     keep: Optional[Sequence[str]],
     prediction: str,
     error: str,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
     where: str = "The DataFrame",
     metrics: Optional[MetricsSum] = None,
     max_bad_rows: Optional[int] = None,
@@ -31,7 +31,7 @@ def isolated_dataframe(
 
     Parameters
     ----------
-    df, plan, keep, prediction, say, where, metrics
+    df, plan, keep, prediction, on_message, where, metrics
         See `scored_frame`.
     error : str
         Name of the text column behind the prediction: null for a good row; for a bad one, whose
@@ -50,4 +50,4 @@ def isolated_dataframe(
         return isolating_body(plan, read, kept, prediction, report, error, max_bad_rows)
 
     added = {"prediction": prediction, "error": error}
-    return mapped_frame(df, plan, keep, added, body, say, where)
+    return mapped_frame(df, plan, keep, added, body, on_message, where)

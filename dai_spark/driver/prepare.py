@@ -21,7 +21,7 @@ __all__ = ["prepare"]
 
 
 def prepare(
-    spark: Any, request: ScoringRequest, say: Callable[[str], None], *, probe: bool = False
+    spark: Any, request: ScoringRequest, on_message: Callable[[str], None], *, probe: bool = False
 ) -> ScoringPlan:
     """Ship what a request needs and return its plan, with the pipeline's own description.
 
@@ -33,7 +33,7 @@ def prepare(
     ----------
     spark : SparkSession
     request : ScoringRequest
-    say : callable
+    on_message : callable
         Is told what is being done.
     probe : bool, default False
         Ask again, whatever is remembered.
@@ -45,7 +45,7 @@ def prepare(
     ship_package(spark)
 
     def ship(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
-        return ship_file(spark, path, digest, ending, label, say)
+        return ship_file(spark, path, digest, ending, label, on_message)
 
     plan = request.plan(ship)
     memory = _memory(plan)
@@ -53,7 +53,7 @@ def prepare(
         known = _remembered(memory)
         if known is not None:
             return plan.with_description(known)
-    described = _probe(spark, plan, _what(request), say)
+    described = _probe(spark, plan, _what(request), on_message)
     write_atomically(memory, json.dumps(dataclasses.asdict(described)).encode("utf-8"))
     return plan.with_description(described)
 
@@ -66,10 +66,12 @@ def _what(request: ScoringRequest) -> str:
     return "loading the scorer"
 
 
-def _probe(spark: Any, plan: ScoringPlan, what: str, say: Callable[[str], None]) -> Description:
+def _probe(
+    spark: Any, plan: ScoringPlan, what: str, on_message: Callable[[str], None]
+) -> Description:
     begun = time.monotonic()
     try:
-        with waiting(say, f"{what} on an executor"):
+        with waiting(on_message, f"{what} on an executor"):
             rows = spark.range(0, 1, 1, 1).mapInArrow(probe_body(plan), "answer string").collect()
     except Exception as error:
         found = from_spark(error)
@@ -80,13 +82,13 @@ def _probe(spark: Any, plan: ScoringPlan, what: str, say: Callable[[str], None])
     if "error" in answer:
         raise named(answer["error"])(answer["message"], answer["details"])
     described = Description.from_json(answer["described"])
-    say(
+    on_message(
         f"scorer ready on {answer['host']} after {time.monotonic() - begun:.1f} s (Scorer() took "
         f"{described.load_s:.1f} s, {described.memory_bytes / 1e6:,.0f} MB, Python "
         f"{described.versions['python']})"
     )
     if described.start_method == "spawn" and plan.options.start_method == "auto":
-        say("this pipeline does not bear a fork, so every task loads a scorer of its own")
+        on_message("this pipeline does not bear a fork, so every task loads a scorer of its own")
     return described
 
 

@@ -29,7 +29,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def ship_file(
-    spark: Any, path: Path, digest: str, ending: str, what: str, say: Callable[[str], None]
+    spark: Any, path: Path, digest: str, ending: str, what: str, on_message: Callable[[str], None]
 ) -> ShippedFile:
     """Bring one file to all executors, present and future, of a session.
 
@@ -47,7 +47,7 @@ def ship_file(
         Of the name it travels under; none that Spark unpacks.
     what : str
         What the user calls it, for progress and errors.
-    say : callable
+    on_message : callable
         Is told what is being done.
     """
     if is_local(spark):
@@ -55,7 +55,7 @@ def ship_file(
     name = f"{digest[:32]}.{ending}"
     if (identity(spark), name) not in _shipped:
         size_mb = path.stat().st_size / 1e6
-        say(f"shipping {what} ({size_mb:,.1f} MB) to the executors")
+        on_message(f"shipping {what} ({size_mb:,.1f} MB) to the executors")
         _add(spark, _named(path, name), is_package=False, what=what)
         _shipped.add((identity(spark), name))
     return ShippedFile("spark", name, digest, what)

@@ -38,7 +38,7 @@ def score_udf(
     license: Optional[str] = None,
     license_file: Optional[str] = None,
     options: Optional[ScoringOptions] = None,
-    say: Optional[Callable[[str], None]] = None,
+    on_message: Optional[Callable[[str], None]] = None,
     **words: Any,
 ) -> "ScoreUdf":
     """Make a function of columns that scores them with a Driverless AI scoring pipeline.
@@ -65,7 +65,7 @@ def score_udf(
         Its path, or any URI that Spark reads.  Without either, Driverless AI's own variables and
         file are looked at, on the driver and then on the executors.
     options : ScoringOptions, optional
-    say : callable, optional
+    on_message : callable, optional
         Is told what is being done; by default standard error is.
     **words
         Fields of `ScoringOptions` by keyword, laid over `options`.
@@ -86,18 +86,18 @@ def score_udf(
     >>> spark.sql("SELECT score(struct(*)) AS prediction FROM t")       # doctest: +SKIP
     """
     session = active(spark)
-    say = say or progress.tell
+    on_message = on_message or progress.tell
     request = ScoringRequest.of(
         pipeline,
-        chosen_environment(env, partial(setting, session), say),
+        chosen_environment(env, partial(setting, session), on_message),
         license,
         license_file,
         options,
         words,
         read_uri=partial(read_bytes, session),
-        fetch=partial(fetch, session, say=say),
+        fetch=partial(fetch, session, on_message=on_message),
     )
-    return ScoreUdf(session, request, say)
+    return ScoreUdf(session, request, on_message)
 
 
 class ScoreUdf:
@@ -110,18 +110,20 @@ class ScoreUdf:
     `spark.udf.register` takes it as it takes Spark's own UDFs.
     """
 
-    def __init__(self, spark: Any, request: ScoringRequest, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, spark: Any, request: ScoringRequest, on_message: Callable[[str], None]
+    ) -> None:
         self._spark = spark
         self._request = request
-        self._say = say
+        self._on_message = on_message
         self.__name__ = "score"
 
     @cached_property
     def plan(self) -> ScoringPlan:
         """What tasks are given; the first use ships, and probes unless the answer is known."""
-        plan = prepare(self._spark, self._request, self._say)
+        plan = prepare(self._spark, self._request, self._on_message)
         refuse_groups(plan)
-        needs_groups(plan, self._say)
+        needs_groups(plan, self._on_message)
         return plan
 
     @property
@@ -235,7 +237,7 @@ class ScoreUdf:
             return self
         options = ScoringOptions.resolve(self._request.options, {"deterministic": False})
         request = dataclasses.replace(self._request, options=options)
-        return ScoreUdf(self._spark, request, self._say)
+        return ScoreUdf(self._spark, request, self._on_message)
 
     def __repr__(self) -> str:
         return f"<score_udf of {self._request.pipeline.path.name}>"

@@ -57,7 +57,7 @@ def build_environment(
     find_links: Sequence[str] = (),
     choice: Choice = AS_LISTED,
     target_glibc: Optional[str] = None,
-    say: Callable[[str], None] = lambda _: None,
+    on_message: Callable[[str], None] = lambda _: None,
 ) -> PackedEnvironment:
     """Build the packed environment of a Driverless AI version.
 
@@ -92,7 +92,7 @@ def build_environment(
         Packages to exclude, to add, to keep, and constraints.
     target_glibc : str, optional
         Oldest GNU C library that the archive must run on, such as ``"2.28"`` (RHEL and UBI 8).
-    say : callable, optional
+    on_message : callable, optional
         Gets a sentence at each step.
 
     Returns
@@ -116,11 +116,11 @@ def build_environment(
                 "An offline folder brings its Python and all packages: leave it out, or --python, "
                 "--channel and --find-links."
             )
-        contents = folder.verify(say)
+        contents = folder.verify(on_message)
         sources = Sources(carried=folder.wheels)
     wanted, export = wanted_of(reference, dai, choice, sources)
     if folder is not None and contents.source != wanted.source:
-        say(f"it was collected for {contents.source}, not for {wanted.source}")
+        on_message(f"it was collected for {contents.source}, not for {wanted.source}")
     return build_wanted(
         output,
         wanted,
@@ -130,7 +130,7 @@ def build_environment(
         conda=conda,
         sources=sources,
         target_glibc=target_glibc,
-        say=say,
+        on_message=on_message,
     )
 
 
@@ -166,7 +166,7 @@ def build_wanted(
     conda: Conda = NO_CONDA,
     sources: Sources = NETWORK,
     target_glibc: Optional[str] = None,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> PackedEnvironment:
     """Build an environment of given requirements; see `build_environment`."""
     if target_glibc is not None and not re.fullmatch(r"\d+(\.\d+)+", target_glibc):
@@ -179,31 +179,31 @@ def build_wanted(
     check_builder()
     if not output.parent.is_dir():
         raise EnvironmentBuildError(f"The folder {output.parent} does not exist; make it first.")
-    way = _way(wanted, python, offline, conda, say)
+    way = _way(wanted, python, offline, conda, on_message)
     inputs = _inputs(wanted, way)
     for line in wanted.table():
-        say(line)
+        on_message(line)
     ready = _ready(output, inputs)
     if ready is not None:
         _check_target(ready.manifest.glibc, target_glibc, output, {})
-        say(f"{output.name} was built from the same inputs before and is taken as it is")
+        on_message(f"{output.name} was built from the same inputs before and is taken as it is")
         return ready
     # Beside the output: the same disk that has to hold the archive.
     with tempfile.TemporaryDirectory(prefix=".dai_spark-env-", dir=str(output.parent)) as folder:
         root = Path(folder) / "environment"
         root.mkdir()
-        prepared = way.prepare(root, say)
-        executable, _ = fill(root, prepared, wanted, way, export, sources, say)
+        prepared = way.prepare(root, on_message)
+        executable, _ = fill(root, prepared, wanted, way, export, sources, on_message)
         if target_glibc is not None:
             newer = newer_than(root, target_glibc)
             _check_target(newest_glibc(root), target_glibc, output, newer)
-        say("compiling sources")
+        on_message("compiling sources")
         compile_sources(root, executable)
         how = f"{way.how}; packages of {wanted.source} were installed with uv."
         manifest = describe_prefix(root, executable, wanted, way, how=how, inputs=inputs)
-        write_archive(root, manifest, output, say)
+        write_archive(root, manifest, output, on_message)
     built = PackedEnvironment(output)
-    say(f"{output} is ready ({built.size_bytes / 1e6:,.0f} MB)")
+    on_message(f"{output} is ready ({built.size_bytes / 1e6:,.0f} MB)")
     return built
 
 
@@ -221,28 +221,28 @@ def _way(
     python: Optional[str],
     offline: Optional[OfflineFolder],
     conda: Conda,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> Way:
     if offline is None:
-        return networked_way(wanted, python, conda, say)
+        return networked_way(wanted, python, conda, on_message)
     if offline.conda_lock.exists():
         lock = offline.conda_lock.read_text(encoding="utf-8")
-        return CondaPython(wanted, [offline.conda.as_uri()], lock, say)
+        return CondaPython(wanted, [offline.conda.as_uri()], lock, on_message)
     return CarriedPython(offline, wanted.python)
 
 
 def networked_way(
-    wanted: Wanted, python: Optional[str], conda: Conda, say: Callable[[str], None]
+    wanted: Wanted, python: Optional[str], conda: Conda, on_message: Callable[[str], None]
 ) -> Way:
     """Take a Python of channels where there are some, else one of this machine."""
     if not conda.channels:
-        return FoundPython(find_interpreter(wanted.python, given=python, say=say))
+        return FoundPython(find_interpreter(wanted.python, given=python, on_message=on_message))
     if python is not None:
         raise OptionError("Channels bring their Python: leave out either --python or --channel.")
-    way = CondaPython(wanted, conda.channels, conda.read_lock(), say)
+    way = CondaPython(wanted, conda.channels, conda.read_lock(), on_message)
     if conda.write_lock is not None:
         conda.write_lock.write_text(way.lock, encoding="utf-8")
-        say(f"{conda.write_lock} has the {len(way.records)} conda packages")
+        on_message(f"{conda.write_lock} has the {len(way.records)} conda packages")
     return way
 
 
@@ -304,7 +304,7 @@ def fill(
     way: Way,
     export: Optional[ScoringPipeline],
     sources: Sources,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> Tuple[Path, Set[str]]:
     """Install into a prepared Python; all then lies at `root`.
 
@@ -321,14 +321,14 @@ def fill(
             requirements=[*wanted.lines, *local],
             overrides=[*wanted.overrides, *local],
             sources=sources,
-            say=say,
+            on_message=on_message,
         )
-    executable = way.settle(root, say)
-    rename_tensorflow(root, wanted.wheels, say)
+    executable = way.settle(root, on_message)
+    rename_tensorflow(root, wanted.wheels, on_message)
     tidy_packages(root, executable.name, way.home)
     own = _libraries(root)
-    for sentence in bundle_libraries(root, origin=way.libraries, say=say):
-        say(sentence)
+    for sentence in bundle_libraries(root, origin=way.libraries, on_message=on_message):
+        on_message(sentence)
     return executable, _libraries(root) - own
 
 

@@ -158,7 +158,7 @@ def check_environment(
     pipeline: Optional[Union[str, Path, ScoringPipeline]] = None,
     *,
     license: Optional[License] = None,
-    say: Callable[[str], None] = lambda _: None,
+    on_message: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
     """Unpack an environment aside, run its Python, and say what was found.
 
@@ -197,15 +197,15 @@ def check_environment(
         if environment.is_folder:
             shutil.copytree(environment.path, home, symlinks=True)
         else:
-            extract_archive(environment.path, home, say)
+            extract_archive(environment.path, home, on_message)
         unpack_s = 0.0 if environment.is_folder else time.monotonic() - begun
-        say("importing its packages")
+        on_message("importing its packages")
         aside = Aside(root)
         said, trouble = _run(aside, environment)
         problems += trouble
         trial = None
         if pipeline is not None and said:
-            say("scoring the export's own example")
+            on_message("scoring the export's own example")
             trial, why = try_example(aside, root, environment.interpreter, pipeline, license)
             problems += [why] if why else []
         notes += _openblas(said, trial, aside.path("environment"))

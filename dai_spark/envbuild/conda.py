@@ -100,7 +100,7 @@ class CondaPython(Way):
         URLs, the first that has a package gives it.
     lock : str, optional
         Text of a lock, which is followed; without one the solver chooses.
-    say : callable
+    on_message : callable
 
     Attributes
     ----------
@@ -117,10 +117,10 @@ class CondaPython(Way):
         wanted: Wanted,
         channels: Sequence[str],
         lock: Optional[str],
-        say: Callable[[str], None],
+        on_message: Callable[[str], None],
     ) -> None:
         if lock is None:
-            say(f"solving Python {wanted.python} and what the channels have of its packages")
+            on_message(f"solving Python {wanted.python} and what the channels have of its packages")
             self.records = conda_channels.solve(wanted, channels)
             self.lock = conda_channels.write_lock(self.records)
         else:
@@ -140,22 +140,22 @@ class CondaPython(Way):
         # By name and digest: a mirror gives the same bytes from another address.
         self.identity = tuple(map("/".join, conda_channels.read_lock(self.lock)))
 
-    def prepare(self, root: Path, say: Callable[[str], None]) -> Path:
+    def prepare(self, root: Path, on_message: Callable[[str], None]) -> Path:
         """Install the packages beside `root`."""
         names = [f"{one.name.normalized} {one.version}" for one in self.records]
-        say(f"installing {len(names)} conda packages: {', '.join(sorted(names))}")
+        on_message(f"installing {len(names)} conda packages: {', '.join(sorted(names))}")
         prefix = _beside(root)
         conda_channels.install(self.records, prefix, root.parent / "packages")
-        executable = super().settle(prefix, say)
+        executable = super().settle(prefix, on_message)
         if describe(executable) is None:
             raise EnvironmentBuildError(
                 f"The Python {self.version} of the channels does not start on this machine."
             )
         return executable
 
-    def settle(self, root: Path, say: Callable[[str], None]) -> Path:
+    def settle(self, root: Path, on_message: Callable[[str], None]) -> Path:
         """Let conda-pack move everything to `root`."""
-        say("moving the environment with conda-pack")
+        on_message("moving the environment with conda-pack")
         _move(_beside(root), root)
         for name in _NAMES_THE_BUILD:
             path = root / name
@@ -163,7 +163,7 @@ class CondaPython(Way):
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        executable = super().settle(root, say)
+        executable = super().settle(root, on_message)
         _prune(root / "lib" / executable.name)
         for folder in [path for path in root.rglob("__pycache__") if path.is_dir()]:
             shutil.rmtree(folder)

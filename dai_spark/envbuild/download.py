@@ -51,7 +51,7 @@ def download_environment(
     jars: Optional[str] = None,
     find_links: Sequence[str] = (),
     choice: Choice = AS_LISTED,
-    say: Callable[[str], None] = lambda _: None,
+    on_message: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Collect what `build_environment` needs, for a machine without network.
 
@@ -92,7 +92,7 @@ def download_environment(
         conda=Conda.of(channels, lock, None),
         jars=jars,
         sources=sources,
-        say=say,
+        on_message=on_message,
     )
 
 
@@ -105,28 +105,28 @@ def download_wanted(
     conda: Conda = NO_CONDA,
     jars: Optional[str] = None,
     sources: Sources = NETWORK,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> Path:
     """Collect what given requirements need; see `download_environment`."""
     check_builder()
     folder = _opened(Path(to))
     for line in wanted.table():
-        say(line)
+        on_message(line)
     if jars is not None:
-        collect_jars(jars, folder.jars, folder.is_sound, say)
+        collect_jars(jars, folder.jars, folder.is_sound, on_message)
     with tempfile.TemporaryDirectory(prefix=".dai_spark-", dir=str(folder.path.parent)) as aside:
         root = Path(aside) / "environment"
         root.mkdir()
-        way = _way(folder, wanted, python, conda, say)
+        way = _way(folder, wanted, python, conda, on_message)
         if isinstance(way, CondaPython):
-            _keep_conda(folder, way, say)
-        prepared = way.prepare(root, say)
+            _keep_conda(folder, way, on_message)
+        prepared = way.prepare(root, on_message)
         if isinstance(way, FoundPython):
-            _keep_python(folder, root, prepared, wanted, way, say)
-        packages = _collect(folder, prepared, wanted, export, Path(aside), sources, say)
-        say("installing what was collected, to see that nothing is missing")
+            _keep_python(folder, root, prepared, wanted, way, on_message)
+        packages = _collect(folder, prepared, wanted, export, Path(aside), sources, on_message)
+        on_message("installing what was collected, to see that nothing is missing")
         carried = Sources(carried=folder.wheels)
-        _, bundled = fill(root, prepared, wanted, way, export, carried, say)
+        _, bundled = fill(root, prepared, wanted, way, export, carried, on_message)
         _keep_libraries(folder, way, bundled)
     digest = folder.close(
         Contents(
@@ -139,7 +139,7 @@ def download_wanted(
         )
     )
     n_bytes = sum((folder.path / name).stat().st_size for name in folder.files())
-    say(f"{folder.path} is ready ({n_bytes / 1e6:,.0f} MB); SHA256SUMS itself has {digest}")
+    on_message(f"{folder.path} is ready ({n_bytes / 1e6:,.0f} MB); SHA256SUMS itself has {digest}")
     return folder.path
 
 
@@ -166,9 +166,9 @@ def _way(
     wanted: Wanted,
     python: Optional[str],
     conda: Conda,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> Way:
-    found = networked_way(wanted, python, conda, say)
+    found = networked_way(wanted, python, conda, on_message)
     if not isinstance(found, FoundPython):
         return found
     try:
@@ -177,15 +177,15 @@ def _way(
         return found
     if carried.version != found.version or not folder.is_sound(carried.archive):
         return found
-    say(f"Python {carried.version} is here already")
+    on_message(f"Python {carried.version} is here already")
     return carried
 
 
-def _keep_conda(folder: OfflineFolder, way: CondaPython, say: Callable[[str], None]) -> None:
+def _keep_conda(folder: OfflineFolder, way: CondaPython, on_message: Callable[[str], None]) -> None:
     shutil.rmtree(folder.python, ignore_errors=True)
     n_fetched = fetch(way.records, folder.conda)
     folder.conda_lock.write_text(way.lock, encoding="utf-8")
-    say(f"{n_fetched} of {len(way.records)} conda packages fetched")
+    on_message(f"{n_fetched} of {len(way.records)} conda packages fetched")
 
 
 def _keep_python(
@@ -194,7 +194,7 @@ def _keep_python(
     executable: Path,
     wanted: Wanted,
     way: Way,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> None:
     for stale in (folder.python, folder.conda):
         shutil.rmtree(stale, ignore_errors=True)
@@ -202,7 +202,7 @@ def _keep_python(
     folder.python.mkdir()
     manifest = describe_prefix(root, executable, wanted, way, how=f"{way.how}.", inputs="")
     name = f"python-{way.version}-{manifest.platform}.tar.zst"
-    write_archive(root, manifest, folder.python / name, say)
+    write_archive(root, manifest, folder.python / name, on_message)
 
 
 def _collect(
@@ -212,7 +212,7 @@ def _collect(
     export: Optional[ScoringPipeline],
     aside: Path,
     sources: Sources,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> List[str]:
     """Collect the wheels; ``name==version`` of each."""
     with export_wheels(wanted, export, aside) as local:
@@ -221,7 +221,7 @@ def _collect(
             requirements=[*wanted.lines, *local],
             overrides=[*wanted.overrides, *local],
             sources=sources,
-            say=say,
+            on_message=on_message,
         )
     brought = {package_of(member) for member in wanted.wheels}
     # A requirement that names an address is fetched from there, and not from the index.
@@ -233,7 +233,7 @@ def _collect(
         key = canonicalize_name(name.partition("==")[0])
         if key not in brought:
             packages[name] = addressed.get(key, name)
-    collect_wheels(python, packages, folder.wheels, aside, sources, folder.is_sound, say)
+    collect_wheels(python, packages, folder.wheels, aside, sources, folder.is_sound, on_message)
     return sorted(packages)
 
 

@@ -46,7 +46,7 @@ def resolve_packages(
     requirements: Sequence[str],
     overrides: Sequence[str],
     sources: Sources = NETWORK,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> List[str]:
     """Ask uv what it would install into a Python; ``name==version`` each.  See `install_packages`.
 
@@ -54,7 +54,7 @@ def resolve_packages(
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
         command = _command(python, folder, requirements, overrides, sources)
-        say(f"resolving {len(requirements)} requirements with uv")
+        on_message(f"resolving {len(requirements)} requirements with uv")
         return _resolved(run_uv([*command, "--dry-run"], folder, sources))
 
 
@@ -87,7 +87,7 @@ def install_packages(
     requirements: Sequence[str],
     overrides: Sequence[str],
     sources: Sources = NETWORK,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> None:
     """Install requirements into the Python that lies at `python`.
 
@@ -110,7 +110,7 @@ def install_packages(
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
         command = _command(python, folder, requirements, overrides, sources)
-        say(f"resolving {len(requirements)} requirements with uv")
+        on_message(f"resolving {len(requirements)} requirements with uv")
         try:
             resolved = _resolved(run_uv([*command, "--dry-run"], folder, sources))
         except EnvironmentBuildError as error:
@@ -122,7 +122,7 @@ def install_packages(
                 "same options.",
                 details=error.details,
             ) from error
-        say(f"installing {len(resolved)} packages: {', '.join(resolved)}")
+        on_message(f"installing {len(resolved)} packages: {', '.join(resolved)}")
         run_uv(command, folder, sources)
 
 

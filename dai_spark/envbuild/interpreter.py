@@ -108,7 +108,7 @@ def _ask(executable: Path) -> Optional[Dict[str, Any]]:
 
 
 def find_interpreter(
-    minor: str, *, given: Optional[str] = None, say: Callable[[str], None]
+    minor: str, *, given: Optional[str] = None, on_message: Callable[[str], None]
 ) -> Interpreter:
     """Find a Python of a minor version such as ``"3.8"``.
 
@@ -142,7 +142,7 @@ def find_interpreter(
         found = describe(candidate)
         if found is not None and found.minor == minor:
             return found
-    say(f"no Python {minor} on this machine, asking uv to download one")
+    on_message(f"no Python {minor} on this machine, asking uv to download one")
     trouble = _download(minor)
     for candidate in _uv_pythons(minor):
         found = describe(candidate)

@@ -39,7 +39,7 @@ JARS_OF_SPARK = {
 
 
 def collect_jars(
-    spark: str, folder: Path, sound: Callable[[Path], bool], say: Callable[[str], None]
+    spark: str, folder: Path, sound: Callable[[Path], bool], on_message: Callable[[str], None]
 ) -> None:
     """Leave in `folder` the jars for a Spark version such as ``"4.1"`` and nothing else.
 
@@ -77,7 +77,7 @@ def collect_jars(
         else:
             path.unlink()
     for path, artifact in wanted.items():
-        say(f"fetching {path.name}")
+        on_message(f"fetching {path.name}")
         command = [maven, "-B", "-q", "dependency:copy", f"-Dartifact={artifact}"]
         command += [f"-DoutputDirectory={folder}", "-Dmdep.overWriteReleases=true"]
         try:
@@ -95,4 +95,4 @@ def collect_jars(
                 f"Maven could not fetch {artifact}: {''.join(said[:1])[8:400] or 'no reason told'}",
                 details=done.stdout,
             )
-    say(f"{len(JARS_OF_SPARK[minor])} jars for Spark {minor} are here")
+    on_message(f"{len(JARS_OF_SPARK[minor])} jars for Spark {minor} are here")

@@ -40,7 +40,7 @@ build_time_vars = {{
 """
 
 
-def copy_interpreter(source: Interpreter, to: Path, say: Callable[[str], None]) -> Path:
+def copy_interpreter(source: Interpreter, to: Path, on_message: Callable[[str], None]) -> Path:
     """Copy an interpreter with its standard library and nothing that is installed in it.
 
     Parameters
@@ -55,7 +55,7 @@ def copy_interpreter(source: Interpreter, to: Path, say: Callable[[str], None]) 
         The copied executable, ``to/bin/python3.8``; it does not start before
         `bundle_libraries` where it is a shared build.
     """
-    say(f"copying Python {source.version}")
+    on_message(f"copying Python {source.version}")
     python = to / "bin" / f"python{source.minor}"
     python.parent.mkdir(parents=True)
     shutil.copy2(source.executable, python)
@@ -97,7 +97,7 @@ def left_out(_: str, names: List[str]) -> Set[str]:
 
 
 def bundle_libraries(
-    root: Path, *, origin: Optional[Path] = None, say: Callable[[str], None]
+    root: Path, *, origin: Optional[Path] = None, on_message: Callable[[str], None]
 ) -> List[str]:
     """Make every binary below `root` find its libraries below `root` or in the C library.
 
@@ -151,7 +151,7 @@ def bundle_libraries(
         if wanted or len(kept) < len(binary.search):
             _set_search(binary, kept, wanted)
     if bundled:
-        say(f"bundled {len(bundled)} libraries: {', '.join(sorted(bundled))}")
+        on_message(f"bundled {len(bundled)} libraries: {', '.join(sorted(bundled))}")
     return [
         f"{library}, which {path} needs, is neither on this machine nor in the environment"
         for library, path in sorted(missing.items())

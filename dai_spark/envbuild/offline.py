@@ -116,7 +116,7 @@ class OfflineFolder:
         """SHA-256 of SHA256SUMS: one number for all of the folder."""
         return hashlib.sha256((self.path / _SUMS).read_bytes()).hexdigest()
 
-    def verify(self, say: Callable[[str], None]) -> Contents:
+    def verify(self, on_message: Callable[[str], None]) -> Contents:
         """Compare every file with SHA256SUMS.
 
         Raises
@@ -142,7 +142,9 @@ class OfflineFolder:
                 f"{name} in {self.path} {wrong}: it was changed, or lost while it was carried; "
                 "copy the folder again."
             )
-        say(f"{len(listed)} files of {self.path} are as they were collected ({self.digest()})")
+        on_message(
+            f"{len(listed)} files of {self.path} are as they were collected ({self.digest()})"
+        )
         found: Dict[str, Any] = json.loads((self.path / _CONTENTS).read_text("utf-8"))
         if found["format_version"] > _FORMAT_VERSION:
             raise EnvironmentBuildError(
@@ -185,12 +187,12 @@ class CarriedPython(Way):
         self.how = f"Python {self.version} was copied and made relocatable"
         self.libraries = folder.system
 
-    def prepare(self, root: Path, say: Callable[[str], None]) -> Path:
+    def prepare(self, root: Path, on_message: Callable[[str], None]) -> Path:
         """Unpack it at `root`."""
-        say(f"unpacking Python {self.version}")
+        on_message(f"unpacking Python {self.version}")
         extract_archive(self.archive, root)
         (root / MANIFEST_NAME).unlink()
-        executable = self.settle(root, say)
+        executable = self.settle(root, on_message)
         if describe(executable) is None:
             raise EnvironmentBuildError(
                 f"The Python of {self.archive} does not start on this machine; use one of the "

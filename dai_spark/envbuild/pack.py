@@ -53,14 +53,14 @@ def list_files(root: Path) -> List[Path]:
 
 
 def write_archive(
-    root: Path, manifest: EnvironmentManifest, output: Path, say: Callable[[str], None]
+    root: Path, manifest: EnvironmentManifest, output: Path, on_message: Callable[[str], None]
 ) -> None:
     """Write the files below `root`, the manifest first, as `output`.
 
     Written beside and renamed, so that `output` is never half an archive.  Owner, group and
     times are fixed, the order is that of the names.
     """
-    say(f"packing {manifest.unpacked_bytes / 1e6:,.0f} MB into {output.name}")
+    on_message(f"packing {manifest.unpacked_bytes / 1e6:,.0f} MB into {output.name}")
     aside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         with _writer(aside, compression_of(output)) as archive:
@@ -86,7 +86,7 @@ def write_archive(
                 packed += info.size
                 if packed - said >= _SAY_EVERY_BYTES:
                     said = packed
-                    say(f"{packed / manifest.unpacked_bytes:.0%} packed")
+                    on_message(f"{packed / manifest.unpacked_bytes:.0%} packed")
         aside.replace(output)
     finally:
         aside.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ _NAMES = {
 }
 
 
-def rename_tensorflow(root: Path, wheels: Sequence[str], say: Callable[[str], None]) -> None:
+def rename_tensorflow(root: Path, wheels: Sequence[str], on_message: Callable[[str], None]) -> None:
     """Rename what lies below `root`, unless no wheel of TensorFlow came with the export.
 
     Parameters
@@ -26,7 +26,7 @@ def rename_tensorflow(root: Path, wheels: Sequence[str], say: Callable[[str], No
         The prefix, its packages installed.
     wheels : sequence of str
         Members of the export that were installed.
-    say : callable
+    on_message : callable
         Gets a sentence for each that was renamed.
     """
     if not any(wheel.rpartition("/")[2].startswith("tensorflow") for wheel in wheels):
@@ -36,4 +36,6 @@ def rename_tensorflow(root: Path, wheels: Sequence[str], say: Callable[[str], No
             if (site / old).is_dir() and not (site / new).exists():
                 (site / old).rename(site / new)
                 (site / old).symlink_to(new)
-                say(f"{old} is {new} now, as Driverless AI's installer names it, and a link to it")
+                on_message(
+                    f"{old} is {new} now, as Driverless AI's installer names it, and a link to it"
+                )

@@ -42,10 +42,10 @@ class Way(abc.ABC):
     home: Optional[str] = None
 
     @abc.abstractmethod
-    def prepare(self, root: Path, say: Callable[[str], None]) -> Path:
+    def prepare(self, root: Path, on_message: Callable[[str], None]) -> Path:
         """Return the executable of a Python that starts, at or beside the empty prefix `root`."""
 
-    def settle(self, root: Path, say: Callable[[str], None]) -> Path:
+    def settle(self, root: Path, on_message: Callable[[str], None]) -> Path:
         """Bring what was installed to `root`; return the executable there."""
         return root / "bin" / f"python{'.'.join(self.version.split('.')[:2])}"
 
@@ -61,10 +61,10 @@ class FoundPython(Way):
         self.how = f"Python {source.version} was copied and made relocatable"
         self.libraries = source.prefix
 
-    def prepare(self, root: Path, say: Callable[[str], None]) -> Path:
+    def prepare(self, root: Path, on_message: Callable[[str], None]) -> Path:
         """Copy it to `root`, with the libraries that it needs."""
-        executable = copy_interpreter(self.source, root, say)
-        bundle_libraries(root, origin=self.source.prefix, say=say)
+        executable = copy_interpreter(self.source, root, on_message)
+        bundle_libraries(root, origin=self.source.prefix, on_message=on_message)
         if describe(executable) is None:
             raise EnvironmentBuildError(
                 f"The copy of {self.source.executable} does not start; name another Python with "

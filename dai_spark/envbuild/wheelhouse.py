@@ -41,7 +41,7 @@ def collect_wheels(
     aside: Path,
     sources: Sources,
     sound: Callable[[Path], bool],
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> None:
     """Leave in `folder` one wheel of each package and nothing else.
 
@@ -73,7 +73,7 @@ def collect_wheels(
         else:
             path.unlink()
     missing = sorted(wanted.values())
-    say(f"{len(packages) - len(missing)} of {len(packages)} wheels are here already")
+    on_message(f"{len(packages) - len(missing)} of {len(packages)} wheels are here already")
     if not missing:
         return
     tools, fetched = aside / "tools", aside / "fetched"
@@ -83,11 +83,11 @@ def collect_wheels(
             "--link-mode", "copy", "--no-progress", *names], str(aside))  # fmt: skip
     for begin in range(0, len(missing), _BATCH):
         batch = missing[begin : begin + _BATCH]
-        say(f"fetching {', '.join(batch)}")
+        on_message(f"fetching {', '.join(batch)}")
         _pip(python, tools, [packages[name] for name in batch], fetched, sources)
         for wheel in fetched.iterdir():
             wheel.replace(folder / wheel.name)
-        say(f"{begin + len(batch)} of {len(missing)} fetched")
+        on_message(f"{begin + len(batch)} of {len(missing)} fetched")
 
 
 def _pip(

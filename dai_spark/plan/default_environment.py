@@ -17,7 +17,7 @@ Chosen = Union[str, "os.PathLike[str]", PackedEnvironment]
 def chosen_environment(
     env: Optional[Chosen],
     conf: Callable[[str], Optional[str]],
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> Chosen:
     """Return what the caller chose, else what the session's settings or this host name.
 
@@ -30,7 +30,7 @@ def chosen_environment(
         Anything but None and an empty text is the answer.
     conf : callable
         Looks up a setting of the Spark session; None where there is none.
-    say : callable
+    on_message : callable
         Is told which environment was found, and where it was named.
 
     Raises
@@ -42,7 +42,7 @@ def chosen_environment(
         return env
     for where, found in ((CONF, conf(CONF)), (VARIABLE, os.environ.get(VARIABLE))):
         if found:
-            say(f"environment {found}, which {where} names")
+            on_message(f"environment {found}, which {where} names")
             return found
     raise OptionError(
         "env= (--env) is missing, the packed environment in which the pipeline runs, and neither "

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Re
     words = job_words(arguments, lambda uri: read_bytes(session(), uri), os.environ)
     arguments.json = words.pop("json", False)
     if words.pop("quiet", False):
-        words.update(say=progress.quiet, progress=False)
+        words.update(on_message=progress.quiet, progress=False)
     # What words alone can tell is told before Spark starts.
     TableJob.of({k: v for k, v in words.items() if k not in ("say", "progress")})
     return score_table(**words, spark=session())

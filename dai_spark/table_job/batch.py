@@ -55,7 +55,7 @@ class BatchRun:
     spark : SparkSession
     job : TableJob
     request : ScoringRequest
-    say : callable
+    on_message : callable
 
     Raises
     ------
@@ -68,13 +68,13 @@ class BatchRun:
         spark: Any,
         job: TableJob,
         request: ScoringRequest,
-        say: Callable[[str], None],
+        on_message: Callable[[str], None],
         shows_progress: bool = True,
     ) -> None:
         self.spark = spark
         self.job = job
         self.request = request
-        self.say = say
+        self.on_message = on_message
         self.metrics = MetricsSum(spark)
         self._shows_progress = shows_progress
         self._begun = time.monotonic()
@@ -105,7 +105,7 @@ class BatchRun:
                 self.keep_report(self.report(status=error.status, message=error.message))
             except DaiSparkError as second:
                 # What went wrong first is what the user must read.
-                self.say(f"the report could not be written either: {second.message}")
+                self.on_message(f"the report could not be written either: {second.message}")
             raise
         self.keep_report(report)
         return report
@@ -126,11 +126,11 @@ class BatchRun:
                     return self.report(done, status="already done")
                 self.target.check_absent(run_id)
                 begun = time.monotonic()
-                plan = prepare(self.spark, self.request, self.say, probe=job.dry_run)
+                plan = prepare(self.spark, self.request, self.on_message, probe=job.dry_run)
                 self._shipping_s = time.monotonic() - begun
                 record = self.record(run_id, plan)
                 digest = record.pipeline_digest
-                new = NewRows.of(self.source, self.target, job, digest, self.say)
+                new = NewRows.of(self.source, self.target, job, digest, self.on_message)
                 record = replace(record, high_water_mark=new.high_water_mark)
                 self.check(new.rows, plan, record)
                 if job.dry_run:
@@ -202,11 +202,13 @@ class BatchRun:
         """Hold the job's lock; over Spark Connect there is no place for one."""
         work = work_folder(self.spark, self.job, self.target.table)
         if work is None:
-            self.say("over Spark Connect nothing keeps two runs of a job apart")
+            self.on_message("over Spark Connect nothing keeps two runs of a job apart")
             yield
             return
         job = self.job
-        lock = JobLock(work / "lock", job.job_name, job.on_overlap, job.overlap_timeout_s, self.say)
+        lock = JobLock(
+            work / "lock", job.job_name, job.on_overlap, job.overlap_timeout_s, self.on_message
+        )
         with lock:
             self._lock = lock
             yield
@@ -227,14 +229,14 @@ class BatchRun:
         fields = tuple(PredictionShape.of(plan).schema.names)
         if self._output is None or self._output.fields != fields:
             # Once for a pipeline, since it tells the user which names it changes.
-            self._output = Output(self.job, self.target, fields, self.say)
+            self._output = Output(self.job, self.target, fields, self.on_message)
         return self._output
 
     def scored(self, rows: "DataFrame", plan: ScoringPlan) -> "DataFrame":
         """Kept columns and the prediction's struct."""
         where = f"Table {self.source.table.text}"
         kept, name = self.kept(), self.job.prediction
-        return scored_frame(rows, plan, kept, name, self.say, where, self.metrics)
+        return scored_frame(rows, plan, kept, name, self.on_message, where, self.metrics)
 
     def check(self, rows: "DataFrame", plan: ScoringPlan, record: RunRecord) -> None:
         """Hold the source's columns against the pipeline's, and the output's against the target's.
@@ -270,7 +272,9 @@ class BatchRun:
             Of the pipeline as itself, everything else as `TableJobError`.
         """
         try:
-            with show_progress(self.spark, quiet=not self._shows_progress, say=self.say):
+            with show_progress(
+                self.spark, quiet=not self._shows_progress, on_message=self.on_message
+            ):
                 return write_rows(self, new, plan, record)
         except Exception as error:
             found = from_spark(error)
@@ -334,7 +338,7 @@ class BatchRun:
             LastRun(record.run_id, report.distributions).write(self.spark, self.job)
         except TableJobError as error:
             # The rows are committed: the next run has nothing to compare with, and no more.
-            self.say(f"the predictions' distributions could not be kept: {error.message}")
+            self.on_message(f"the predictions' distributions could not be kept: {error.message}")
         if self.job.verify:
             begun = time.monotonic()
             verified = verify(self, plan, record)

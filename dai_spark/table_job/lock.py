@@ -37,7 +37,7 @@ class JobLock:
     on_overlap : {"wait", "refuse"}
     timeout_s : float
         Of the wait.
-    say : callable
+    on_message : callable
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class JobLock:
         job_name: str,
         on_overlap: str,
         timeout_s: float,
-        say: Callable[[str], None],
+        on_message: Callable[[str], None],
     ) -> None:
         self._file = file
         self._on_overlap = on_overlap
         self._timeout_s = timeout_s
-        self._say = say
+        self._on_message = on_message
         self._lost = threading.Event()
         self._ended = threading.Event()
         self._beat: Optional[threading.Thread] = None
@@ -123,7 +123,7 @@ class JobLock:
                 f"{_holder(text)} is at work; run again when it has ended, or give --on-overlap "
                 "wait."
             )
-        self._say(f"{_holder(text)} is at work; waiting for its end")
+        self._on_message(f"{_holder(text)} is at work; waiting for its end")
 
     def _take_over(self, stale: str) -> None:
         """Move the dead lock away; of several that try, one rename succeeds."""
@@ -137,7 +137,7 @@ class JobLock:
             aside.rename_to(self._file)
             return
         aside.remove()
-        self._say(f"{_holder(stale)} was killed; its lock is taken over")
+        self._on_message(f"{_holder(stale)} was killed; its lock is taken over")
 
     def _keep(self) -> None:
         n_beats = 0

@@ -46,7 +46,7 @@ class NewRows:
         target: Target,
         job: TableJob,
         pipeline_digest: str,
-        say: Callable[[str], None],
+        on_message: Callable[[str], None],
     ) -> "NewRows":
         """Find the rows that the job's ``--incremental`` asks for; all where it asks for none.
 
@@ -59,9 +59,9 @@ class NewRows:
         if job.incremental == "missing":
             return cls(_missing(source, target, job, pipeline_digest))
         if job.incremental == "since":
-            return _since(cls, source, target, job, say)
+            return _since(cls, source, target, job, on_message)
         if job.incremental == "changes":
-            return _changes(cls, source, target, job, say)
+            return _changes(cls, source, target, job, on_message)
         return cls(source.rows(job))
 
 
@@ -103,7 +103,7 @@ def _since(
     source: Source,
     target: Target,
     job: TableJob,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> NewRows:
     from pyspark.sql import functions as F
     from pyspark.sql.types import TimestampType
@@ -131,7 +131,9 @@ def _since(
             f"'{job.since} IS NOT NULL'), or use --incremental missing."
         )
     if mark is not None:
-        say(f"rows with {job.since} above {mark}, as run {last.run_id if last else ''} has left it")
+        on_message(
+            f"rows with {job.since} above {mark}, as run {last.run_id if last else ''} has left it"
+        )
         rows = rows.where(above)
     if seen["top"] is None:
         return cls(rows, is_known_empty=True, high_water_mark=mark)
@@ -145,13 +147,15 @@ def _changes(
     source: Source,
     target: Target,
     job: TableJob,
-    say: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> NewRows:
     last = target.last(job.job_name)
     if last is None or last.source_version is None:
         return cls(source.rows(job))
     if last.source_version == source.version:
         return cls(source.rows(job), is_known_empty=True)
-    say(f"changes of {source.table.text} from version {last.source_version} to {source.version}")
+    on_message(
+        f"changes of {source.table.text} from version {last.source_version} to {source.version}"
+    )
     rows, deleted = changes_between(target.spark, source, job, last.source_version)
     return cls(rows, deleted)

@@ -27,7 +27,7 @@ class Output:
     target : Target
     fields : sequence of str
         The pipeline's own output names.
-    say : callable
+    on_message : callable
         Is told, once, which names the format refuses and what they become.
 
     Raises
@@ -37,7 +37,11 @@ class Output:
     """
 
     def __init__(
-        self, job: TableJob, target: Target, fields: Sequence[str], say: Callable[[str], None]
+        self,
+        job: TableJob,
+        target: Target,
+        fields: Sequence[str],
+        on_message: Callable[[str], None],
     ) -> None:
         self._job = job
         self.fields = tuple(fields)
@@ -60,7 +64,7 @@ class Output:
             )
         if changed:
             shown = ", ".join(f"{old} is {new}" for old, new in changed.items())
-            say(f"names that the target's format refuses are made safe: {shown}")
+            on_message(f"names that the target's format refuses are made safe: {shown}")
 
     def columns(self, kept: Sequence[str]) -> List[str]:
         """Names of all columns of the target, in order."""

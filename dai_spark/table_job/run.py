@@ -32,7 +32,7 @@ def score_table(
     target: str,
     spark: "Optional[SparkSession]" = None,
     license: Optional[str] = None,
-    say: Optional[Callable[[str], None]] = None,
+    on_message: Optional[Callable[[str], None]] = None,
     progress: bool = True,
     **words: Any,
 ) -> Report:
@@ -70,7 +70,7 @@ def score_table(
         Another run of the job is at work.
     ColumnError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
-    say = say or tell
+    on_message = on_message or tell
     with refusing():
         job = TableJob.of(
             {
@@ -82,7 +82,7 @@ def score_table(
             }
         )
         session = active(spark)
-        chosen = chosen_environment(env, partial(setting, session), say)
+        chosen = chosen_environment(env, partial(setting, session), on_message)
         job = dataclasses.replace(job, env=_text(chosen))
 
         def request() -> ScoringRequest:
@@ -94,14 +94,14 @@ def score_table(
                 job.options,
                 {},
                 read_uri=partial(read_bytes, session),
-                fetch=partial(fetch, session, say=say),
+                fetch=partial(fetch, session, on_message=on_message),
             )
 
         run: Union[BatchRun, StreamRun]
         if job.incremental == "stream":
-            run = StreamRun(session, job, request, say, progress)
+            run = StreamRun(session, job, request, on_message, progress)
         else:
-            run = BatchRun(session, job, request(), say, progress)
+            run = BatchRun(session, job, request(), on_message, progress)
     return run.run()
 
 

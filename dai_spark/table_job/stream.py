@@ -40,7 +40,7 @@ class StreamRun:
     job : TableJob
     request : callable
         Makes the request anew, so that a pipeline that was replaced is seen.
-    say : callable
+    on_message : callable
 
     Raises
     ------
@@ -53,7 +53,7 @@ class StreamRun:
         spark: Any,
         job: TableJob,
         request: Callable[[], ScoringRequest],
-        say: Callable[[str], None],
+        on_message: Callable[[str], None],
         shows_progress: bool = True,
     ) -> None:
         if is_connect(spark):
@@ -64,10 +64,10 @@ class StreamRun:
         self._spark = spark
         self._job = job
         self._make_request = request
-        self._say = say
+        self._on_message = on_message
         self._stamp: Optional[Tuple[int, int]] = None
         of_a_batch = replace(job, incremental=None, checkpoint=None, keep_running=False)
-        self._run = BatchRun(spark, of_a_batch, request(), say, shows_progress)
+        self._run = BatchRun(spark, of_a_batch, request(), on_message, shows_progress)
         self._batches: List[Written] = []
         self._error: Optional[DaiSparkError] = None
 
@@ -82,7 +82,7 @@ class StreamRun:
             with refusing():
                 self._run.target.recover()
                 self._stamp = _stamp(self._run.request)
-                plan = prepare(self._spark, self._run.request, self._say)
+                plan = prepare(self._spark, self._run.request, self._on_message)
                 record = self._run.record("a stream", plan)
                 self._run.check(self._run.source.rows(self._run.job), plan, record)
             writer = self._read().writeStream.foreachBatch(self._batch)
@@ -137,16 +137,16 @@ class StreamRun:
         run_id = f"{query}-{batch_id}"
         run.renew_target()
         if run.target.find(run_id) is not None:
-            self._say(f"batch {batch_id} was written before")
+            self._on_message(f"batch {batch_id} was written before")
             return
         self._take_new_pipeline()
-        plan = prepare(self._spark, run.request, self._say)
+        plan = prepare(self._spark, run.request, self._on_message)
         record = replace(run.record(run_id, plan), source_version=f"batch {batch_id}")
         rows = selected(frame, run.job, run.source.table.text)
         run.check(rows, plan, record)
         run.check_key(rows)
         written = run.write(NewRows(rows), plan, record)
-        self._say(f"batch {batch_id}: {written.n_scored:,} rows")
+        self._on_message(f"batch {batch_id}: {written.n_scored:,} rows")
         self._batches.append(written)
 
     def _take_new_pipeline(self) -> None:
@@ -157,7 +157,9 @@ class StreamRun:
         request = self._make_request()
         self._stamp = _stamp(request)
         if request.pipeline.digest != self._run.request.pipeline.digest:
-            self._say(f"pipeline {request.pipeline.path} was replaced; the new one scores from now")
+            self._on_message(
+                f"pipeline {request.pipeline.path} was replaced; the new one scores from now"
+            )
             self._run.request = request
 
 

@@ -83,7 +83,7 @@ def write_rows(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunReco
             raise
         found = from_spark(error)
         assert found is not None
-        run.say(f"{found.message} Looking for the bad rows")
+        run.on_message(f"{found.message} Looking for the bad rows")
     return _isolated(run, new, plan, record)
 
 
@@ -229,7 +229,7 @@ def _isolated(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecor
         list(dict.fromkeys([*kept, *plan.wanted()])),
         job.prediction,
         ERROR,
-        run.say,
+        run.on_message,
         f"Table {run.source.table.text}",
         run.metrics,
         # A percentage is of rows that are not counted yet; a number can end a task early.

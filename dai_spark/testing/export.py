@@ -67,7 +67,7 @@ def build_export(
     n_scoring_wheels: int = 1,
     double_encoded_stats: bool = False,
     timeout_s: float = 600.0,
-    say: Callable[[str], None] = _quiet,
+    on_message: Callable[[str], None] = _quiet,
 ) -> Path:
     """Train a small model and write it as a Driverless AI Python scoring pipeline export.
 
@@ -127,7 +127,7 @@ def build_export(
         Write training_data_column_stats.json as JSON in a JSON string, as some exports have it.
     timeout_s : float, default 600
         Limit of the training.
-    say : callable, optional
+    on_message : callable, optional
         Told of the progress, a line a step.
 
     Returns
@@ -200,7 +200,7 @@ def build_export(
     }
     with tempfile.TemporaryDirectory(prefix="dai_spark-stand-in-") as temporary:
         work = Path(temporary)
-        say(f"Training {n_trees} trees ({model}, {kind}) on {len(table):,} rows")
+        on_message(f"Training {n_trees} trees ({model}, {kind}) on {len(table):,} rows")
         (work / "training").mkdir()
         trained, model_file, model_bytes = train(
             work / "training",
@@ -212,7 +212,7 @@ def build_export(
         )
         schema: Dict[str, Any] = {**spec, **trained, "dai_version": dai_version}
         schema["experiment_id"] = _experiment_id(schema, habits, model_bytes)
-        say(f"Writing the export of experiment {schema['experiment_id']}")
+        on_message(f"Writing the export of experiment {schema['experiment_id']}")
         contents = _contents(
             work,
             line,

@@ -44,7 +44,7 @@ def small(tmp_path_factory):
     said = []
 
     def build():
-        return build_wanted(output, wanted, python=sys.executable, say=said.append)
+        return build_wanted(output, wanted, python=sys.executable, on_message=said.append)
 
     return SimpleNamespace(
         environment=build(), output=output, build=build, said=said, wanted=wanted
@@ -145,14 +145,22 @@ def test_a_c_library_that_is_too_old_is_told_before_anything_is_packed(small, tm
         EnvironmentBuildError, match=r"needs the GNU C library 2\.\d+ or later,"
     ) as e:
         build_wanted(
-            output, small.wanted, python=sys.executable, target_glibc="2.5", say=small.said.append
+            output,
+            small.wanted,
+            python=sys.executable,
+            target_glibc="2.5",
+            on_message=small.said.append,
         )
     assert "one for 2.5 was asked for" in e.value.message
     assert re.search(r"^bin/python3\S+ needs 2\.\d+$", e.value.details, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OptionError, match="is no version"):
         build_wanted(
-            output, small.wanted, python=sys.executable, target_glibc="rhel8", say=small.said.append
+            output,
+            small.wanted,
+            python=sys.executable,
+            target_glibc="rhel8",
+            on_message=small.said.append,
         )
 
 
@@ -366,7 +374,9 @@ def test_what_is_excluded_does_not_come_with_another(tmp_path):
         MINOR, "1.10", None, tuple(lines.values()), (), tuple(overrides.values()), "a test", ()
     )
     said = []
-    built = build_wanted(tmp_path / "needy.tar.zst", wanted, python=sys.executable, say=said.append)
+    built = build_wanted(
+        tmp_path / "needy.tar.zst", wanted, python=sys.executable, on_message=said.append
+    )
     assert built.manifest.packages == {"needy": "1.0"}
     assert "installing 1 packages: needy" in said
 
@@ -429,7 +439,7 @@ def test_no_python_of_the_version(monkeypatch):
     monkeypatch.setattr(interpreter, "_uv_pythons", lambda _: iter(()))
     monkeypatch.setattr(interpreter, "_download", lambda _: "no network")
     with pytest.raises(EnvironmentBuildError, match=r"uv python install 3\.8.*--python") as caught:
-        interpreter.find_interpreter("3.8", say=lambda _: None)
+        interpreter.find_interpreter("3.8", on_message=lambda _: None)
     assert "no network" in caught.value.details
 
 
@@ -487,7 +497,7 @@ def test_tensorflow_is_renamed_where_the_export_brings_it(tmp_path):
     (export / "requirements.txt").write_text(lines)
     said = []
     output = tmp_path / "tensorflow.tar.zst"
-    build_environment(output, reference=export, python=sys.executable, say=said.append)
+    build_environment(output, reference=export, python=sys.executable, on_message=said.append)
     assert any(one.startswith("tensorflow is tensorflow_cpu now") for one in said)
     home = tmp_path / "elsewhere"
     extract_archive(output, home)

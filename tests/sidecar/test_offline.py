@@ -49,7 +49,7 @@ def collected(tmp_path_factory):
         def collect():
             said.clear()
             return download_environment(
-                folder / "carried", reference=export, python=sys.executable, say=said.append
+                folder / "carried", reference=export, python=sys.executable, on_message=said.append
             )
 
         path = collect()

@@ -56,7 +56,7 @@ def environment(request):
     folder = BUILD / version
     if not (folder / "dai_spark_environment.json").exists():
         try:
-            python = find_interpreter(version, say=print).executable
+            python = find_interpreter(version, on_message=print).executable
         except EnvironmentBuildError as error:
             pytest.skip(error.message)
         shutil.rmtree(folder, ignore_errors=True)
@@ -124,7 +124,7 @@ def test_its_files_are_read_by_every_python():
     """The oldest Python on this machine compiles them; no newer syntax has crept in."""
     folder = Path(__file__).resolve().parents[2] / "dai_spark" / "sidecar"
     try:
-        python = find_interpreter("3.6", say=print).executable
+        python = find_interpreter("3.6", on_message=print).executable
     except EnvironmentBuildError as error:
         pytest.skip(error.message)
     code = (

@@ -93,7 +93,9 @@ def test_decimals_score_as_the_floats_that_give_them_back(
     """Nothing is lost of distances in miles, and nothing is said."""
     said = []
     frame = flights_frame.withColumn("distance", F.col("distance").cast("decimal(38,18)"))
-    found = score_dataframe(frame, export(), **with_scorer, keep=["flight_id"], say=said.append)
+    found = score_dataframe(
+        frame, export(), **with_scorer, keep=["flight_id"], on_message=said.append
+    )
     assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
     assert not [text for text in said if "decimal" in text]
 
@@ -169,7 +171,9 @@ def test_an_environment_that_hosts_have_is_found_where_none_is_given(
 
     monkeypatch.setenv("DAI_SPARK_ENV", folder)
     said = []
-    found = score_dataframe(flights_frame, export(), keep=["flight_id"], say=said.append, **words)
+    found = score_dataframe(
+        flights_frame, export(), keep=["flight_id"], on_message=said.append, **words
+    )
     assert said[0] == f"environment {folder}, which DAI_SPARK_ENV names"
     assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
 
@@ -177,7 +181,7 @@ def test_an_environment_that_hosts_have_is_found_where_none_is_given(
     monkeypatch.setenv("DAI_SPARK_ENV", "/nowhere")
     spark.conf.set("spark.dai_spark.env", folder)
     try:
-        score = score_udf(export(), say=said.append, **words)
+        score = score_udf(export(), on_message=said.append, **words)
         report = score_table(
             export(),
             source=f"parquet:{flights_frame.inputFiles()[0]}",

@@ -45,7 +45,7 @@ def planned(spark, export, with_scorer):
             None,
             options,
             read_uri=partial(read_bytes, spark),
-            fetch=partial(fetch, spark, say=lambda text: None),
+            fetch=partial(fetch, spark, on_message=lambda text: None),
         )
         return prepare(spark, request, lambda text: None)
 

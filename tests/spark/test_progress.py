@@ -59,7 +59,7 @@ def slow_frame(flights_frame, export, with_scorer):
     slow = export(score_seconds=0.5)
     four = flights_frame.repartition(4)
     return score_dataframe(
-        four, slow, **with_scorer, keep=["flight_id"], batch_rows=1000, say=progress.quiet
+        four, slow, **with_scorer, keep=["flight_id"], batch_rows=1000, on_message=progress.quiet
     )
 
 

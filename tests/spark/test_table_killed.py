@@ -138,5 +138,5 @@ def test_a_lock_of_a_dead_process_is_taken_over(spark, job, tmp_path):
     left["pid"] = int(child.stdout)
     assert file.create(json.dumps(left))
     told = []
-    assert job(on_overlap="refuse", say=told.append).status == "done"
+    assert job(on_overlap="refuse", on_message=told.append).status == "done"
     assert any("was killed; its lock is taken over" in text for text in told)

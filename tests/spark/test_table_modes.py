@@ -241,7 +241,7 @@ def test_names_that_a_format_refuses_are_made_safe(
     """Class labels with spaces: Delta gets underscores and the label as comment, Iceberg them."""
     told = []
     pipeline = export(kind="multinomial")
-    report = job(pipeline=pipeline, prediction_layout=layout, lineage=False, say=told.append)
+    report = job(pipeline=pipeline, prediction_layout=layout, lineage=False, on_message=told.append)
     own = own_scores(pipeline, flights)
     assert tuple(own.columns) == report.prediction
     found = read(spark, target)

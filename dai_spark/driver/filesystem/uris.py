@@ -52,7 +52,7 @@ def read_bytes(spark: Any, uri: str) -> bytes:
         return file.read()
 
 
-def fetch(spark: Any, uri: str, say: Callable[[str], None]) -> Path:
+def fetch(spark: Any, uri: str, on_message: Callable[[str], None]) -> Path:
     """Bring a file of any size to this host, once, and return its path.
 
     Runs on the driver.  The file lies in the cache folder by its URI, length and time of change,
@@ -66,7 +66,7 @@ def fetch(spark: Any, uri: str, say: Callable[[str], None]) -> Path:
         2 GB, for which the server needs some three times its size of memory.
     uri : str
         A path or a ``file:`` URI of this host is used in place.
-    say : callable
+    on_message : callable
         Is told what is being fetched, and every ten seconds how far it is.
 
     Raises
@@ -100,7 +100,7 @@ def fetch(spark: Any, uri: str, say: Callable[[str], None]) -> Path:
     try:
         _check_room(uri, aside.parent, n_bytes)
         what = f"fetching {uri} ({n_bytes / 1e6:,.1f} MB)"
-        with waiting(say, what, how_far), as_ours(uri, "fetch", spark):
+        with waiting(on_message, what, how_far), as_ours(uri, "fetch", spark):
             file.copy_to(aside)
             now = file.look()
         if now != (n_bytes, changed_ms) or aside.stat().st_size != n_bytes:

@@ -40,7 +40,7 @@ def quiet(text: str) -> None:
 
 @contextmanager
 def waiting(
-    say: Callable[[str], None], what: str, how_far: Callable[[], str] = str
+    on_message: Callable[[str], None], what: str, how_far: Callable[[], str] = str
 ) -> Iterator[None]:
     """Say that something takes long, and every ten seconds that it still does.
 
@@ -51,9 +51,9 @@ def waiting(
 
     def beat() -> None:
         while not done.wait(_HEARTBEAT_S):
-            say(f"still {what} ({time.monotonic() - begun:.0f} s{how_far()})")
+            on_message(f"still {what} ({time.monotonic() - begun:.0f} s{how_far()})")
 
-    say(what)
+    on_message(what)
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
@@ -69,7 +69,7 @@ def show_progress(
     every_s: float = 0.5,
     *,
     quiet: bool = False,
-    say: Callable[[str], None] = tell,
+    on_message: Callable[[str], None] = tell,
     line_every_s: float = 30.0,
 ) -> Iterator[None]:
     """Show how far the Spark jobs are that run within the ``with`` block.
@@ -86,7 +86,7 @@ def show_progress(
         How often Spark is asked and the line drawn.
     quiet : bool, default False
         Show nothing.
-    say : callable
+    on_message : callable
         Is told the plain lines; by default standard error is, and the log.
     line_every_s : float, default 30
         How often a plain line is said.
@@ -100,7 +100,7 @@ def show_progress(
     if quiet:
         yield
         return
-    display = _Display(say, line_every_s)
+    display = _Display(on_message, line_every_s)
     follow = _over_connect if is_connect(spark) else _over_tasks
     with follow(spark, display, every_s):
         yield
@@ -189,12 +189,12 @@ def _over_connect(spark: Any, display: "_Display", every_s: float) -> Iterator[N
 class _Display:
     """Draws the line on a terminal or in a notebook, or says it now and then."""
 
-    def __init__(self, say: Callable[[str], None], line_every_s: float) -> None:
+    def __init__(self, on_message: Callable[[str], None], line_every_s: float) -> None:
         begun_s = time.monotonic()
         self.is_bar = _is_drawn_over()
         self.has_succeeded = False
         self._line = ProgressLine(begun_s)
-        self._say = say
+        self._on_message = on_message
         self._line_every_s = line_every_s
         self._said_s = begun_s
         self._has_said = False
@@ -210,7 +210,7 @@ class _Display:
         elif now_s - self._said_s >= self._line_every_s:
             self._said_s = now_s
             self._has_said = True
-            self._say(self._line.text())
+            self._on_message(self._line.text())
 
     def finish(self, n_rows: Optional[int]) -> None:
         if self.has_succeeded:
@@ -220,7 +220,7 @@ class _Display:
             sys.stderr.write("\n")
             sys.stderr.flush()
         elif self._has_said and self.has_succeeded:
-            self._say(self._line.text())
+            self._on_message(self._line.text())
 
     def _draw(self) -> None:
         # The last column stays free: a terminal would go to the next line.

@@ -117,7 +117,7 @@ def main():
                 license_file=told["license_file"],
                 spark=spark,
                 progress=False,
-                say=lambda text: None,
+                on_message=lambda text: None,
                 **words_of(told, day),
             )
             print(f"day {day}: {report.status}, {report.n_scored} rows", flush=True)

@@ -42,7 +42,7 @@ n_told = len(told)
 found["again"] = [fetch(spark, env, told.append) == path, len(told) - n_told]
 found["license"] = hashlib.sha256(read_bytes(spark, license_file)).hexdigest()
 
-score = score_udf(pipeline, env=env, license_file=license_file, say=told.append)
+score = score_udf(pipeline, env=env, license_file=license_file, on_message=told.append)
 flights = spark.read.parquet(arguments["flights"]).repartition(2)
 frame = flights.withColumn("prediction", score()).select("flight_id", "prediction.*").toPandas()
 # Connect hangs the query's metrics on, which pandas cannot write.
