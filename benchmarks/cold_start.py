@@ -30,7 +30,7 @@ from session import start_spark
 from tables import FEATURES, KEY, written_table
 
 from dai_spark import score_dataframe
-from dai_spark.driver.progress.messages import quiet
+from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.ship import ship_file, ship_package
 from dai_spark.local import no_uri
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
@@ -118,7 +118,7 @@ def shipped_plan(spark: SparkSession, pipeline: Path, environment: Path) -> Scor
     ship_package(spark)
 
     def ship(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
-        return ship_file(spark, path, digest, ending, label, quiet)
+        return ship_file(spark, path, digest, ending, label, log_message)
 
     return request.plan(ship)
 
@@ -158,7 +158,7 @@ def warm(
     spark: SparkSession, frame: DataFrame, pipeline: Path, environment: Path
 ) -> dict[str, Any]:
     """From submit to the first row, of a second job and of a bare one, in turn."""
-    files = {"env": environment, "license_file": str(LICENSE), "on_message": quiet}
+    files = {"env": environment, "license_file": str(LICENSE), "on_message": log_message}
 
     def scored() -> float:
         return took(lambda: first_batch(score_dataframe(frame, pipeline, keep=[KEY], **files)))

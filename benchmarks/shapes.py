@@ -25,7 +25,7 @@ from session import N_CORES, start_spark, write_away
 from tables import FEATURES, KEY, written_table
 
 from dai_spark import score_dataframe
-from dai_spark.driver.progress.messages import quiet
+from dai_spark.driver.progress.messages import log_message
 from dai_spark.local import unpacked_python
 from dai_spark.testing import build_export
 
@@ -78,7 +78,7 @@ def measure_columns(
     names = [name for name in frame.columns if name != KEY]
     # Built before it is timed: Spark's own analysis of thousands of columns takes seconds.
     bare = bare_frame(frame, [KEY], names)
-    scored = score_dataframe(frame, pipeline, keep=[KEY], on_message=quiet, **FILES)
+    scored = score_dataframe(frame, pipeline, keep=[KEY], on_message=log_message, **FILES)
     seconds = in_turn(
         {
             "bare": lambda: took(lambda: write_away(bare)),
@@ -117,7 +117,7 @@ def measure_partitions(spark: SparkSession, arguments: argparse.Namespace) -> li
         frame = spark.read.parquet(str(table)).repartition(n_partitions).cache()
         frame.count()
         bare = bare_frame(frame, [KEY], FEATURES)
-        scored = score_dataframe(frame, pipeline, keep=[KEY], on_message=quiet, **FILES)
+        scored = score_dataframe(frame, pipeline, keep=[KEY], on_message=log_message, **FILES)
         seconds = in_turn(
             {
                 "bare": lambda bare=bare: took(lambda: write_away(bare)),

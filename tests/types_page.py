@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 from echo import VARIABLE, build_echo, last_given
 
 from dai_spark import score_dataframe
-from dai_spark.driver.progress.messages import quiet
+from dai_spark.driver.progress.messages import log_message
 from dai_spark.errors import ColumnError, DaiSparkError, from_spark
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,7 +94,7 @@ class Looked:
         if not path.exists():
             build_echo(path, wanted)
         options = {"env_vars": {VARIABLE: str(told)}, **options}
-        return score_dataframe(frame, path, self._env, on_message=quiet, **options), told
+        return score_dataframe(frame, path, self._env, on_message=log_message, **options), told
 
 
 def type_outcomes(spark: Any, looked: Looked) -> Dict[Tuple[str, str], Outcome]:

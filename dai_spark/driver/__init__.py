@@ -10,6 +10,8 @@
     udf                 score_udf
     dataframe           score_dataframe
     isolated_dataframe  the same with bad rows set apart
+    transformer         the same as a stage of a `pyspark.ml` Pipeline
+    open_request        what a caller of a face gave, checked
     metrics_sum         the metrics of all tasks that have ended
     filesystem/         files by URI
     progress/           what is told to the user meanwhile

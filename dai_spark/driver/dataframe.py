@@ -1,29 +1,28 @@
 """score_dataframe: a DataFrame in, its kept columns and the prediction out."""
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.client.udf_bodies import map_body
-from dai_spark.driver.filesystem.uris import fetch, read_bytes
 from dai_spark.driver.group_shuffle import grouped, needs_groups
 from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
-from dai_spark.driver.progress import messages as progress
+from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
-from dai_spark.driver.session import setting
 from dai_spark.errors import ColumnError
-from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan
-from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.columns import check_columns, check_groups, parsed_columns
 from dai_spark.schema.prediction import PredictionShape
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from typing_extensions import Unpack
+
+    from dai_spark.plan.option_arguments import OptionArguments
 
 __all__ = ["check_table", "mapped_frame", "score_dataframe", "scored_frame"]
 
@@ -40,7 +39,7 @@ def score_dataframe(
     options: Optional[ScoringOptions] = None,
     on_message: Optional[Callable[[str], None]] = None,
     metrics: Optional[MetricsSum] = None,
-    **words: Any,
+    **overrides: "Unpack[OptionArguments]",
 ) -> "DataFrame":
     """Score a DataFrame with a Driverless AI scoring pipeline.
 
@@ -52,14 +51,14 @@ def score_dataframe(
     ----------
     df : DataFrame
         Its columns are matched by name; only the pipeline's and the kept ones are read.
-    pipeline, env, license, license_file, options, on_message, **words
+    pipeline, env, license, license_file, options, on_message, **overrides
         See `score_udf`.
     keep : sequence of str, optional
         Columns to carry through, in this order.  By default all of `df`.
     prediction : str, default "prediction"
         Name of the struct column.
     metrics : MetricsSum, optional
-        Is given what every task took: ``MetricsSum(spark)``, whose `value` is read after an action.
+        Sums what tasks report: ``MetricsSum(spark)``, whose `metrics()` is read after an action.
 
     Returns
     -------
@@ -72,16 +71,16 @@ def score_dataframe(
         Names every missing and every uncastable column at once.
     OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
-    on_message = on_message or progress.tell
-    request = ScoringRequest.of(
+    on_message = on_message or log_message
+    request = open_request(
+        df.sparkSession,
         pipeline,
-        chosen_environment(env, partial(setting, df.sparkSession), on_message),
-        license,
-        license_file,
-        options,
-        words,
-        read_uri=partial(read_bytes, df.sparkSession),
-        fetch=partial(fetch, df.sparkSession, on_message=on_message),
+        env,
+        license=license,
+        license_file=license_file,
+        options=options,
+        overrides=overrides,
+        on_message=on_message,
     )
     plan = prepare(df.sparkSession, request, on_message)
     return scored_frame(df, plan, keep, prediction, on_message, metrics=metrics)

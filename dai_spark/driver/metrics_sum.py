@@ -32,7 +32,9 @@ class MetricsSum:
         """What a task calls with its metrics; None over Connect."""
         return None if self._sum is None else self._sum.add
 
-    @property
-    def value(self) -> Optional[ScoringMetrics]:
-        """The sum over the tasks that have ended; None over Connect."""
+    def metrics(self) -> Optional[ScoringMetrics]:
+        """The sum over the tasks that have ended; None over Connect.
+
+        Spark counts the tasks that it runs again anew.
+        """
         return None if self._sum is None else self._sum.value

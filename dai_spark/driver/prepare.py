@@ -88,7 +88,9 @@ def _probe(
         f"{described.versions['python']})"
     )
     if described.start_method == "spawn" and plan.options.start_method == "auto":
-        on_message("this pipeline does not bear a fork, so every task loads a scorer of its own")
+        on_message(
+            "warning: this pipeline does not bear a fork, so every task loads a scorer of its own"
+        )
     return described
 
 

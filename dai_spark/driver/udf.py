@@ -2,22 +2,21 @@
 
 import dataclasses
 import os
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.client.udf_bodies import arrow_udf_body, pandas_udf_body
-from dai_spark.driver.filesystem.uris import fetch, read_bytes
 from dai_spark.driver.group_shuffle import needs_groups, refuse_groups
 from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
-from dai_spark.driver.progress import messages as progress
+from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.schema import prediction_type, quoted
-from dai_spark.driver.session import active, setting, spark_version
+from dai_spark.driver.session import active, spark_version
 from dai_spark.errors import ColumnError, OptionError
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
@@ -26,6 +25,9 @@ from dai_spark.schema.prediction import PredictionShape
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
     from pyspark.sql.types import StructType
+    from typing_extensions import Unpack
+
+    from dai_spark.plan.option_arguments import OptionArguments
 
 __all__ = ["ScoreUdf", "score_udf"]
 
@@ -39,7 +41,8 @@ def score_udf(
     license_file: Optional[str] = None,
     options: Optional[ScoringOptions] = None,
     on_message: Optional[Callable[[str], None]] = None,
-    **words: Any,
+    metrics: Optional[MetricsSum] = None,
+    **overrides: "Unpack[OptionArguments]",
 ) -> "ScoreUdf":
     """Make a function of columns that scores them with a Driverless AI scoring pipeline.
 
@@ -66,8 +69,10 @@ def score_udf(
         file are looked at, on the driver and then on the executors.
     options : ScoringOptions, optional
     on_message : callable, optional
-        Is told what is being done; by default standard error is.
-    **words
+        Is given a line for each step; by default the logger ``dai_spark`` is.
+    metrics : MetricsSum, optional
+        Sums what tasks report, for several faces in one; by default the function has its own.
+    **overrides
         Fields of `ScoringOptions` by keyword, laid over `options`.
 
     Returns
@@ -86,18 +91,18 @@ def score_udf(
     >>> spark.sql("SELECT score(struct(*)) AS prediction FROM t")       # doctest: +SKIP
     """
     session = active(spark)
-    on_message = on_message or progress.tell
-    request = ScoringRequest.of(
+    on_message = on_message or log_message
+    request = open_request(
+        session,
         pipeline,
-        chosen_environment(env, partial(setting, session), on_message),
-        license,
-        license_file,
-        options,
-        words,
-        read_uri=partial(read_bytes, session),
-        fetch=partial(fetch, session, on_message=on_message),
+        env,
+        license=license,
+        license_file=license_file,
+        options=options,
+        overrides=overrides,
+        on_message=on_message,
     )
-    return ScoreUdf(session, request, on_message)
+    return ScoreUdf(session, request, on_message, metrics)
 
 
 class ScoreUdf:
@@ -108,14 +113,28 @@ class ScoreUdf:
     struct whose fields carry the pipeline's own output names.
 
     `spark.udf.register` takes it as it takes Spark's own UDFs.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    request : ScoringRequest
+    on_message : callable
+        Is given a line for each step.
+    metrics : MetricsSum, optional
+        Sums what tasks report.
     """
 
     def __init__(
-        self, spark: Any, request: ScoringRequest, on_message: Callable[[str], None]
+        self,
+        spark: Any,
+        request: ScoringRequest,
+        on_message: Callable[[str], None],
+        metrics: Optional[MetricsSum] = None,
     ) -> None:
         self._spark = spark
         self._request = request
         self._on_message = on_message
+        self._sum = metrics or MetricsSum(spark)
         self.__name__ = "score"
 
     @cached_property
@@ -131,17 +150,13 @@ class ScoreUdf:
         """The columns that the pipeline uses, in its own order."""
         return tuple(self.plan.wanted())
 
-    @cached_property
-    def _sum(self) -> MetricsSum:
-        return MetricsSum(self._spark)
-
     def metrics(self) -> Optional[ScoringMetrics]:
         """What scoring with this function has taken so far, summed over the tasks that have ended.
 
         Spark counts the tasks that it runs again anew.  Over Spark Connect, which brings nothing
         back from tasks, None; the sidecar's log has the same figures for each task.
         """
-        return self._sum.value
+        return self._sum.metrics()
 
     def __call__(self, *columns: "Union[str, Column]") -> "Column":
         """Return the prediction as a column.
@@ -237,7 +252,7 @@ class ScoreUdf:
             return self
         options = ScoringOptions.resolve(self._request.options, {"deterministic": False})
         request = dataclasses.replace(self._request, options=options)
-        return ScoreUdf(self._spark, request, self._on_message)
+        return ScoreUdf(self._spark, request, self._on_message, self._sum)
 
     def __repr__(self) -> str:
         return f"<score_udf of {self._request.pipeline.path.name}>"

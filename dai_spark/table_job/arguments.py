@@ -64,7 +64,8 @@ def job_words(
 def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Report:
     """Call `score_table` with what was said, in a session that is made if there is none."""
     from dai_spark.driver.filesystem.uris import read_bytes
-    from dai_spark.driver.progress import messages as progress
+    from dai_spark.driver.progress.messages import log_message
+    from dai_spark.driver.progress.terminal import tell
     from dai_spark.driver.session import begin
 
     def session() -> Any:
@@ -72,8 +73,12 @@ def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Re
 
     words = job_words(arguments, lambda uri: read_bytes(session(), uri), os.environ)
     arguments.json = words.pop("json", False)
-    if words.pop("quiet", False):
-        words.update(on_message=progress.quiet, progress=False)
+    is_quiet = words.pop("quiet", False)
     # What words alone can tell is told before Spark starts.
-    TableJob.of({k: v for k, v in words.items() if k not in ("say", "progress")})
-    return score_table(**words, spark=session())
+    TableJob.of(words)
+    return score_table(
+        **words,
+        spark=session(),
+        on_message=log_message if is_quiet else tell,
+        progress=not is_quiet,
+    )

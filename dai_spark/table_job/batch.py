@@ -9,7 +9,7 @@ from dai_spark.driver.dataframe import scored_frame
 from dai_spark.driver.filesystem.uris import write_text
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
-from dai_spark.driver.progress.messages import show_progress
+from dai_spark.driver.progress.show import show_progress
 from dai_spark.errors import DaiSparkError, OptionError, TableJobError, from_spark
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest

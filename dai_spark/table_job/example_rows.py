@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.dataframe import scored_frame
-from dai_spark.driver.progress.messages import quiet
+from dai_spark.driver.progress.messages import log_message
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.table_job.distribution import MAX_FIELDS, Distribution, measured_fields
 
@@ -81,7 +81,7 @@ def example_distributions(
     plain = texts.where(rows.notna(), None)
     try:
         frame = spark.createDataFrame(list(plain.itertuples(index=False, name=None)), schema)
-        scored = scored_frame(frame.coalesce(1), plan, [], "prediction", quiet, "The example")
+        scored = scored_frame(frame.coalesce(1), plan, [], "prediction", log_message, "The example")
         answers = [row["prediction"] for row in scored.collect()]
     except Exception as error:  # noqa: BLE001 - whatever an executor raised, as text of Spark's
         _LOG.info("the export's own example could not be scored: %s", error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.filesystem.uris import fetch, read_bytes
-from dai_spark.driver.progress.messages import tell
+from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.session import active, setting
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.request import ScoringRequest
@@ -70,7 +70,7 @@ def score_table(
         Another run of the job is at work.
     ColumnError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
-    on_message = on_message or tell
+    on_message = on_message or log_message
     with refusing():
         job = TableJob.of(
             {

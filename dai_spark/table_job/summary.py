@@ -50,7 +50,7 @@ def summary(
         preparing_s=0.0,
         scoring_s=written.scoring_s,
         writing_s=written.writing_s,
-        metrics=run.metrics.value,
+        metrics=run.metrics.metrics(),
         job_name=job.job_name,
         run_id=record.run_id if record is not None else job.run_id or "",
         n_read=written.n_scored,

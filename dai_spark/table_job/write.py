@@ -118,7 +118,7 @@ def _read_back(run: "BatchRun", plan: ScoringPlan, record: RunRecord) -> Written
     from pyspark.sql import functions as F
     from pyspark.sql.types import StructType
 
-    metrics = run.metrics.value
+    metrics = run.metrics.metrics()
     n_rows = metrics.n_rows if metrics is not None else 0
     if not run.job.lineage:
         return Written(n_scored=n_rows, n_written=n_rows)

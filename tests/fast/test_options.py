@@ -1,12 +1,15 @@
 """Options, licence and table names: arguments that are refused before anything starts."""
 
+import dataclasses
 import os
 import pickle
+import typing
 
 import pytest
 
 from dai_spark.artifacts.license import License, find_license, read_license
 from dai_spark.errors import LicenseError, OptionError
+from dai_spark.plan.option_arguments import OptionArguments
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.table_job.job import TableJob
@@ -30,6 +33,15 @@ def test_an_option_that_cannot_be_meant_is_refused(words):
     """The message names the option."""
     with pytest.raises(OptionError, match=next(iter(words))):
         ScoringOptions.resolve(None, words)
+
+
+def test_an_editor_is_shown_the_options_that_there_are():
+    """The keywords that a call offers are the fields of the options, and none besides."""
+    fields = {field.name: field for field in dataclasses.fields(ScoringOptions)}
+    assert list(OptionArguments.__annotations__) == list(fields)
+    hints, own = typing.get_type_hints(OptionArguments), typing.get_type_hints(ScoringOptions)
+    wider = {"group_by", "order_by"}
+    assert {n for n in hints if hints[n] != own[n]} == wider
 
 
 def test_an_unknown_option_is_refused_with_those_that_exist():

@@ -16,15 +16,21 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_public_names_are_the_promised_ones():
-    """`from dai_spark import ...` offers the seven public names, and each is really there."""
+    """`from dai_spark import ...` offers the public names, and each is really there."""
     assert sorted(dai_spark.__all__) == [
+        "MetricsSum",
         "PackedEnvironment",
+        "Report",
+        "ScoreUdf",
+        "ScoringMetrics",
         "ScoringOptions",
         "ScoringPipeline",
+        "ScoringTransformer",
         "score_dataframe",
         "score_pandas",
         "score_table",
         "score_udf",
+        "show_progress",
     ]
     for name in dai_spark.__all__:
         found = getattr(dai_spark, name)

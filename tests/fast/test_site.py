@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import dai_spark
-from dai_spark import envbuild, errors, testing
+from dai_spark import envbuild, errors, files, testing
 
 if sys.version_info < (3, 10):
     pytest.skip("Sybil and Sphinx have left Python 3.9.", allow_module_level=True)
@@ -19,17 +19,6 @@ from sphinx.util.inventory import InventoryFile
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD_LIMIT_S = 120
 
-# What the public functions return, are given, or are told to be used with by the pages.
-BESIDE = {
-    "dai_spark.driver.filesystem.uris.fetch",
-    "dai_spark.driver.filesystem.uris.read_bytes",
-    "dai_spark.driver.filesystem.uris.write_text",
-    "dai_spark.driver.metrics_sum.MetricsSum",
-    "dai_spark.driver.progress.messages.show_progress",
-    "dai_spark.driver.udf.ScoreUdf",
-    "dai_spark.metrics.ScoringMetrics",
-    "dai_spark.table_job.report.Report",
-}
 # The client's way from a name to its error.
 NOT_SHOWN = {"dai_spark.errors.named"}
 
@@ -60,14 +49,14 @@ def test_the_site_shows_what_is_public(site):
     ]
     public = [
         f"{module.__name__}.{name}"
-        for module in (dai_spark, envbuild, errors, testing)
+        for module in (dai_spark, envbuild, errors, files, testing)
         for name in module.__all__
         # Constants are told where they are taken.
         if not name.isupper()
     ]
     # As objects: the inventory has some of them by two names.
     assert {pydoc.locate(name) for name in shown} == {
-        pydoc.locate(name) for name in {*public, *BESIDE} - NOT_SHOWN
+        pydoc.locate(name) for name in {*public} - NOT_SHOWN
     }
 
 

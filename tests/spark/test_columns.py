@@ -111,4 +111,4 @@ def test_values_that_do_not_fit_are_counted(spark, export, flights, own_scores, 
     pandas[1::50] = np.nan
     own = own_scores(export(), rows.assign(distance=pandas))
     assert_frame_equal(found, own, check_exact=True)
-    assert metrics.value.n_misfits == 10
+    assert metrics.metrics().n_misfits == 10

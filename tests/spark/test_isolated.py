@@ -98,8 +98,8 @@ def test_twenty_bad_rows_of_five_kinds_are_set_apart(
     )
     # A batch that failed was not answered, so every other row was answered once.
     n_not_answered = sum(n_rows for fate, n_rows in KINDS.items() if fate != "nan_in_score")
-    assert metrics.value.n_rows == flights_frame.count() - n_not_answered
-    assert metrics.value.n_failures > 5
+    assert metrics.metrics().n_rows == flights_frame.count() - n_not_answered
+    assert metrics.metrics().n_failures > 5
     found.unpersist()
 
 

@@ -15,10 +15,9 @@ import time
 import pytest
 from pyspark.sql import functions as F
 
-from dai_spark import score_dataframe, score_udf
+from dai_spark import score_dataframe, score_udf, show_progress
 from dai_spark.driver.progress.job_status import JobStatus
-from dai_spark.driver.progress.messages import messages as progress
-from dai_spark.driver.progress.messages import show_progress
+from dai_spark.driver.progress.messages import log_message
 
 COLUMNS = 80
 
@@ -59,7 +58,7 @@ def slow_frame(flights_frame, export, with_scorer):
     slow = export(score_seconds=0.5)
     four = flights_frame.repartition(4)
     return score_dataframe(
-        four, slow, **with_scorer, keep=["flight_id"], batch_rows=1000, on_message=progress.quiet
+        four, slow, **with_scorer, keep=["flight_id"], batch_rows=1000, on_message=log_message
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Union
 from dai_spark.driver.filesystem.file_errors import as_ours
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.filesystem.row_file import RowFile
-from dai_spark.driver.progress.messages import waiting
+from dai_spark.driver.progress.messages import log_message, waiting
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import OptionError, ShippingError
 from dai_spark.host.cache_folder import cache_folder, private_folder
@@ -52,7 +52,7 @@ def read_bytes(spark: Any, uri: str) -> bytes:
         return file.read()
 
 
-def fetch(spark: Any, uri: str, on_message: Callable[[str], None]) -> Path:
+def fetch(spark: Any, uri: str, on_message: Callable[[str], None] = log_message) -> Path:
     """Bring a file of any size to this host, once, and return its path.
 
     Runs on the driver.  The file lies in the cache folder by its URI, length and time of change,
