@@ -17,7 +17,7 @@ from scoring_calls import score as score_frame
 from dai_spark.client.connection import Connection
 from dai_spark.client.score import score_batches
 from dai_spark.errors import ScoringError, SidecarDiedError, SidecarTimeoutError
-from dai_spark.sidecar import pool, shift
+from dai_spark.sidecar import pool, worker
 from dai_spark.testing import MARKS
 from dai_spark.testing.scoring_package.fates import GROWTH_BYTES
 
@@ -129,16 +129,16 @@ def test_a_scorer_that_has_grown_serves_no_other_task(plan, executor, export, fl
     for _ in range(6):
         score_when_free(executor, made, flights.head(150), n_rows=10, report=found.append)
     assert 1 < len(set(servers(executor)[-6:])) < 6
-    most_bytes = made.described.memory_bytes + shift._MOST_GROWTH_BYTES + 15 * GROWTH_BYTES
+    most_bytes = made.described.memory_bytes + worker._MOST_GROWTH_BYTES + 15 * GROWTH_BYTES
     assert max(metrics.peak_memory_bytes for metrics in found) < 1.1 * most_bytes
 
 
 def test_a_scorer_serves_no_more_tasks_than_its_share(plan, executor, flights):
     """Files and threads that a pipeline leaves behind end with it."""
     made = describe(plan(), executor)
-    for _ in range(shift._MOST_CONNECTIONS + 1):
+    for _ in range(worker._MOST_CONNECTIONS + 1):
         score_when_free(executor, made, flights.head(2))
-    pids = servers(executor)[-shift._MOST_CONNECTIONS - 1 :]
+    pids = servers(executor)[-worker._MOST_CONNECTIONS - 1 :]
     assert len(set(pids[:-1])) == 1
     assert pids[-1] != pids[0]
 
