@@ -14,7 +14,7 @@ from program import on_message
 
 from dai_spark import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
-from dai_spark.envbuild.pack import list_files, write_archive
+from dai_spark.envbuild.prefix.pack import list_files, write_archive
 
 
 def large_environment(size_bytes: int) -> Path:

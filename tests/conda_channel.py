@@ -7,10 +7,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from dai_spark.envbuild.interpreter import find_interpreter
-from dai_spark.envbuild.native import bundle_libraries, copy_interpreter
-from dai_spark.envbuild.sources import NETWORK
-from dai_spark.envbuild.wheelhouse import collect_wheels
+from dai_spark.envbuild.offline.wheelhouse import collect_wheels
+from dai_spark.envbuild.packages.package_sources import NETWORK
+from dai_spark.envbuild.python.interpreter import find_interpreter
+from dai_spark.envbuild.python.relocate import bundle_libraries, copy_interpreter
 
 # What a channel of one's own may well have of DAI 1.10: compiled and pure, and not all of it.
 WHEELS = {"numpy": "1.22.0", "pytz": "2025.1", "six": "1.17.0"}

@@ -13,20 +13,20 @@ from packaging.version import Version
 
 from dai_spark.artifacts.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild import requirements
-from dai_spark.envbuild.choice import AS_LISTED, Choice
-from dai_spark.envbuild.conda import NO_CONDA, Conda, CondaPython
-from dai_spark.envbuild.install import install_packages
-from dai_spark.envbuild.interpreter import find_interpreter
-from dai_spark.envbuild.libraries import newer_than, newest_glibc
-from dai_spark.envbuild.native import bundle_libraries
-from dai_spark.envbuild.offline import CarriedPython, OfflineFolder
-from dai_spark.envbuild.pack import compression_of, list_files, write_archive
-from dai_spark.envbuild.requirements import Wanted
-from dai_spark.envbuild.sources import NETWORK, Sources
-from dai_spark.envbuild.tensorflow import rename_tensorflow
-from dai_spark.envbuild.tidy import compile_sources, installed_packages, tidy_packages
-from dai_spark.envbuild.way import FoundPython, Way
+from dai_spark.envbuild.offline.offline_folder import CarriedPython, OfflineFolder
+from dai_spark.envbuild.packages import requirements
+from dai_spark.envbuild.packages.package_sources import NETWORK, Sources
+from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.packages.selection import AS_LISTED, Choice
+from dai_spark.envbuild.packages.uv import install_packages
+from dai_spark.envbuild.prefix.pack import compression_of, list_files, write_archive
+from dai_spark.envbuild.prefix.prune import compile_sources, installed_packages, tidy_packages
+from dai_spark.envbuild.prefix.shared_libraries import newer_than, newest_glibc
+from dai_spark.envbuild.prefix.tensorflow_names import rename_tensorflow
+from dai_spark.envbuild.python.conda_python import NO_CONDA, Conda, CondaPython
+from dai_spark.envbuild.python.interpreter import find_interpreter
+from dai_spark.envbuild.python.python_source import FoundPython, Way
+from dai_spark.envbuild.python.relocate import bundle_libraries
 from dai_spark.errors import EnvironmentBuildError, OptionError, PackedEnvironmentError
 
 __all__ = [

@@ -11,7 +11,6 @@ from packaging.utils import canonicalize_name
 
 from dai_spark._version import __version__
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.brought import package_of
 from dai_spark.envbuild.build import (
     check_builder,
     describe_prefix,
@@ -20,18 +19,19 @@ from dai_spark.envbuild.build import (
     networked_way,
     wanted_of,
 )
-from dai_spark.envbuild.channels import fetch
-from dai_spark.envbuild.choice import AS_LISTED, Choice
-from dai_spark.envbuild.conda import NO_CONDA, Conda, CondaPython
-from dai_spark.envbuild.install import resolve_packages
-from dai_spark.envbuild.jars import collect_jars
-from dai_spark.envbuild.libraries import system_libraries
-from dai_spark.envbuild.offline import CarriedPython, Contents, OfflineFolder
-from dai_spark.envbuild.pack import write_archive
-from dai_spark.envbuild.requirements import Wanted
-from dai_spark.envbuild.sources import NETWORK, Sources
-from dai_spark.envbuild.way import FoundPython, Way
-from dai_spark.envbuild.wheelhouse import collect_wheels
+from dai_spark.envbuild.offline.jars import collect_jars
+from dai_spark.envbuild.offline.offline_folder import CarriedPython, Contents, OfflineFolder
+from dai_spark.envbuild.offline.wheelhouse import collect_wheels
+from dai_spark.envbuild.packages.bundled_wheels import package_of
+from dai_spark.envbuild.packages.package_sources import NETWORK, Sources
+from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.packages.selection import AS_LISTED, Choice
+from dai_spark.envbuild.packages.uv import resolve_packages
+from dai_spark.envbuild.prefix.pack import write_archive
+from dai_spark.envbuild.prefix.shared_libraries import system_libraries
+from dai_spark.envbuild.python.conda_channels import fetch
+from dai_spark.envbuild.python.conda_python import NO_CONDA, Conda, CondaPython
+from dai_spark.envbuild.python.python_source import FoundPython, Way
 from dai_spark.errors import EnvironmentBuildError, PackedEnvironmentError
 
 __all__ = ["download_environment"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dai_spark.cli import _parser
+from dai_spark.cli.main import _parser
 
 JOBS = Path(__file__).resolve().parent.parent.parent / "jobs"
 

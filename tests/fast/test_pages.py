@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dai_spark.cli import _parser
+from dai_spark.cli.main import _parser
 
 if sys.version_info < (3, 10):
     pytest.skip("Sybil and Sphinx have left Python 3.9.", allow_module_level=True)

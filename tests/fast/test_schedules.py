@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dai_spark.cli import _parser
+from dai_spark.cli.main import _parser
 from dai_spark.table_job.arguments import job_words
 from dai_spark.table_job.job import TableJob
 

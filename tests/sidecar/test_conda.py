@@ -11,9 +11,9 @@ from pandas.testing import assert_frame_equal
 from dai_spark import score_pandas
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.envbuild import build_environment, check_environment, download_environment
-from dai_spark.envbuild import channels as conda_channels
-from dai_spark.envbuild.conda import HOME, LOCK_NAME, Conda
-from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.python import conda_channels
+from dai_spark.envbuild.python.conda_python import HOME, LOCK_NAME, Conda
 from dai_spark.errors import EnvironmentBuildError, OptionError
 from dai_spark.local import unpacked_python
 

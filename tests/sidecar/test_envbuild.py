@@ -15,11 +15,13 @@ from dai_spark import ScoringPipeline
 from dai_spark.artifacts.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.artifacts.license import read_license
-from dai_spark.envbuild import Choice, aside, build_environment, check_environment, interpreter
+from dai_spark.envbuild import Choice, build_environment, check_environment
 from dai_spark.envbuild.build import build_wanted
-from dai_spark.envbuild.choice import LEFT_OUT, choose
-from dai_spark.envbuild.pack import write_archive
-from dai_spark.envbuild.requirements import Wanted, from_export, from_line
+from dai_spark.envbuild.check import sandbox
+from dai_spark.envbuild.packages.requirements import Wanted, from_export, from_line
+from dai_spark.envbuild.packages.selection import LEFT_OUT, choose
+from dai_spark.envbuild.prefix.pack import write_archive
+from dai_spark.envbuild.python import interpreter
 from dai_spark.errors import EnvironmentBuildError, OptionError
 from dai_spark.local import no_uri
 
@@ -104,7 +106,7 @@ def test_nothing_names_the_folder_of_the_build(small, unpacked):
 def test_a_library_taken_from_outside_is_a_problem(unpacked, tmp_path, monkeypatch, alone):
     """The check fails on an environment that a library was removed from, confined or not."""
     if not alone:
-        monkeypatch.setattr(aside.Aside, "_can_confine", lambda _: False)
+        monkeypatch.setattr(sandbox.Aside, "_can_confine", lambda _: False)
     broken = tmp_path / "broken"
     subprocess.run(["cp", "-a", str(unpacked), str(broken)], timeout=60, check=True)
     (removed,) = (broken / "lib").glob("libffi.so*")

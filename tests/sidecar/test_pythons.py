@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from dai_spark import score_pandas
-from dai_spark.envbuild.install import find_uv
-from dai_spark.envbuild.interpreter import find_interpreter
+from dai_spark.envbuild.packages.uv import find_uv
+from dai_spark.envbuild.python.interpreter import find_interpreter
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "tests" / "pythons"

@@ -45,7 +45,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def site(pipeline_python, tmp_path_factory):
     """A folder with the two packages, installed for the pipeline's Python."""
-    from dai_spark.envbuild.install import find_uv
+    from dai_spark.envbuild.packages.uv import find_uv
 
     folder = tmp_path_factory.mktemp("site")
     command = [find_uv(), "pip", "install", "--quiet", "--python", str(pipeline_python)]

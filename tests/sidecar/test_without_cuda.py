@@ -14,8 +14,8 @@ from dai_spark import ScoringPipeline
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.cli import main
 from dai_spark.envbuild import Choice, build_environment, download_environment
-from dai_spark.envbuild.requirements import from_export
-from dai_spark.envbuild.sources import Sources
+from dai_spark.envbuild.packages.package_sources import Sources
+from dai_spark.envbuild.packages.requirements import from_export
 from dai_spark.errors import EnvironmentBuildError
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "pipeline", metavar="ZIP", help="scorer.zip, or the folder it was unpacked to"
     )
 
-    from dai_spark.environment_commands import add_commands
+    from dai_spark.cli.env_commands import add_commands
 
     add_commands(commands, _command)
     return parser

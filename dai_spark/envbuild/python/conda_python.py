@@ -15,11 +15,11 @@ import warnings
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional, Sequence, Tuple, Union
 
-from dai_spark.envbuild import channels as conda_channels
-from dai_spark.envbuild.interpreter import describe
-from dai_spark.envbuild.native import left_out, relocate_build_record
-from dai_spark.envbuild.requirements import Wanted
-from dai_spark.envbuild.way import Way
+from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.python import conda_channels
+from dai_spark.envbuild.python.interpreter import describe
+from dai_spark.envbuild.python.python_source import Way
+from dai_spark.envbuild.python.relocate import left_out, relocate_build_record
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
 __all__ = ["HOME", "LOCK_NAME", "NO_CONDA", "Conda", "CondaPython"]

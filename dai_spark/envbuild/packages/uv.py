@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
-from dai_spark.envbuild.sources import NETWORK, Sources
+from dai_spark.envbuild.packages.package_sources import NETWORK, Sources
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["find_uv", "install_packages", "is_offered", "resolve_packages", "run_uv"]
@@ -168,7 +168,7 @@ def run_uv(command: Sequence[str], folder: str, sources: Sources = NETWORK) -> s
     """Run uv in `folder`, and return what it said."""
     # Of the folder that uv runs in, beside the configuration of the user and the system.
     settings = Path(folder) / "uv.toml"
-    settings.write_bytes(pkgutil.get_data(__package__, "specs/uv.toml") or b"")
+    settings.write_bytes(pkgutil.get_data("dai_spark.envbuild", "specs/uv.toml") or b"")
     try:
         done = subprocess.run(
             command,

@@ -4,8 +4,8 @@ import abc
 from pathlib import Path
 from typing import Callable, ClassVar, Optional, Tuple
 
-from dai_spark.envbuild.interpreter import Interpreter, describe
-from dai_spark.envbuild.native import bundle_libraries, copy_interpreter
+from dai_spark.envbuild.python.interpreter import Interpreter, describe
+from dai_spark.envbuild.python.relocate import bundle_libraries, copy_interpreter
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["FoundPython", "Way"]

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import List, Mapping, Optional
 
-from dai_spark.envbuild.libraries import is_base, system_libraries
+from dai_spark.envbuild.prefix.shared_libraries import is_base, system_libraries
 
 __all__ = ["Aside"]
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from dai_spark.envbuild.requirements import Wanted
+from dai_spark.envbuild.packages.requirements import Wanted
 from dai_spark.errors import EnvironmentBuildError
 
 if TYPE_CHECKING:

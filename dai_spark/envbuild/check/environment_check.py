@@ -21,9 +21,9 @@ from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.artifacts.license import License
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.aside import Aside
-from dai_spark.envbuild.libraries import is_base, missing_libraries, newest_glibc
-from dai_spark.envbuild.trial import Trial, try_example
+from dai_spark.envbuild.check.sandbox import Aside
+from dai_spark.envbuild.check.smoke_test import Trial, try_example
+from dai_spark.envbuild.prefix.shared_libraries import is_base, missing_libraries, newest_glibc
 from dai_spark.errors import EnvironmentMismatchError
 
 __all__ = ["CheckReport", "check_environment"]

@@ -15,16 +15,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.brought import (
+from dai_spark.envbuild.packages.bundled_wheels import (
     check_wheel,
     named_wheels,
     package_of,
     unnamed_wheels,
 )
-from dai_spark.envbuild.choice import AS_LISTED, Choice, choose, requirement_lines
-from dai_spark.envbuild.install import is_offered
-from dai_spark.envbuild.sources import NETWORK, Sources
-from dai_spark.envbuild.without_cuda import take_cpu_builds
+from dai_spark.envbuild.packages.package_sources import NETWORK, Sources
+from dai_spark.envbuild.packages.selection import AS_LISTED, Choice, choose, requirement_lines
+from dai_spark.envbuild.packages.uv import is_offered
+from dai_spark.envbuild.packages.without_cuda import take_cpu_builds
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["Wanted", "from_export", "from_line"]
@@ -104,7 +104,7 @@ def from_line(line: str, choice: Choice = AS_LISTED) -> Wanted:
             f"{', '.join(_PYTHON_OF_LINE)}; build from an export: "
             "`dai-spark env build --reference scorer.zip -o env.tar.gz`."
         )
-    content = pkgutil.get_data(__package__, f"specs/dai-{line}.lock") or b""
+    content = pkgutil.get_data("dai_spark.envbuild", f"specs/dai-{line}.lock") or b""
     lines = _pins(content.decode("utf-8"))
     overrides: Dict[str, str] = {}
     notes: List[str] = []

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
-from dai_spark.envbuild.install import find_uv
+from dai_spark.envbuild.packages.uv import find_uv
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["Interpreter", "describe", "find_interpreter"]

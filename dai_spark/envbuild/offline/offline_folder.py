@@ -22,8 +22,8 @@ from typing import Any, Callable, Dict, List, Set
 
 from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
-from dai_spark.envbuild.interpreter import describe
-from dai_spark.envbuild.way import Way
+from dai_spark.envbuild.python.interpreter import describe
+from dai_spark.envbuild.python.python_source import Way
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["CarriedPython", "Contents", "OfflineFolder"]

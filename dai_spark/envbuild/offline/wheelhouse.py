@@ -13,8 +13,8 @@ from typing import Callable, Dict, Optional, Sequence, Tuple
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from dai_spark.envbuild.install import find_uv, run_uv
-from dai_spark.envbuild.sources import Sources
+from dai_spark.envbuild.packages.package_sources import Sources
+from dai_spark.envbuild.packages.uv import find_uv, run_uv
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["collect_wheels"]

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Set
 
-from dai_spark.envbuild.interpreter import Interpreter
-from dai_spark.envbuild.libraries import (
+from dai_spark.envbuild.prefix.shared_libraries import (
     Binary,
     is_base,
     read_binaries,
     read_binary,
     system_libraries,
 )
+from dai_spark.envbuild.python.interpreter import Interpreter
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["bundle_libraries", "copy_interpreter", "left_out", "relocate_build_record"]

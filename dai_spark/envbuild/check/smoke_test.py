@@ -8,7 +8,7 @@ from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from dai_spark.artifacts.license import License
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.aside import Aside
+from dai_spark.envbuild.check.sandbox import Aside
 from dai_spark.host.child_environment import child_environment
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ShippedFile

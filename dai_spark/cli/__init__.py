@@ -1,0 +1,5 @@
+"""dai-spark: every face from a shell."""
+
+from dai_spark.cli.main import main
+
+__all__ = ["main"]

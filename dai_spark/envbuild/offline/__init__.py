@@ -1,0 +1,1 @@
+"""What a build without network is given."""

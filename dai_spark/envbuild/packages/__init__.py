@@ -1,0 +1,1 @@
+"""Which packages an environment gets, and how they are installed."""

@@ -1,0 +1,1 @@
+"""What is done to an installed prefix before it is packed."""

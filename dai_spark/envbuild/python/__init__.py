@@ -1,0 +1,1 @@
+"""Where the Python of an environment comes from."""
