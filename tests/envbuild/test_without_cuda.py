@@ -94,8 +94,8 @@ def test_a_page_that_links_to_wheels_will_do(export, places):
         handler.log_message = lambda *_: None
         threading.Thread(target=server.serve_forever, daemon=True).start()
         served = f"http://127.0.0.1:{server.server_port}/torch_stable.html"
-        for executor in (page.as_uri(), served):
-            assert lines(listed, find_links=[executor])[0] == ["torch==1.7.1+cpu"]
+        for place in (page.as_uri(), served):
+            assert lines(listed, find_links=[place])[0] == ["torch==1.7.1+cpu"]
         server.shutdown()
 
 
