@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from dai_spark.errors import NotAPipelineError, PipelineNotFoundError
 from dai_spark.host.cache_folder import cache_folder, private_folder
+from dai_spark.zip_entry import zip_entry
 
 __all__ = ["PipelineColumn", "ScoringPipeline"]
 
@@ -22,8 +23,6 @@ __all__ = ["PipelineColumn", "ScoringPipeline"]
 # name is whatever stands before the version.
 _SCORING_WHEEL = re.compile(r"^(scoring_(?!mli)\w+?)-(\d[^-]*)-[^/]*\.whl$")
 _CORE_WHEEL = re.compile(r"h2oaicore-(\d+(?:\.\d+)+)[^-]*-cp(\d)(\d+)")
-# A fixed time in every slim copy: the same export gives the same bytes, hence the same digest.
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -298,10 +297,7 @@ class ScoringPipeline:
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
 
             def add(name: str, content: bytes) -> None:
-                info = zipfile.ZipInfo(name, _EPOCH)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                info.external_attr = 0o600 << 16
-                archive.writestr(info, content)
+                archive.writestr(zip_entry(name, mode=0o600), content)
 
             add("pipeline.json", json.dumps(about, sort_keys=True).encode("utf-8"))
             add(self.wheel_name, self.read(self.wheel_name))

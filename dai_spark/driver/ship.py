@@ -18,14 +18,13 @@ from dai_spark.driver.session import identity, is_connect, is_local
 from dai_spark.errors import ShippingError
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.plan.plan import ShippedFile
+from dai_spark.zip_entry import zip_entry
 
 __all__ = ["package_zip", "ship_file", "ship_package"]
 
 # What each session has been given.  Spark itself would take the file again (classic) or refuse it
 # (Connect: ARTIFACT_ALREADY_EXISTS where the bytes differ).
 _shipped: Set[Tuple[str, str]] = set()
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def ship_file(
@@ -74,9 +73,7 @@ def package_zip() -> Path:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(_sources(resources.files("dai_spark"), "dai_spark")):
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, content)
+            archive.writestr(zip_entry(name, mode=0o644), content)
     content = sink.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     path = private_folder(cache_folder() / "ship") / f"dai_spark-{digest[:16]}.zip"

@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO, Dict, Iterable, Iterator, Mapping, Tuple, Union, cast
 
+from dai_spark.zip_entry import zip_entry
+
 __all__ = ["Contents", "write_folder", "write_wheel", "write_zip"]
 
 # A file's name relative to the archive's root, and its bytes or the file that holds them.
@@ -16,12 +18,8 @@ Contents = Mapping[str, Union[bytes, Path]]
 _CHUNK_BYTES = 1 << 20
 
 
-def _entry(name: str, compress: int) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system = 3
-    entry.external_attr = (0o100755 if name.endswith(".sh") else 0o100644) << 16
-    entry.compress_type = compress
-    return entry
+def _entry(name: str, *, deflate: bool) -> zipfile.ZipInfo:
+    return zip_entry(name, mode=0o100755 if name.endswith(".sh") else 0o100644, deflate=deflate)
 
 
 def _chunks(data: Union[bytes, Path]) -> Iterator[bytes]:
@@ -37,7 +35,7 @@ def write_zip(to: Path, contents: Contents) -> None:
     with zipfile.ZipFile(to, "w") as archive:
         for name in sorted(contents):
             packed = name.endswith((".whl", ".zip"))
-            entry = _entry(name, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
+            entry = _entry(name, deflate=not packed)
             with archive.open(entry, "w", force_zip64=packed) as out:
                 for chunk in _chunks(contents[name]):
                     out.write(chunk)
@@ -115,12 +113,12 @@ def write_wheel(
     with zipfile.ZipFile(path, "w") as archive:
         for name, chunks in sources.items():
             padded = name.endswith("padding.bin")
-            entry = _entry(name, zipfile.ZIP_STORED if padded else zipfile.ZIP_DEFLATED)
+            entry = _entry(name, deflate=not padded)
             with archive.open(entry, "w", force_zip64=padded) as out:
                 digest, size = _copy(chunks, cast(BinaryIO, out))
             record += f"{name},sha256={digest},{size}\n"
         record += f"{info}/RECORD,,\n"
-        archive.writestr(_entry(f"{info}/RECORD", zipfile.ZIP_DEFLATED), record)
+        archive.writestr(_entry(f"{info}/RECORD", deflate=True), record)
     return path
 
 

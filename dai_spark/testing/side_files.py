@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dai_spark.testing.lines import Line
+from dai_spark.zip_entry import zip_entry
 
 __all__ = [
     "column_statistics",
@@ -206,6 +207,6 @@ def summary_zip(experiment_id: str, dai_version: str, schema: Dict[str, Any]) ->
     }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        entry = zipfile.ZipInfo("summary.json", date_time=(1980, 1, 1, 0, 0, 0))
+        entry = zip_entry("summary.json", mode=0o600, deflate=False)
         archive.writestr(entry, json.dumps(summary, indent=1))
     return out.getvalue()
