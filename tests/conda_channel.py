@@ -9,8 +9,9 @@ from pathlib import Path
 
 from dai_spark.envbuild.offline.wheelhouse import collect_wheels
 from dai_spark.envbuild.packages.package_sources import NETWORK
+from dai_spark.envbuild.prefix.bundle import bundle_libraries
 from dai_spark.envbuild.python.interpreter import find_interpreter
-from dai_spark.envbuild.python.relocate import bundle_libraries, copy_interpreter
+from dai_spark.envbuild.python.relocate import copy_interpreter
 
 # What a channel of one's own may well have of DAI 1.10: compiled and pure, and not all of it.
 WHEELS = {"numpy": "1.22.0", "pytz": "2025.1", "six": "1.17.0"}

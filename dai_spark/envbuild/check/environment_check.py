@@ -2,8 +2,8 @@
 
 The archive is unpacked into a fresh folder, its Python imports what the manifest lists, and scores
 the example rows of an export where one is given.  Where the system allows it, that folder and the C
-library are all that this Python can see (`Aside`).  Otherwise what it loaded is looked through
-afterwards.
+library are all that this Python can see (`Sandbox`).  Elsewhere the list of files that it loaded is
+examined afterwards.
 """
 
 import csv
@@ -21,14 +21,14 @@ from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.artifacts.license import License
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.check.sandbox import Aside
-from dai_spark.envbuild.check.smoke_test import Trial, try_example
+from dai_spark.envbuild.check.sandbox import Sandbox
+from dai_spark.envbuild.check.smoke_test import SmokeTest, run_smoke_test
 from dai_spark.envbuild.prefix.shared_libraries import is_base, missing_libraries, newest_glibc
 from dai_spark.errors import EnvironmentMismatchError
 
 __all__ = ["CheckReport", "check_environment"]
 
-# Below it a package is not worth a word.
+# Smaller packages are not worth a note.
 _LARGE_BYTES = 5_000_000
 _STDLIB = ("bz2", "ctypes", "hashlib", "lzma", "multiprocessing", "sqlite3", "ssl", "zlib")
 # Package to the module that is imported.  Not h2oaicore: importing it can ask for a licence.
@@ -79,23 +79,23 @@ class CheckReport:
     ----------
     environment : PackedEnvironment
     alone : bool
-        Whether it ran with nothing but the C library in sight.
+        Whether it ran in a sandbox that holds nothing else but the C library.
     python : str
-        Version that its Python told; empty where it did not start.
+        Version that its Python reports; empty where it did not start.
     imported : dict of str to str
         Modules that were imported, and their versions.
     problems : tuple of str
-        What stands against using it, one sentence each; empty when it is sound.
+        Reasons not to use it, one sentence each; empty when it is sound.
     notes : tuple of str
-        What is worth knowing and no fault.
+        Sentences worth knowing that are no reason against it.
     glibc : str or None
         Oldest GNU C library on which all of it loads.
     package_bytes : dict of str to int
         Unpacked size by package, largest first.
     unpack_s : float
         Seconds that unpacking took here; 0 for a folder.
-    trial : Trial or None
-        How the export's own example was scored; None without an export, or where it failed.
+    trial : SmokeTest or None
+        The export's example, scored; None without an export, or where scoring failed.
     """
 
     environment: PackedEnvironment
@@ -107,15 +107,20 @@ class CheckReport:
     glibc: Optional[str]
     package_bytes: Dict[str, int]
     unpack_s: float
-    trial: Optional[Trial] = None
+    trial: Optional[SmokeTest] = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing stands against using it."""
+        """Whether there is no problem."""
         return not self.problems
 
     def text(self) -> str:
-        """Return the report as lines for a terminal."""
+        """Return the report as lines for a terminal.
+
+        Returns
+        -------
+        str
+        """
         manifest = self.environment.manifest
         ran = "with nothing but the C library in sight" if self.alone else (
             "among this machine's files, none of which it loaded"
@@ -160,9 +165,9 @@ def check_environment(
     license: Optional[License] = None,
     on_message: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
-    """Unpack an environment aside, run its Python, and say what was found.
+    """Unpack an environment into a temporary folder, run its Python, and report what was found.
 
-    Runs on any Linux machine of the environment's kind; child processes are started, each ended
+    Runs on any Linux machine of the environment's kind; it starts child processes and ends each
     after 300 s.
 
     Parameters
@@ -172,7 +177,9 @@ def check_environment(
     pipeline : str, Path or ScoringPipeline, optional
         Export that the environment is meant for: both are compared, and its own example is scored.
     license : License, optional
-        That the pipeline wants.
+        The licence that the pipeline needs.
+    on_message : callable, optional
+        Gets a sentence at each step.
 
     Returns
     -------
@@ -200,16 +207,16 @@ def check_environment(
             extract_archive(environment.path, home, on_message)
         unpack_s = 0.0 if environment.is_folder else time.monotonic() - begun
         on_message("importing its packages")
-        aside = Aside(root)
-        said, trouble = _run(aside, environment)
+        sandbox = Sandbox(root)
+        said, trouble = _import_packages(sandbox, environment)
         problems += trouble
         trial = None
         if pipeline is not None and said:
             on_message("scoring the export's own example")
-            trial, why = try_example(aside, root, environment.interpreter, pipeline, license)
+            trial, why = run_smoke_test(sandbox, root, environment.interpreter, pipeline, license)
             problems += [why] if why else []
-        notes += _openblas(said, trial, aside.path("environment"))
-        aside.close()
+        notes += _openblas(said, trial, sandbox.path("environment"))
+        sandbox.close()
         package_bytes = _sizes(home)
         notes += [
             f"{library}, which {path} needs, is not in it"
@@ -217,7 +224,7 @@ def check_environment(
         ]
         return CheckReport(
             environment=environment,
-            alone=aside.alone,
+            alone=sandbox.alone,
             python=said.get("python", ""),
             imported=said.get("imported", {}),
             problems=tuple(problems),
@@ -246,12 +253,14 @@ def _compare(
     return problems, notes
 
 
-def _run(aside: Aside, environment: PackedEnvironment) -> Tuple[Dict[str, Any], List[str]]:
-    """Start the unpacked Python; returns what it said, and problems."""
+def _import_packages(
+    sandbox: Sandbox, environment: PackedEnvironment
+) -> Tuple[Dict[str, Any], List[str]]:
+    """Start the unpacked Python; return what it said, and problems."""
     modules = [m for p, m in _MODULES.items() if p in environment.manifest.packages]
-    python = aside.path(f"environment/{environment.interpreter}")
+    python = sandbox.path(f"environment/{environment.interpreter}")
     openblas = pkgutil.get_data("dai_spark.sidecar", "openblas.py") or b""
-    answer = aside.run(
+    answer = sandbox.run(
         [python, "-I", "-B", "-c", _PROBE, *_STDLIB, *modules], text=openblas.decode("utf-8")
     )
     try:
@@ -265,7 +274,7 @@ def _run(aside: Aside, environment: PackedEnvironment) -> Tuple[Dict[str, Any], 
         f"importing {name} failed: {trace.strip().rpartition(chr(10))[2]}"
         for name, trace in said["failed"].items()
     ]
-    inside = aside.path("environment")
+    inside = sandbox.path("environment")
     for path in said["loaded"] + said["path"]:
         library = ".so" in path and not is_base(path.rpartition("/")[2])
         if not path.startswith(inside) and (library or path in said["path"]):
@@ -277,8 +286,8 @@ def _run(aside: Aside, environment: PackedEnvironment) -> Tuple[Dict[str, Any], 
     return said, problems
 
 
-def _openblas(said: Dict[str, Any], trial: Optional[Trial], home: str) -> List[str]:
-    """A note on copies of OpenBLAS: that they are mixed, or just that there are several."""
+def _openblas(said: Dict[str, Any], trial: Optional[SmokeTest], home: str) -> List[str]:
+    """Note that copies of OpenBLAS are mixed, or just that there are several."""
     told = (trial.openblas if trial is not None else None) or said.get("mixed")
     copies = (
         [f"{version} in {path.replace(home + '/', '')}" for path, version in said["copies"]]
@@ -294,7 +303,7 @@ def _openblas(said: Dict[str, Any], trial: Optional[Trial], home: str) -> List[s
 
 
 def _sizes(home: Path) -> Dict[str, int]:
-    """Unpacked size by package, from what each one's RECORD lists; the rest is Python's."""
+    """Measure each package by the files of its RECORD; the rest is Python's."""
     found: Dict[str, int] = {}
     for record in home.rglob("*.dist-info/RECORD"):
         name = record.parent.name.rpartition("-")[0] or record.parent.name

@@ -1,4 +1,4 @@
-"""Aside: an unpacked environment with nothing around it but the C library.
+"""Runs programs of an unpacked environment where they see nothing but it and the C library.
 
 Where the system allows it (root, or user namespaces), a folder that holds the environment and the
 C library's own files becomes the root of what runs there, in a mount namespace of its own: what is
@@ -13,7 +13,7 @@ from typing import List, Mapping, Optional
 
 from dai_spark.envbuild.prefix.shared_libraries import is_base, system_libraries
 
-__all__ = ["Aside"]
+__all__ = ["Sandbox"]
 
 _LIMIT_S = 300
 # $1 the folder that becomes the root, the rest is the command.  The mounts exist only in the
@@ -29,8 +29,8 @@ _CLEAN = {"LC_ALL": "C.UTF-8", "PATH": _PATH, "HOME": "/nonexistent"}
 _THREAD_CAPS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-class Aside:
-    """A folder that programs of an environment see as the whole machine, where that can be.
+class Sandbox:
+    """A folder that the programs of an environment see as the whole machine, where that is allowed.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Aside:
     Attributes
     ----------
     alone : bool
-        Whether the programs see nothing but it.
+        Whether the programs see nothing but the folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,7 +49,17 @@ class Aside:
         self.alone = _furnish(root) and self._can_confine()
 
     def path(self, inside: str) -> str:
-        """What programs that run here call a path below the root."""
+        """Translate a path below the root to what programs in the sandbox call it.
+
+        Parameters
+        ----------
+        inside : str
+            Path relative to the root.
+
+        Returns
+        -------
+        str
+        """
         return f"/{inside}" if self.alone else str(self._root / inside)
 
     def run(
@@ -68,6 +78,11 @@ class Aside:
             Its whole environment, instead of one with next to nothing in it.
         text : str, optional
             For its standard input.
+
+        Returns
+        -------
+        subprocess.CompletedProcess
+            Its exit status, standard output and standard error.
         """
         clean = variables or {**_CLEAN, **dict.fromkeys(_THREAD_CAPS, "1")}
         if self.alone:
@@ -75,7 +90,7 @@ class Aside:
         return _started(command, clean, text)
 
     def close(self) -> None:
-        """Take what was put beside the environment away; fails were anything still mounted."""
+        """Remove what was put beside the environment; fails where something is still mounted."""
         if self.alone:
             (self._root / "proc").rmdir()
             (self._root / "dev").rmdir()

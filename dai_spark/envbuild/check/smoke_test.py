@@ -1,4 +1,4 @@
-"""Trial: the export's own example rows, scored in an environment as an executor would."""
+"""The smoke test: an environment scores the export's own example rows, as an executor would."""
 
 import csv
 import json
@@ -8,13 +8,13 @@ from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from dai_spark.artifacts.license import License
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.check.sandbox import Aside
 from dai_spark.host.child_environment import child_environment
+from dai_spark.envbuild.check.sandbox import Sandbox
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ShippedFile
 from dai_spark.unpack.folders import pipeline_folder, sidecar_source
 
-__all__ = ["Trial", "try_example"]
+__all__ = ["SmokeTest", "run_smoke_test"]
 
 _RUN = """
 import sys
@@ -24,8 +24,8 @@ main()
 """
 
 
-class Trial(NamedTuple):
-    """What came of it.
+class SmokeTest(NamedTuple):
+    """What a smoke test measured.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class Trial(NamedTuple):
     output : tuple of str
         Names of the columns of the answer.
     load_s, score_s : float
-        Seconds of `Scorer()`, and of scoring the rows.
+        Seconds that `Scorer()` and scoring the rows took.
     memory_bytes : int
         Largest resident size.
     unused : tuple of str
-        Packages of which nothing was loaded.
+        Packages that the example loaded nothing of.
     openblas : str or None
         A sentence where several copies of OpenBLAS are loaded and one is visible to all.
     """
@@ -52,7 +52,12 @@ class Trial(NamedTuple):
     openblas: Optional[str] = None
 
     def text(self) -> str:
-        """One line for a terminal."""
+        """Return one line for a terminal.
+
+        Returns
+        -------
+        str
+        """
         return (
             f"{self.n_rows} rows of the export's example in {self.score_s:.2f} s: "
             f"{', '.join(self.output[:6])}{', ...' if len(self.output) > 6 else ''} "
@@ -60,45 +65,50 @@ class Trial(NamedTuple):
         )
 
 
-def try_example(
-    aside: Aside,
+def run_smoke_test(
+    sandbox: Sandbox,
     root: Path,
     interpreter: str,
     pipeline: ScoringPipeline,
     license: Optional[License],
-) -> Tuple[Optional[Trial], str]:
+) -> Tuple[Optional[SmokeTest], str]:
     """Load the scorer and score the example's rows.
 
     Parameters
     ----------
-    aside : Aside
+    sandbox : Sandbox
+        Where the environment runs.
     root : Path
-        Its folder, which holds ``environment``.
+        Folder of the sandbox, which holds ``environment``.
     interpreter : str
-        Path of the environment's Python within it.
+        Path of the environment's Python within ``environment``.
     pipeline : ScoringPipeline
+        The export.
     license : License, optional
+        The licence that the pipeline needs.
 
     Returns
     -------
-    Trial or None, and str
-        None where it failed, and a sentence on why.
+    result : SmokeTest or None
+        None where it failed.
+    problem : str
+        A sentence on why it failed; empty where it did not.
     """
     slim = ShippedFile("path", str(pipeline.slim_path), pipeline.digest, str(pipeline.path))
     unpacked = pipeline_folder(slim, ScoringOptions().start_timeout_s)
     shutil.copytree(unpacked, root / "pipeline")
     shutil.copytree(sidecar_source(), root / "sidecar")
     (root / "work").mkdir()
-    variables = child_environment(Path(aside.path("environment")), root / "pipeline", {})
+    variables = child_environment(Path(sandbox.path("environment")), root / "pipeline", {})
     request = {
-        "pipeline_folder": aside.path("pipeline"),
-        "work_folder": aside.path("work/scorer"),
+        "pipeline_folder": sandbox.path("pipeline"),
+        "work_folder": sandbox.path("work/scorer"),
         "license": license.reveal() if license is not None else None,
     }
-    python = aside.path(f"environment/{interpreter}")
-    ended = aside.run(
-        [python, "-s", "-X", "utf8", "-c", _RUN, aside.path("sidecar")],
-        {**variables, "HOME": aside.path("work")},
+    python = sandbox.path(f"environment/{interpreter}")
+    ended = sandbox.run(
+        [python, "-s", "-X", "utf8", "-c", _RUN, sandbox.path("sidecar")],
+        {**variables, "HOME": sandbox.path("work")},
         json.dumps(request),
     )
     try:
@@ -115,11 +125,11 @@ def try_example(
     if error is not None:
         last = error["traceback"].strip().rpartition("\n")[2] or error["message"]
         return None, f"the export's own example cannot be scored in it: {last}"
-    home = Path(aside.path("environment"))
+    home = Path(sandbox.path("environment"))
     loaded = {
         Path(path).relative_to(home) for path in answer["modules"] if home in Path(path).parents
     }
-    return Trial(
+    return SmokeTest(
         n_rows=answer["n_rows"],
         output=tuple(name for name, _ in answer["output"]),
         load_s=answer["load_s"],
@@ -131,7 +141,7 @@ def try_example(
 
 
 def _unused(home: Path, loaded: Set[Path]) -> Tuple[str, ...]:
-    """Names of the packages that bring a module, and none of those that were loaded."""
+    """Name the packages that have modules, but none that was loaded."""
     found = []
     for record in sorted(home.rglob("*.dist-info/RECORD")):
         site = record.parent.parent.relative_to(home)

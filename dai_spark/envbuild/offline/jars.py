@@ -4,18 +4,18 @@ Mirrors, proxies and credentials are Maven's own matter: its settings.xml applie
 """
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Callable
 
+from dai_spark.envbuild.tool_run import run_tool
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
-__all__ = ["JARS_OF_SPARK", "collect_jars"]
+__all__ = ["JARS_BY_SPARK", "collect_jars"]
 
 _LIMIT_S = 600
-# By Spark's minor version, as Maven names them.  Of what Delta's pom asks for beside them Spark
-# has the rest; the catalog of Unity, which brings 250 MB, is not among them.
-JARS_OF_SPARK = {
+# By Spark's minor version, as Maven names them.  Delta's pom asks for more: Spark has the rest, and
+# the catalog of Unity, which brings 250 MB, is left out.
+JARS_BY_SPARK = {
     "3.5": (
         "io.delta:delta-spark_2.12:3.3.2",
         "io.delta:delta-storage:3.3.2",
@@ -39,14 +39,20 @@ JARS_OF_SPARK = {
 
 
 def collect_jars(
-    spark: str, folder: Path, sound: Callable[[Path], bool], on_message: Callable[[str], None]
+    spark: str, folder: Path, is_intact: Callable[[Path], bool], on_message: Callable[[str], None]
 ) -> None:
-    """Leave in `folder` the jars for a Spark version such as ``"4.1"`` and nothing else.
+    """Fill a folder with the jars for a Spark version, and remove everything else from it.
 
     Parameters
     ----------
-    sound : callable
-        Whether a file that lies there is as it was fetched.
+    spark : str
+        The version, ``"4.1"`` or ``"4.1.2"``.
+    folder : Path
+        Made where it does not exist; jars in it are not fetched again.
+    is_intact : callable
+        Tells whether a file of `folder` is as it was fetched.
+    on_message : callable
+        Gets a sentence at each step.
 
     Raises
     ------
@@ -56,9 +62,9 @@ def collect_jars(
         Maven is not here, or could not fetch one.
     """
     minor = ".".join(spark.split(".")[:2])
-    if minor not in JARS_OF_SPARK:
+    if minor not in JARS_BY_SPARK:
         raise OptionError(
-            f"No jars are known for Spark {spark!r}, only for {', '.join(JARS_OF_SPARK)}."
+            f"No jars are known for Spark {spark!r}, only for {', '.join(JARS_BY_SPARK)}."
         )
     maven = shutil.which("mvn")
     if maven is None:
@@ -67,32 +73,30 @@ def collect_jars(
             "leave --jars out."
         )
     folder.mkdir(exist_ok=True)
-    wanted = {}
-    for artifact in JARS_OF_SPARK[minor]:
+    missing = {}
+    for artifact in JARS_BY_SPARK[minor]:
         _, name, version = artifact.split(":")
-        wanted[folder / f"{name}-{version}.jar"] = artifact
+        missing[folder / f"{name}-{version}.jar"] = artifact
     for path in sorted(folder.iterdir()):
-        if path in wanted and sound(path):
-            del wanted[path]
+        if path in missing and is_intact(path):
+            del missing[path]
         else:
             path.unlink()
-    for path, artifact in wanted.items():
+    for path, artifact in missing.items():
         on_message(f"fetching {path.name}")
         command = [maven, "-B", "-q", "dependency:copy", f"-Dartifact={artifact}"]
         command += [f"-DoutputDirectory={folder}", "-Dmdep.overWriteReleases=true"]
-        try:
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=_LIMIT_S, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise EnvironmentBuildError(
-                f"Maven did not fetch {artifact} within {_LIMIT_S} s; see whether its repository "
-                "answers, and repeat the command: what is fetched stays."
-            ) from error
+        done = run_tool(
+            command,
+            cwd=folder,
+            limit_s=_LIMIT_S,
+            late=f"Maven did not fetch {artifact} within {{limit_s}} s; see whether its repository "
+            "answers, and repeat the command: what is fetched stays.",
+        )
         if done.returncode != 0 or not path.exists():
             said = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
             raise EnvironmentBuildError(
                 f"Maven could not fetch {artifact}: {''.join(said[:1])[8:400] or 'no reason told'}",
                 details=done.stdout,
             )
-    on_message(f"{len(JARS_OF_SPARK[minor])} jars for Spark {minor} are here")
+    on_message(f"{len(JARS_BY_SPARK[minor])} jars for Spark {minor} are here")

@@ -1,8 +1,8 @@
-"""A folder that carries what a build needs to a machine without network.
+"""The folder that brings a build to a machine without network.
 
 ::
 
-    SHA256SUMS                     of every other file, as `sha256sum --check` reads them
+    SHA256SUMS                     digests of all other files, for `sha256sum --check`
     dai_spark_download.json        what it was collected for
     python/                        the Python, an environment without packages
     wheels/                        a wheel of each package, but those that the export brings
@@ -10,7 +10,7 @@
     conda/, conda.lock             instead of python/: a channel of conda packages, and their lock
     jars/                          jars of Delta Lake and Iceberg, where asked for
 
-`dai_spark.envbuild.download` fills it.
+`dai_spark.envbuild.download` fills it, `dai_spark.envbuild.build` reads it.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from typing import Any, Callable, Dict, List, Set
 from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.envbuild.python.interpreter import describe
-from dai_spark.envbuild.python.python_source import Way
+from dai_spark.envbuild.python.python_source import PythonSource
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["CarriedPython", "Contents", "OfflineFolder"]
+__all__ = ["OfflineContents", "OfflineFolder", "OfflinePython"]
 
 _SUMS = "SHA256SUMS"
 _CONTENTS = "dai_spark_download.json"
@@ -34,8 +34,8 @@ _FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What a folder was collected for.
+class OfflineContents:
+    """What an offline folder was collected for, and what is in it.
 
     Attributes
     ----------
@@ -48,9 +48,11 @@ class Contents:
     packages : tuple of str
         Wheels in it, as ``name==version``.
     from_export : tuple of str
-        Wheels that the export has to bring again.
+        Wheels that are not in it, since the export brings them again.
     tools : dict of str to str
-        Versions of what collected it, which the other side wants as well.
+        Versions of the programs that collected it; the other side needs them as well.
+    format_version : int
+        Version of this form; a folder of a later one is refused.
     """
 
     source: str
@@ -63,11 +65,12 @@ class Contents:
 
 
 class OfflineFolder:
-    """Such a folder: where its parts lie, how it is closed, and how it is verified.
+    """The parts of an offline folder, and their digests.
 
     Parameters
     ----------
     path : Path
+        The folder; it need not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,11 +83,22 @@ class OfflineFolder:
         self.jars = self.path / "jars"
 
     def parts(self) -> Set[Path]:
-        """What an interrupted collection may have left."""
+        """Name what an interrupted collection may have left.
+
+        Returns
+        -------
+        set of Path
+        """
         return {self.python, self.wheels, self.system, self.conda, self.conda_lock, self.jars}
 
     def files(self) -> List[str]:
-        """Names of what SHA256SUMS has to list, relative and sorted."""
+        """List the files that SHA256SUMS has to name.
+
+        Returns
+        -------
+        list of str
+            Paths relative to the folder, sorted.
+        """
         return sorted(
             path.relative_to(self.path).as_posix()
             for path in self.path.rglob("*")
@@ -92,20 +106,47 @@ class OfflineFolder:
         )
 
     def sums(self) -> Dict[str, str]:
-        """Name to digest, as SHA256SUMS has them; empty where there is none."""
+        """Read SHA256SUMS.
+
+        Returns
+        -------
+        dict of str to str
+            Path to digest; empty where there is no such file.
+        """
         try:
             text = (self.path / _SUMS).read_text(encoding="utf-8")
         except FileNotFoundError:
             return {}
         return {name: digest for digest, name in re.findall(r"^(\w{64})  (.+)$", text, re.M)}
 
-    def is_sound(self, path: Path) -> bool:
-        """Whether a file of it is as it was collected; a file that no list has yet is taken so."""
+    def is_intact(self, path: Path) -> bool:
+        """Whether a file is as it was collected, or is not listed yet.
+
+        Parameters
+        ----------
+        path : Path
+            A file of the folder.
+
+        Returns
+        -------
+        bool
+        """
         listed = self.sums().get(path.relative_to(self.path).as_posix())
         return listed is None or listed == _digest(path)
 
-    def close(self, contents: Contents) -> str:
-        """Write what it was collected for and all digests; return the digest of those."""
+    def close(self, contents: OfflineContents) -> str:
+        """Write what it was collected for, and the digests of all files.
+
+        Parameters
+        ----------
+        contents : OfflineContents
+            What it was collected for.
+
+        Returns
+        -------
+        str
+            Digest of SHA256SUMS.
+        """
         text = json.dumps(asdict(contents), indent=2, sort_keys=True) + "\n"
         (self.path / _CONTENTS).write_text(text, encoding="utf-8")
         lines = [f"{_digest(self.path / name)}  {name}\n" for name in self.files()]
@@ -113,17 +154,31 @@ class OfflineFolder:
         return self.digest()
 
     def digest(self) -> str:
-        """SHA-256 of SHA256SUMS: one number for all of the folder."""
+        """Compute the SHA-256 of SHA256SUMS: one number for all of the folder.
+
+        Returns
+        -------
+        str
+        """
         return hashlib.sha256((self.path / _SUMS).read_bytes()).hexdigest()
 
-    def verify(self, on_message: Callable[[str], None]) -> Contents:
+    def verify(self, on_message: Callable[[str], None]) -> OfflineContents:
         """Compare every file with SHA256SUMS.
+
+        Parameters
+        ----------
+        on_message : callable
+            Gets a sentence.
+
+        Returns
+        -------
+        OfflineContents
 
         Raises
         ------
         EnvironmentBuildError
-            A file is missing, changed, or not listed; it was not collected whole, or by a later
-            version.
+            A file is missing, changed, or not listed; the folder was not collected to its end, or
+            by a later version.
         """
         listed = self.sums()
         if not listed or _CONTENTS not in listed:
@@ -151,12 +206,12 @@ class OfflineFolder:
                 f"{self.path} was collected by a later dai_spark than this one; install that one "
                 "here."
             )
-        known = {one.name for one in fields(Contents)}
-        return Contents(**{name: found[name] for name in known & set(found)})
+        known = {one.name for one in fields(OfflineContents)}
+        return OfflineContents(**{name: found[name] for name in known & set(found)})
 
 
 def _digest(path: Path) -> str:
-    # Not the remembered digests of `dai_spark.host.digest`: what is verified here is read.
+    # `file_digest` remembers digests; here every byte has to be read again.
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):
@@ -164,8 +219,23 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-class CarriedPython(Way):
-    """A Python that an offline folder carries: a found one, copied on the machine of origin."""
+class OfflinePython(PythonSource):
+    """The Python of an offline folder: a copy that was made on the machine with network.
+
+    Parameters
+    ----------
+    folder : OfflineFolder
+        The folder.
+    python : str
+        Minor version of the Python that is needed.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        The folder has no Python, or one of another version.
+    EnvironmentMismatchError
+        The Python is for another kind of machine.
+    """
 
     built_from = "interpreter"
 

@@ -7,14 +7,14 @@ of its own, and leaves nothing in the Python.
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence, Tuple
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from dai_spark.envbuild.packages.package_sources import Sources
+from dai_spark.envbuild.packages.package_sources import PackageSources
 from dai_spark.envbuild.packages.uv import find_uv, run_uv
+from dai_spark.envbuild.tool_run import run_tool
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["collect_wheels"]
@@ -22,8 +22,8 @@ __all__ = ["collect_wheels"]
 _LIMIT_S = 1800
 # pip keeps what it fetched only at its end: a run that is cut off loses one batch.
 _BATCH = 10
-# What uv is told of indexes, by which it resolved, is told pip in its own words.
-_OF_UV = {
+# pip's variables, and those of uv, which resolved by them: pip must use the same indexes.
+_UV_VARIABLES = {
     "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
     "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
     "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
@@ -31,19 +31,19 @@ _OF_UV = {
     "PIP_TRUSTED_HOST": ("UV_INSECURE_HOST",),
     "PIP_CERT": ("PIP_CERT", "SSL_CERT_FILE"),
 }
-_MANY = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+_LISTS = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 
 
 def collect_wheels(
     python: Path,
     packages: Dict[str, str],
     folder: Path,
-    aside: Path,
-    sources: Sources,
-    sound: Callable[[Path], bool],
+    staging: Path,
+    sources: PackageSources,
+    is_intact: Callable[[Path], bool],
     on_message: Callable[[str], None],
 ) -> None:
-    """Leave in `folder` one wheel of each package and nothing else.
+    """Fill a folder with one wheel of each package, and remove everything else from it.
 
     Parameters
     ----------
@@ -53,11 +53,14 @@ def collect_wheels(
         ``name==version`` to what pip is asked for: the same, or ``name @ https://...``.
     folder : Path
         Made where it does not exist; wheels in it are not fetched again.
-    aside : Path
-        Folder on the same disk, for what is only half there.
-    sources : Sources
-    sound : callable
-        Whether a file that lies there is as it was fetched.
+    staging : Path
+        Folder on the same disk, for pip and for wheels that are being fetched.
+    sources : PackageSources
+        Where the wheels come from.
+    is_intact : callable
+        Tells whether a file of `folder` is as it was fetched.
+    on_message : callable
+        Gets a sentence at each step.
 
     Raises
     ------
@@ -65,22 +68,22 @@ def collect_wheels(
         pip could not fetch or build them; details hold its own words.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {_key(*name.split("==", 1)): name for name in packages}
+    absent = {_key(*name.split("==", 1)): name for name in packages}
     for path in sorted(folder.iterdir()):
         key = _key_of(path)
-        if key in wanted and sound(path):
-            del wanted[key]
+        if key in absent and is_intact(path):
+            del absent[key]
         else:
             path.unlink()
-    missing = sorted(wanted.values())
+    missing = sorted(absent.values())
     on_message(f"{len(packages) - len(missing)} of {len(packages)} wheels are here already")
     if not missing:
         return
-    tools, fetched = aside / "tools", aside / "fetched"
+    tools, fetched = staging / "tools", staging / "fetched"
     # Projects of these Pythons' time are built with setuptools and wheel beside pip.
     names = ["pip", "setuptools", "wheel"]
     run_uv([find_uv(), "pip", "install", "--python", str(python), "--target", str(tools),
-            "--link-mode", "copy", "--no-progress", *names], str(aside))  # fmt: skip
+            "--link-mode", "copy", "--no-progress", *names], str(staging))  # fmt: skip
     for begin in range(0, len(missing), _BATCH):
         batch = missing[begin : begin + _BATCH]
         on_message(f"fetching {', '.join(batch)}")
@@ -91,25 +94,18 @@ def collect_wheels(
 
 
 def _pip(
-    python: Path, tools: Path, requirements: Sequence[str], to: Path, sources: Sources
+    python: Path, tools: Path, requirements: Sequence[str], to: Path, sources: PackageSources
 ) -> None:
     command = [str(python), "-s", "-B", "-m", "pip", "wheel", "--no-deps", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--wheel-dir", str(to)]
-    try:
-        done = subprocess.run(
-            [*command, *requirements],
-            env=_environment(tools, sources),
-            cwd=str(tools),
-            capture_output=True,
-            text=True,
-            timeout=_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentBuildError(
-            f"pip did not fetch {', '.join(requirements)} within {_LIMIT_S} s; see whether the "
-            "package index answers, and repeat the command: what is fetched stays."
-        ) from error
+    done = run_tool(
+        [*command, *requirements],
+        env=_environment(tools, sources),
+        cwd=tools,
+        limit_s=_LIMIT_S,
+        late=f"pip did not fetch {', '.join(requirements)} within {{limit_s}} s; see whether the "
+        "package index answers, and repeat the command: what is fetched stays.",
+    )
     if done.returncode != 0:
         raise EnvironmentBuildError(
             f"pip could not fetch or build {', '.join(requirements)}: {_reason(done.stderr)}",
@@ -117,12 +113,12 @@ def _pip(
         )
 
 
-def _environment(tools: Path, sources: Sources) -> Dict[str, str]:
+def _environment(tools: Path, sources: PackageSources) -> Dict[str, str]:
     dropped = {"PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX"}
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    for name, others in _OF_UV.items():
+    for name, others in _UV_VARIABLES.items():
         found = [os.environ[other] for other in others if os.environ.get(other)][:1]
-        if name in _MANY and name in kept:
+        if name in _LISTS and name in kept:
             found.append(kept[name])
         # uv allows a name before an address (`ours=https://...`) and commas between paths.
         texts = [re.sub(r"(^|\s)[\w.-]+=(?=\w+://)", r"\1", text) for text in found]

@@ -12,34 +12,58 @@ from packaging.utils import canonicalize_name
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["check_wheel", "named_wheels", "package_of", "unnamed_wheels"]
+__all__ = ["check_wheel", "named_wheels", "package_name", "unnamed_wheels"]
 
-# Of a package's name or of its version behind a plus: torch-1.13.1+cu117, tensorflow_gpu-1.13.1.
+# CUDA stands in a package's name, or in its version behind a plus: tensorflow_gpu-1.13.1,
+# torch-1.13.1+cu117.
 _CUDA = re.compile(r"^(\w+_gpu-|[^-]+-[^-+]+\+[^-]*(cu\d|cuda|gpu))", re.IGNORECASE)
 
 
-def package_of(wheel: str) -> str:
-    """The canonical name of the package in a wheel of this name."""
+def package_name(wheel: str) -> str:
+    """Tell which package a wheel holds.
+
+    Parameters
+    ----------
+    wheel : str
+        The wheel's name, with or without a folder.
+
+    Returns
+    -------
+    str
+        Canonical name of the package.
+    """
     return str(canonicalize_name(wheel.rpartition("/")[2].partition("-")[0]))
 
 
-def named_wheels(pipeline: ScoringPipeline, lines: Collection[str]) -> List[str]:
-    """Members of the export that requirements name, the model's own left out.
+def named_wheels(export: ScoringPipeline, lines: Collection[str]) -> List[str]:
+    """Find the wheels that requirements name, but the model's own.
+
+    Parameters
+    ----------
+    export : ScoringPipeline
+        The export.
+    lines : collection of str
+        Lines of its requirements.txt that name wheels.
+
+    Returns
+    -------
+    list of str
+        Members of the export.
 
     Raises
     ------
     EnvironmentBuildError
         The export does not hold one.
     """
-    members = {name.rpartition("/")[2]: name for name in pipeline.members}
+    members = {name.rpartition("/")[2]: name for name in export.members}
     found: List[str] = []
     for line in lines:
         base = line.rpartition("/")[2]
-        if base == pipeline.wheel_name:
+        if base == export.wheel_name:
             continue  # belongs to one model; the environment serves all of the version
         if base not in members:
             raise EnvironmentBuildError(
-                f"requirements.txt of {pipeline.path} names the wheel {base}, which the "
+                f"requirements.txt of {export.path} names the wheel {base}, which the "
                 "export does not hold; export the pipeline again, with all its files."
             )
         if members[base] not in found:
@@ -48,27 +72,43 @@ def named_wheels(pipeline: ScoringPipeline, lines: Collection[str]) -> List[str]
 
 
 def unnamed_wheels(
-    pipeline: ScoringPipeline, named: Collection[str], python: str, notes: List[str]
+    export: ScoringPipeline, named: Collection[str], python: str, notes: List[str]
 ) -> List[str]:
-    """Wheels that lie beside requirements.txt, of packages that it names no wheel of.
+    """Find the wheels beside requirements.txt whose packages it names no wheel of.
+
+    Parameters
+    ----------
+    export : ScoringPipeline
+        The export.
+    named : collection of str
+        Wheels that its requirements name.
+    python : str
+        Minor version of its Python; a wheel for it is preferred.
+    notes : list of str
+        Gets a sentence for each wheel.
+
+    Returns
+    -------
+    list of str
+        Members of the export.
 
     Raises
     ------
     EnvironmentBuildError
-        There are several of one package that would do.
+        Several wheels of one package fit.
     """
-    taken = {package_of(wheel) for wheel in named}
+    taken = {package_name(wheel) for wheel in named}
     others: Dict[str, List[str]] = {}
-    for name in pipeline.members:
-        is_wheel = name.endswith(".whl") and "/" not in name and name != pipeline.wheel_name
-        if is_wheel and package_of(name) not in taken:
-            others.setdefault(package_of(name), []).append(name)
+    for name in export.members:
+        is_wheel = name.endswith(".whl") and "/" not in name and name != export.wheel_name
+        if is_wheel and package_name(name) not in taken:
+            others.setdefault(package_name(name), []).append(name)
     found = []
     for package, names in sorted(others.items()):
         fitting = [name for name in names if _fits(name, python)] or names[:1]
         if len(fitting) > 1:
             raise EnvironmentBuildError(
-                f"{pipeline.path} holds {' and '.join(fitting)}, and its requirements.txt says of "
+                f"{export.path} holds {' and '.join(fitting)}, and its requirements.txt says of "
                 "neither that it is wanted; keep one of them in a copy of the export."
             )
         notes.append(f"{package}: {fitting[0]} of the export, though its requirements name none")
@@ -76,30 +116,41 @@ def unnamed_wheels(
     return found
 
 
-def check_wheel(pipeline: ScoringPipeline, wheel: str, python: str, kept: Collection[str]) -> None:
-    """Refuse a wheel of another processor, another Python, or GPUs, unless it is to be kept.
+def check_wheel(export: ScoringPipeline, wheel: str, python: str, kept: Collection[str]) -> None:
+    """Refuse a wheel for another processor, for another Python or for GPUs.
+
+    Parameters
+    ----------
+    export : ScoringPipeline
+        The export, for the message.
+    wheel : str
+        Member of the export.
+    python : str
+        Minor version of the environment's Python.
+    kept : collection of str
+        Canonical names of packages that the user keeps, even where they are built for GPUs.
 
     Raises
     ------
     EnvironmentBuildError
-        It is one.
+        The wheel does not run in the environment.
     """
     name = wheel.rpartition("/")[2]
     platforms = _tags(name)[-1]
     if platforms != "any" and not platforms.endswith("x86_64"):
         raise EnvironmentBuildError(
-            f"{pipeline.path} brings {name}, which is built for {platforms}; environments are for "
+            f"{export.path} brings {name}, which is built for {platforms}; environments are for "
             "linux-x86_64, so export the pipeline from a Driverless AI on x86_64."
         )
     if not _fits(name, python):
         raise EnvironmentBuildError(
-            f"{pipeline.path} needs Python {python} and brings {name}, which is for another one; "
+            f"{export.path} needs Python {python} and brings {name}, which is for another one; "
             "export the pipeline again, and do not mix files of two exports."
         )
-    if _CUDA.match(name) and package_of(name) not in kept:
-        package = package_of(name)
+    if _CUDA.match(name) and package_name(name) not in kept:
+        package = package_name(name)
         raise EnvironmentBuildError(
-            f"{pipeline.path} brings {name}, a build for NVIDIA's GPUs, and scoring here runs on "
+            f"{export.path} brings {name}, a build for NVIDIA's GPUs, and scoring here runs on "
             "CPUs; export the pipeline from a Driverless AI without GPUs, or say that its model "
             f"does without (--exclude {package}) or runs with it (--keep {package})."
         )

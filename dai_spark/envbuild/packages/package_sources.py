@@ -1,4 +1,4 @@
-"""Where packages come from: what uv's own settings say, and the places that a build names."""
+"""Where packages come from: the settings of uv, and the places that a build names."""
 
 from pathlib import Path
 from typing import NamedTuple, Optional, Sequence, Tuple
@@ -6,31 +6,41 @@ from urllib.parse import urlsplit
 
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["NETWORK", "Sources"]
+__all__ = ["NETWORK", "PackageSources"]
 
 
-class Sources(NamedTuple):
-    """Places of wheels.
+class PackageSources(NamedTuple):
+    """The places that packages are taken from.
 
     Attributes
     ----------
     find_links : tuple of str
         Addresses of folders (``file:``) and of pages that link to wheels, beside the index.
-    carried : Path or None
-        Folder of wheels that all is taken from: no index, no network, no cache, no settings.
+    offline_wheels : Path or None
+        Folder of wheels that everything is taken from: no index, no network, no cache, no settings
+        of uv.
     """
 
     find_links: Tuple[str, ...] = ()
-    carried: Optional[Path] = None
+    offline_wheels: Optional[Path] = None
 
     @classmethod
-    def of(cls, find_links: Sequence[str]) -> "Sources":
-        """Take them from arguments: paths of folders, or URLs.
+    def of(cls, find_links: Sequence[str]) -> "PackageSources":
+        """Read the places that the user names.
+
+        Parameters
+        ----------
+        find_links : sequence of str
+            Paths of folders, and URLs.
+
+        Returns
+        -------
+        PackageSources
 
         Raises
         ------
         EnvironmentBuildError
-            A path leads to no folder and no page.
+            Nothing lies at a path.
         """
         found = []
         for place in find_links:
@@ -48,4 +58,4 @@ class Sources(NamedTuple):
         return cls(tuple(found))
 
 
-NETWORK = Sources()
+NETWORK = PackageSources()

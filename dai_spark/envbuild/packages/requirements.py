@@ -1,10 +1,4 @@
-"""Which packages an environment gets: those of an export, or those of a DAI line's lock.
-
-An export's requirements.txt is written for pip's legacy resolver: pins stand in it twice,
-wheel files of the export are named bare, and what its packages declare of each other may
-contradict the pins.  So pins are merged here, and handed to uv as overrides too: a pin always
-wins over what another package declares, as it did with the legacy resolver.
-"""
+"""Which packages an environment gets: the set that a build installs, and that of a DAI line."""
 
 import pkgutil
 import re
@@ -12,42 +6,34 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
-from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.packages.bundled_wheels import (
-    check_wheel,
-    named_wheels,
-    package_of,
-    unnamed_wheels,
+from dai_spark.envbuild.packages.selection import (
+    AS_LISTED,
+    Choice,
+    requirement_lines,
+    select_packages,
 )
-from dai_spark.envbuild.packages.package_sources import NETWORK, Sources
-from dai_spark.envbuild.packages.selection import AS_LISTED, Choice, choose, requirement_lines
-from dai_spark.envbuild.packages.uv import is_offered
-from dai_spark.envbuild.packages.without_cuda import take_cpu_builds
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["Wanted", "from_export", "from_line"]
+__all__ = ["PYTHON_BY_DAI_LINE", "RequirementSet", "exact_pin", "from_line", "pins_by_name"]
 
 # https://docs.h2o.ai: 3.6 up to DAI 1.9, 3.8 in 1.10, 3.11 since 1.11.
-_PYTHON_OF_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
-# Exports list these in environment.yml, outside its pip section, and not in requirements.txt;
-# all else outside that section are conda's names for system libraries and tools.
-_CONDA_ALSO = {"psutil", "tabulate", "cgroupspy"}
-_OF_A_PACKAGE = re.compile(r"^[a-z0-9][a-z0-9-]*: ")
-# The first Python with importlib.resources.files; for those before, the sidecar has a shim that
-# wants the backport.
-_HAS_RESOURCES_FILES = Version("3.9")
+PYTHON_BY_DAI_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
+# A note that begins so is about one package.
+_PACKAGE_NOTE = re.compile(r"^[a-z0-9][a-z0-9-]*: ")
 
 
-class Wanted(NamedTuple):
-    """What is to be installed.
+class RequirementSet(NamedTuple):
+    """The requirements of one environment.
 
     Attributes
     ----------
     python : str
-        ``"3.8"``.
-    dai_line, core_version : str or None
+        Minor version of its Python, ``"3.8"``.
+    dai_line : str or None
+        Line of Driverless AI, ``"1.10"``.
+    core_version : str or None
+        Version of h2oaicore; None where it is not installed.
     lines : tuple of str
         Requirements from the package index, each package once.
     wheels : tuple of str
@@ -55,9 +41,10 @@ class Wanted(NamedTuple):
     overrides : tuple of str
         Pins that overrule what packages declare of each other.
     source : str
-        What this was taken from, for the manifest.
+        Where the requirements were read, for the manifest.
     notes : tuple of str
-        Sentences on what was resolved, replaced or left out: ``"numpy: ..."`` of a package.
+        Sentences on what was resolved, replaced or left out; one about a package begins with its
+        name, ``"numpy: ..."``.
     """
 
     python: str
@@ -70,16 +57,22 @@ class Wanted(NamedTuple):
     notes: Tuple[str, ...]
 
     def table(self) -> List[str]:
-        """Lines for a terminal: a row of each package that was decided on, then what is wanted."""
-        # Sorted by name alone: what was decided of one package stays in its order.
+        """Show the decisions as a table, a row for each package, and then all requirements.
+
+        Returns
+        -------
+        list of str
+            Lines for a terminal; passwords in addresses are left out.
+        """
+        # Sorted by name alone: the decisions on one package stay in their order.
         rows = sorted(
-            (note.split(": ", 1) for note in self.notes if _OF_A_PACKAGE.match(note)),
+            (note.split(": ", 1) for note in self.notes if _PACKAGE_NOTE.match(note)),
             key=lambda row: row[0],
         )
         width = max((len(row[0]) for row in rows), default=0)
         wheels = [wheel.rpartition("/")[2] for wheel in self.wheels]
         lines = [
-            *(note for note in self.notes if not _OF_A_PACKAGE.match(note)),
+            *(note for note in self.notes if not _PACKAGE_NOTE.match(note)),
             *([f"of {self.source}, package by package:"] if rows else []),
             *(f"  {name:<{width}}  {why}" for name, why in rows),
             f"wanted for Python {self.python}: {', '.join([*self.lines, *wheels]) or 'nothing'}",
@@ -88,29 +81,40 @@ class Wanted(NamedTuple):
         return [re.sub(r"(\w+://)[^/\s@]+@", r"\1", line) for line in lines]
 
 
-def from_line(line: str, choice: Choice = AS_LISTED) -> Wanted:
-    """Take the lock of a Driverless AI line.
+def from_line(line: str, choice: Choice = AS_LISTED) -> RequirementSet:
+    """Read the lock of a Driverless AI line.
+
+    Parameters
+    ----------
+    line : str
+        The line, ``"1.10"``.
+    choice : Choice, optional
+        What the user says of packages.
+
+    Returns
+    -------
+    RequirementSet
 
     Raises
     ------
     EnvironmentBuildError
-        There is no lock for that line.
+        There is no lock for that line, or the choice cannot be read.
     OptionError
-        Of the choice.
+        The choice names a package that is not in the lock.
     """
-    if line not in _PYTHON_OF_LINE:
+    if line not in PYTHON_BY_DAI_LINE:
         raise EnvironmentBuildError(
             f"dai_spark has no lock for Driverless AI {line!r}, only for "
-            f"{', '.join(_PYTHON_OF_LINE)}; build from an export: "
+            f"{', '.join(PYTHON_BY_DAI_LINE)}; build from an export: "
             "`dai-spark env build --reference scorer.zip -o env.tar.gz`."
         )
     content = pkgutil.get_data("dai_spark.envbuild", f"specs/dai-{line}.lock") or b""
-    lines = _pins(content.decode("utf-8"))
+    lines = pins_by_name(content.decode("utf-8"))
     overrides: Dict[str, str] = {}
     notes: List[str] = []
-    choose(lines, overrides, choice, notes)
-    return Wanted(
-        python=_PYTHON_OF_LINE[line],
+    select_packages(lines, overrides, choice, notes)
+    return RequirementSet(
+        python=PYTHON_BY_DAI_LINE[line],
         dai_line=line,
         core_version=None,
         lines=tuple(lines[name] for name in sorted(lines)),
@@ -126,84 +130,19 @@ def from_line(line: str, choice: Choice = AS_LISTED) -> Wanted:
     )
 
 
-def from_export(
-    pipeline: ScoringPipeline, choice: Choice = AS_LISTED, sources: Sources = NETWORK
-) -> Wanted:
-    """Take what an export lists, and the wheels that it brings, but what only training wants.
+def pins_by_name(text: str) -> Dict[str, str]:
+    """Read a requirements file; lines that are no requirements are skipped.
 
-    `sources` are asked for PyTorch's builds without CUDA, where the export lists PyTorch.
+    Parameters
+    ----------
+    text : str
+        The file's text.
 
-    Raises
-    ------
-    EnvironmentBuildError
-        It lists nothing, names a wheel that it does not hold, or does not tell its Python; the
-        sources cannot be asked.
-    OptionError
-        Of the choice.
+    Returns
+    -------
+    dict of str to str
+        Canonical name to line; where a package stands twice, its last line.
     """
-    if "requirements.txt" not in pipeline.members:
-        raise EnvironmentBuildError(
-            f"{pipeline.path} holds no requirements.txt, so what it needs is not known; "
-            "export the pipeline again, or build with --dai."
-        )
-    python = pipeline.python or _PYTHON_OF_LINE.get(pipeline.dai_line or "")
-    if python is None:
-        raise EnvironmentBuildError(
-            f"{pipeline.path} brings no h2oaicore wheel, so neither its Python nor its Driverless "
-            "AI version is known; use an export that holds its wheels, or build with --dai."
-        )
-    notes: List[str] = []
-    constraints = _pins(_text(pipeline, "full_constraints.txt"))
-    constraints.update(_pins(_text(pipeline, "req_constraints_deps.txt")))
-    listed = requirement_lines(_text(pipeline, "requirements.txt"))
-    files = [line for line in listed if line.endswith(".whl") and " @ " not in line]
-    wheels = named_wheels(pipeline, files)
-    wheels += unnamed_wheels(pipeline, wheels, python, notes)
-    plain = _plain(pipeline, [line for line in listed if line not in files])
-    merged = _merge(plain, constraints, notes)
-    for name, line in _conda_lines(_text(pipeline, "environment.yml")).items():
-        _note_other(name, merged.setdefault(name, line), line, "environment.yml", notes)
-    brought = {package_of(wheel) for wheel in wheels}
-    for name in sorted(brought & set(merged)):
-        notes.append(f"{name}: the export's own wheel is taken, not {merged[name]} of the index")
-    lines = {name: line for name, line in merged.items() if name not in brought}
-    overrides = {name: line for name, line in constraints.items() if name not in brought}
-    overrides.update((name, line) for name, line in lines.items() if "==" in line)
-    take_cpu_builds(
-        lines,
-        overrides,
-        notes,
-        settled=choice.named(),
-        offered=lambda line: is_offered(line, python, sources),
-    )
-    if Version(python) < _HAS_RESOURCES_FILES and "importlib-resources" not in lines:
-        lines["importlib-resources"] = "importlib-resources"
-        notes.append(f"importlib-resources: added, since Python {python} lacks what it gives")
-    wheels = _chosen_wheels(wheels, lines, overrides, choice, notes)
-    for wheel in wheels:
-        check_wheel(pipeline, wheel, python, choice.named())
-    has_core = "h2oaicore" in brought
-    if not has_core:
-        notes.append(f"{pipeline.path.name} brings no h2oaicore wheel, so none is in it")
-    return Wanted(
-        python=python,
-        dai_line=pipeline.dai_line,
-        core_version=pipeline.dai_version if has_core else None,
-        lines=tuple(lines[name] for name in sorted(lines)),
-        wheels=tuple(sorted(wheels)),
-        overrides=tuple(overrides[name] for name in sorted(overrides)),
-        source=f"an export of Driverless AI {pipeline.dai_version or pipeline.dai_line}",
-        notes=tuple(notes),
-    )
-
-
-def _text(pipeline: ScoringPipeline, member: str) -> str:
-    if member not in pipeline.members:
-        return ""
-    return pipeline.read(member).decode("utf-8", "replace")
-
-
-def _pins(text: str) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for line in requirement_lines(text):
         try:
@@ -213,86 +152,18 @@ def _pins(text: str) -> Dict[str, str]:
     return found
 
 
-def _plain(pipeline: ScoringPipeline, lines: List[str]) -> List[Requirement]:
-    plain: List[Requirement] = []
-    for line in lines:
-        try:
-            plain.append(Requirement(line))
-        except InvalidRequirement as error:
-            raise EnvironmentBuildError(
-                f"requirements.txt of {pipeline.path} holds the line {line!r}, which is no "
-                f"requirement ({str(error).splitlines()[0]}); correct it in a copy of the export."
-            ) from error
-    return plain
+def exact_pin(requirement: Requirement) -> Optional[str]:
+    """Read the version that a requirement pins with ``==``.
 
+    Parameters
+    ----------
+    requirement : packaging.requirements.Requirement
+        The requirement.
 
-def _chosen_wheels(
-    wheels: List[str],
-    lines: Dict[str, str],
-    overrides: Dict[str, str],
-    choice: Choice,
-    notes: List[str],
-) -> List[str]:
-    """Apply the choice to requirements and to the export's wheels alike; the wheels that stay."""
-    named: Dict[str, str] = {package_of(wheel): wheel for wheel in wheels}
-    listed: Dict[str, str] = {**lines, **named}
-    # What the export brings needs no compiler: the reason why this one is left out elsewhere.
-    keep = (*choice.keep, *(name for name in ("pyorc",) if name in named))
-    choose(listed, overrides, choice._replace(keep=keep), notes)
-    stay = {name for name, text in listed.items() if text == named.get(name)}
-    lines.clear()
-    lines.update({name: text for name, text in listed.items() if name not in stay})
-    return [named[name] for name in sorted(stay)]
-
-
-def _merge(
-    plain: List[Requirement], constraints: Dict[str, str], notes: List[str]
-) -> Dict[str, str]:
-    """Keep each package once: what the constraints say, else the line that was written last."""
-    listed: Dict[str, List[str]] = {}
-    for requirement in plain:
-        texts = listed.setdefault(canonicalize_name(requirement.name), [])
-        if str(requirement) not in texts:
-            texts.append(str(requirement))
-    merged: Dict[str, str] = {}
-    for name, texts in listed.items():
-        fixed = constraints.get(name)
-        merged[name] = fixed if fixed and len(texts) > 1 else texts[-1]
-        if len(texts) > 1:
-            why = "as its constraints say" if fixed else "which stands last"
-            notes.append(f"{name}: the export lists {' and '.join(texts)}; taken is "
-                         f"{merged[name]}, {why}")  # fmt: skip
-        elif fixed:
-            _note_other(name, merged[name], fixed, "the constraints", notes)
-    return merged
-
-
-def _note_other(name: str, taken: str, other: str, where: str, notes: List[str]) -> None:
-    """Say that a file of the export has another pin than the one that is taken."""
-    try:
-        ours, theirs = (Requirement(line).specifier for line in (taken, other))
-    except InvalidRequirement:
-        return  # of conda's own grammar; uv says what it does not take
-    if ours != theirs and "==" in str(ours) and "==" in str(theirs):
-        notes.append(f"{name}: {taken} of requirements.txt, not {other} of {where}")
-
-
-def _conda_lines(text: str) -> Dict[str, str]:
-    """Read the packages of environment.yml that pip can install; a line each, as exported."""
-    found: Dict[str, str] = {}
-    pip_indent: Optional[int] = None
-    for line in text.splitlines():
-        match = re.match(r"^(\s*)-\s+([A-Za-z0-9][\w.-]*)\s*(:?)\s*((?:[=<>!~]=?[^\s#]*)?)", line)
-        if match is None:
-            continue
-        indent, package, colon, version = len(match[1]), match[2], match[3], match[4]
-        if package == "pip" and colon:
-            pip_indent = indent
-            continue
-        in_pip = pip_indent is not None and indent > pip_indent
-        name = canonicalize_name(package)
-        if package.endswith(".whl") or not (in_pip or name in _CONDA_ALSO):
-            continue
-        conda = re.match(r"^=([^=]+)", version)
-        found[name] = f"{name}=={conda[1]}" if conda else f"{name}{version}"
-    return found
+    Returns
+    -------
+    str or None
+        The version; None where it allows several, or names an address.
+    """
+    match = re.match(r"^==([^=*,]+)$", str(requirement.specifier))
+    return match[1] if match and requirement.url is None else None

@@ -1,7 +1,7 @@
-"""Which packages of an export an environment goes without, and what the user says otherwise.
+"""Which packages are left out of an environment, and what the user says instead.
 
-An export lists what training, its web pages and its GPUs want, too.  The table is here, with its
-reasons; a package that another one needs all the same comes with that one.
+An export also lists what training, web pages and GPUs need.  The table below names those packages
+and the reasons.  A package that another one needs is installed all the same.
 """
 
 import re
@@ -13,12 +13,12 @@ from packaging.utils import canonicalize_name
 
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
-__all__ = ["AS_LISTED", "LEFT_OUT", "Choice", "choose", "requirement_lines"]
+__all__ = ["AS_LISTED", "LEFT_OUT", "Choice", "requirement_lines", "select_packages"]
 
 _GPU = "runs on NVIDIA's GPUs, and scoring here runs on CPUs"
 _PICTURES = "draws pictures for Driverless AI's pages"
 _TRAINING = "serves training, never scoring"
-# By canonical name; a name that ends in * stands for all that begin so.
+# By canonical name; a name that ends in * matches every name that begins so.
 LEFT_OUT = {
     "h2o4gpu": _GPU,
     "cupy": _GPU,
@@ -36,7 +36,7 @@ LEFT_OUT = {
     "jupyter": _TRAINING,
     "notebook": _TRAINING,
 }
-# Of uv: a requirement whose marker never holds is not installed, whoever asks for it.
+# uv never installs a requirement whose marker does not hold, even where another package needs it.
 _NEVER = "; python_version < '0'"
 
 
@@ -61,7 +61,12 @@ class Choice(NamedTuple):
     constraints: Tuple[str, ...] = ()
 
     def pins(self) -> Dict[str, str]:
-        """The pins of the constraint files, by canonical name.
+        """Read the constraint files.
+
+        Returns
+        -------
+        dict of str to str
+            Canonical name to pin.
 
         Raises
         ------
@@ -78,43 +83,49 @@ class Choice(NamedTuple):
                     "file with a pin a line."
                 ) from error
             for line in requirement_lines(text):
-                found[_named(line, path)] = line
+                found[_package_of_line(line, path)] = line
         return found
 
     def named(self) -> Set[str]:
-        """Canonical names of all that it says something of.
+        """Collect every package that the user has named.
+
+        Returns
+        -------
+        set of str
+            Canonical names.
 
         Raises
         ------
         EnvironmentBuildError
-            Of constraint files and additions that cannot be read.
+            A constraint file or an addition cannot be read.
         """
         names = {str(canonicalize_name(name)) for name in (*self.exclude, *self.keep)}
-        return names | set(self.pins()) | {_named(line, "--add") for line in self.add}
+        return names | set(self.pins()) | {_package_of_line(line, "--add") for line in self.add}
 
 
 AS_LISTED = Choice()
 
 
-def choose(
+def select_packages(
     lines: Dict[str, str], overrides: Dict[str, str], choice: Choice, notes: List[str]
 ) -> None:
-    """Apply `LEFT_OUT`, then the user's words, to requirements by canonical name.  In place.
+    """Apply `LEFT_OUT`, then the user's choice, to requirements.  Changes them in place.
 
     Parameters
     ----------
     lines, overrides : dict of str to str
-        Requirements, and pins that win over what packages declare of each other.
+        Requirements by canonical name, and pins that win over what packages declare of each other.
     choice : Choice
+        What the user says.
     notes : list of str
         Gets a sentence for each package that is left out, replaced or added.
 
     Raises
     ------
     EnvironmentBuildError
-        Of constraint files and additions that cannot be read.
+        A constraint file or an addition cannot be read.
     OptionError
-        A name to exclude or to keep that is not among the requirements.
+        A name to exclude or to keep is not among the requirements.
     """
     kept = {canonicalize_name(name) for name in choice.keep}
     excluded = {canonicalize_name(name) for name in choice.exclude}
@@ -141,13 +152,24 @@ def choose(
             notes.append(f"{name}: {line} instead of {lines[name]}, as your constraints say")
             lines[name] = line
     for line in choice.add:
-        name = _named(line, "--add")
+        name = _package_of_line(line, "--add")
         notes.append(f"{name}: {line} {'instead of ' + lines[name] if name in lines else 'added'}")
         lines[name] = overrides[name] = line
 
 
 def requirement_lines(text: str) -> List[str]:
-    """Lines of a requirements file without comments, options and empty ones."""
+    """Split a requirements file; comments, options and empty lines are dropped.
+
+    Parameters
+    ----------
+    text : str
+        The file's text.
+
+    Returns
+    -------
+    list of str
+        Its requirements.
+    """
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("-")]
 
@@ -159,7 +181,7 @@ def _left_out(name: str) -> Optional[str]:
     return None
 
 
-def _named(line: str, where: str) -> str:
+def _package_of_line(line: str, where: str) -> str:
     try:
         return canonicalize_name(Requirement(line).name)
     except InvalidRequirement as error:

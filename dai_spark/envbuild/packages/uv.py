@@ -1,25 +1,30 @@
-"""Installs packages into the copied Python with uv."""
+"""Runs uv: resolves requirements, and installs them into a Python."""
 
 import os
 import pkgutil
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
-from dai_spark.envbuild.packages.package_sources import NETWORK, Sources
+from dai_spark.envbuild.packages.package_sources import NETWORK, PackageSources
+from dai_spark.envbuild.tool_run import run_tool
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["find_uv", "install_packages", "is_offered", "resolve_packages", "run_uv"]
 
-_INSTALL_LIMIT_S = 3600
+_LIMIT_S = 3600
 
 
 def find_uv() -> str:
-    """Return the path of uv: that of the Python package, else the one on PATH.
+    """Find uv: that of the Python package, else the one on PATH.
+
+    Returns
+    -------
+    str
+        Its path.
 
     Raises
     ------
@@ -45,12 +50,27 @@ def resolve_packages(
     *,
     requirements: Sequence[str],
     overrides: Sequence[str],
-    sources: Sources = NETWORK,
+    sources: PackageSources = NETWORK,
     on_message: Callable[[str], None],
 ) -> List[str]:
-    """Ask uv what it would install into a Python; ``name==version`` each.  See `install_packages`.
+    """Ask uv which packages it would install into a Python.
 
-    What is installed there already, and fits, is not among them.
+    Parameters
+    ----------
+    python : Path
+        Executable of that Python.
+    requirements, overrides, sources, say
+        As in `install_packages`.
+
+    Returns
+    -------
+    list of str
+        ``name==version`` for each package that is not installed there already.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        uv could not resolve them; details hold its own words.
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
         command = _command(python, folder, requirements, overrides, sources)
@@ -58,8 +78,21 @@ def resolve_packages(
         return _resolved(run_uv([*command, "--dry-run"], folder, sources))
 
 
-def is_offered(requirement: str, python: str, sources: Sources = NETWORK) -> bool:
-    """Whether uv finds a requirement, what it needs itself apart, for a Python such as ``"3.8"``.
+def is_offered(requirement: str, python: str, sources: PackageSources = NETWORK) -> bool:
+    """Whether uv finds a requirement; what it depends on is not looked for.
+
+    Parameters
+    ----------
+    requirement : str
+        The requirement, ``"torch==1.13.1+cpu"``.
+    python : str
+        Minor version of the Python that it is for, ``"3.8"``.
+    sources : PackageSources, optional
+        Where it is looked for.
+
+    Returns
+    -------
+    bool
 
     Raises
     ------
@@ -67,13 +100,13 @@ def is_offered(requirement: str, python: str, sources: Sources = NETWORK) -> boo
         A source cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="dai_spark-") as folder:
-        wanted = Path(folder) / "requirements.in"
-        wanted.write_text(f"{requirement}\n", encoding="utf-8")
+        listing = Path(folder) / "requirements.in"
+        listing.write_text(f"{requirement}\n", encoding="utf-8")
         # Any Python will do to ask with; without one, uv tries those that it finds.
         command = [find_uv(), "pip", "compile", "--python", sys.executable]
-        command += ["--python-version", python, "--no-deps", "--no-progress", str(wanted)]
+        command += ["--python-version", python, "--no-deps", "--no-progress", str(listing)]
         try:
-            run_uv([*command, *_alone(sources, folder)], folder, sources)
+            run_uv([*command, *_offline_options(sources, folder)], folder, sources)
         except EnvironmentBuildError as error:
             if "No solution found" in error.details:
                 return False
@@ -86,22 +119,27 @@ def install_packages(
     *,
     requirements: Sequence[str],
     overrides: Sequence[str],
-    sources: Sources = NETWORK,
+    sources: PackageSources = NETWORK,
     on_message: Callable[[str], None],
 ) -> None:
     """Install requirements into the Python that lies at `python`.
 
     Indexes, proxies and credentials are uv's own matter: its environment variables and
-    configuration files apply (``UV_INDEX_URL``, ``UV_FIND_LINKS``, ...), unless `sources` is what
-    was carried here.
+    configuration files apply (``UV_INDEX_URL``, ``UV_FIND_LINKS``, ...), unless `sources` names an
+    offline folder.
 
     Parameters
     ----------
+    python : Path
+        Executable of that Python.
     requirements : sequence of str
         Requirement lines, wheels as ``name @ file:///...``.
     overrides : sequence of str
         Pins that overrule what packages declare of each other.
-    sources : Sources
+    sources : PackageSources, optional
+        Where the packages come from.
+    on_message : callable
+        Gets a sentence at each step.
 
     Raises
     ------
@@ -114,10 +152,10 @@ def install_packages(
         try:
             resolved = _resolved(run_uv([*command, "--dry-run"], folder, sources))
         except EnvironmentBuildError as error:
-            if sources.carried is None:
+            if sources.offline_wheels is None:
                 raise
             raise EnvironmentBuildError(
-                f"{sources.carried.parent} does not hold all that is wanted: "
+                f"{sources.offline_wheels.parent} does not hold all that is wanted: "
                 f"{_reason(error.details)} Collect it again with `dai-spark env download` and the "
                 "same options.",
                 details=error.details,
@@ -131,59 +169,72 @@ def _command(
     folder: str,
     requirements: Sequence[str],
     overrides: Sequence[str],
-    sources: Sources,
+    sources: PackageSources,
 ) -> List[str]:
-    """The command that installs; what it reads is written to `folder`, where it has to run."""
-    if sources.carried is not None:
-        requirements, overrides = _unlinked(requirements), _unlinked(overrides)
-    wanted = Path(folder) / "requirements.txt"
-    wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    """Make the command that installs; its input files are written to `folder`, where it runs."""
+    if sources.offline_wheels is not None:
+        requirements, overrides = _without_addresses(requirements), _without_addresses(overrides)
+    listing = Path(folder) / "requirements.txt"
+    listing.write_text("\n".join(requirements) + "\n", encoding="utf-8")
     command = [find_uv(), "pip", "install", "--python", str(python)]
     # uv links files from its cache by default; ours are changed afterwards, in place.
     command += ["--link-mode", "copy", "--no-progress", "--break-system-packages"]
-    command += ["--requirements", str(wanted)]
+    command += ["--requirements", str(listing)]
     if overrides:
         overruling = Path(folder) / "overrides.txt"
         overruling.write_text("\n".join(overrides) + "\n", encoding="utf-8")
         command += ["--overrides", str(overruling)]
-    return [*command, *_alone(sources, folder)]
+    return [*command, *_offline_options(sources, folder)]
 
 
-def _alone(sources: Sources, folder: str) -> List[str]:
-    """Options that keep uv to what was carried here, where something was."""
-    if sources.carried is None:
+def _offline_options(sources: PackageSources, folder: str) -> List[str]:
+    """Make the options that keep uv to the offline folder; none without such a folder."""
+    if sources.offline_wheels is None:
         return []
     # Instead of the configuration of the user and the system.
     settings = ["--config-file", str(Path(folder) / "uv.toml")]
-    carried = ["--no-index", "--find-links", str(sources.carried)]
-    return ["--offline", "--no-cache", *carried, *settings]
+    wheels = ["--no-index", "--find-links", str(sources.offline_wheels)]
+    return ["--offline", "--no-cache", *wheels, *settings]
 
 
-def _unlinked(requirements: Sequence[str]) -> List[str]:
-    """Requirements with the name alone where they name an address of the network."""
+def _without_addresses(requirements: Sequence[str]) -> List[str]:
+    """Keep the name alone of requirements that name an address of the network."""
     return [re.sub(r"^(\S+) @ (?!file:)\S+", r"\1", line) for line in requirements]
 
 
-def run_uv(command: Sequence[str], folder: str, sources: Sources = NETWORK) -> str:
-    """Run uv in `folder`, and return what it said."""
-    # Of the folder that uv runs in, beside the configuration of the user and the system.
+def run_uv(command: Sequence[str], folder: str, sources: PackageSources = NETWORK) -> str:
+    """Run uv in a folder.
+
+    Parameters
+    ----------
+    command : sequence of str
+        uv and its arguments.
+    folder : str
+        Folder that uv runs in.
+    sources : PackageSources, optional
+        Where packages come from.
+
+    Returns
+    -------
+    str
+        What uv wrote to standard error.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        uv failed, or did not end within an hour; details hold its own words.
+    """
+    # uv reads the settings of its folder beside those of the user and of the system.
     settings = Path(folder) / "uv.toml"
     settings.write_bytes(pkgutil.get_data("dai_spark.envbuild", "specs/uv.toml") or b"")
-    try:
-        done = subprocess.run(
-            command,
-            env=_environment(sources),
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentBuildError(
-            f"uv did not finish installing within {_INSTALL_LIMIT_S} s; "
-            "see whether the package index answers."
-        ) from error
+    done = run_tool(
+        command,
+        env=_environment(sources),
+        cwd=folder,
+        limit_s=_LIMIT_S,
+        late="uv did not finish installing within {limit_s} s; "
+        "see whether the package index answers.",
+    )
     if done.returncode != 0:
         raise EnvironmentBuildError(
             f"uv could not install the packages of the environment: {_reason(done.stderr)}",
@@ -193,27 +244,30 @@ def run_uv(command: Sequence[str], folder: str, sources: Sources = NETWORK) -> s
 
 
 def _resolved(said: str) -> List[str]:
-    """The packages that uv would install, as it lists them: a line each, ``+ name==version``."""
+    """Read the packages that uv would install: a line each, ``+ name==version``."""
     return re.findall(r"^ *\+ (\S+)", said, re.MULTILINE)
 
 
 def _reason(said: str) -> str:
-    """What uv names as error and as its cause, in one line."""
+    """Read what uv names as error and as its cause, in one line."""
     lines = [line.strip() for line in said.splitlines()]
     named = [line for line in lines if re.match(r"(error|cause): ", line)]
     words = [line.partition(": ")[2] for line in named[:2]] or [line for line in lines if line][-1:]
     return " ".join(words) or "it said nothing."
 
 
-def _environment(sources: Sources) -> Dict[str, str]:
-    """The caller's variables but what is of its own Python, and uv's where wheels are carried."""
-    # Variables of the caller's own Python would reach the builds that uv starts.
+def _environment(sources: PackageSources) -> Dict[str, str]:
+    """Make the environment variables that uv gets.
+
+    Variables of the caller's Python would reach the builds that uv starts; uv's own would reach
+    other places than the offline folder.
+    """
     dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "CONDA_PREFIX"}
-    alone = sources.carried is not None
+    is_offline = sources.offline_wheels is not None
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in dropped and not (alone and name.startswith("UV_"))
+        if name not in dropped and not (is_offline and name.startswith("UV_"))
     }
     # Not on the command line, which everybody on the machine can read.
     links = [*sources.find_links, *filter(None, [kept.get("UV_FIND_LINKS")])]

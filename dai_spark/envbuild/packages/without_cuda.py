@@ -5,12 +5,12 @@ XGBoost and TensorFlow have them under names of their own.  PyTorch has them und
 on PyTorch's own page, or on a mirror of it, which a build names with ``--find-links``.
 """
 
-import re
 from typing import Callable, Collection, Dict, List, Optional
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
+from dai_spark.envbuild.packages.requirements import exact_pin
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["take_cpu_builds"]
@@ -23,7 +23,7 @@ _RENAMED = {
 }
 # Before there was tensorflow-cpu, tensorflow was what it is now.
 _BEFORE = {"tensorflow-gpu": "tensorflow"}
-_OF_PYTORCH = ("torch", "torchvision", "torchaudio")
+_PYTORCH_PACKAGES = ("torch", "torchvision", "torchaudio")
 _PAGE = "https://download.pytorch.org/whl/torch_stable.html"
 
 
@@ -35,32 +35,34 @@ def take_cpu_builds(
     settled: Collection[str],
     offered: Callable[[str], bool],
 ) -> None:
-    """Replace pins of builds with CUDA.  In place.
+    """Replace pins of builds with CUDA.  Changes them in place.
 
     Parameters
     ----------
     lines, overrides : dict of str to str
         Requirements by canonical name, and pins that win over what packages declare.
     notes : list of str
-        Gets a sentence for each.
+        Gets a sentence for each package.
     settled : collection of str
-        Canonical names that the user has said something of: they stay as they are.
+        Canonical names that the user has named: they stay as they are.
     offered : callable
-        Whether a requirement can be had, ``"torch==1.13.1+cpu"``.
+        Tells whether the sources have a requirement such as ``"torch==1.13.1+cpu"``.
 
     Raises
     ------
     EnvironmentBuildError
         A build of PyTorch with CUDA is pinned, and neither it nor the one without can be had.
     """
-    for name in sorted({*_RENAMED, *_OF_PYTORCH} & set(lines) - set(settled)):
+    for name in sorted({*_RENAMED, *_PYTORCH_PACKAGES} & set(lines) - set(settled)):
         version = _pinned(lines[name])
         if version is None:
             continue
         if name in _RENAMED:
             _rename(name, version, lines, overrides, notes)
         else:
-            lines[name] = overrides[name] = _of_pytorch(name, version, lines[name], notes, offered)
+            lines[name] = overrides[name] = _pytorch_line(
+                name, version, lines[name], notes, offered
+            )
 
 
 def _rename(
@@ -81,7 +83,7 @@ def _rename(
     notes.append(f"{name}: {lines[cpu_name]} instead of {listed}, its build without CUDA")
 
 
-def _of_pytorch(
+def _pytorch_line(
     name: str, version: Version, listed: str, notes: List[str], offered: Callable[[str], bool]
 ) -> str:
     """The line to take."""
@@ -106,8 +108,7 @@ def _of_pytorch(
 
 def _pinned(line: str) -> Optional[Version]:
     try:
-        requirement = Requirement(line)
-        match = re.match(r"^==([^=*,]+)$", str(requirement.specifier))
-        return Version(match[1]) if match and requirement.url is None else None
+        pin = exact_pin(Requirement(line))
+        return Version(pin) if pin is not None else None
     except (InvalidRequirement, InvalidVersion):
         return None

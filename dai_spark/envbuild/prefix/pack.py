@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from dai_spark.artifacts.environment import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import EnvironmentBuildError
+from dai_spark.host.atomic_file import replacing
 
 __all__ = ["compression_of", "list_files", "write_archive"]
 
@@ -22,7 +23,17 @@ _SAY_EVERY_BYTES = 200_000_000
 
 
 def compression_of(output: Path) -> str:
-    """Return ``"gzip"`` or ``"zstd"`` by the name of the archive to write.
+    """Tell the compression of an archive by its name.
+
+    Parameters
+    ----------
+    output : Path
+        The archive to write.
+
+    Returns
+    -------
+    str
+        ``"gzip"`` or ``"zstd"``.
 
     Raises
     ------
@@ -39,9 +50,19 @@ def compression_of(output: Path) -> str:
 
 
 def list_files(root: Path) -> List[Path]:
-    """Return files and links below `root`, sorted by their names in the archive.
+    """List the files and links of a prefix.
 
     Links that lead nowhere are left out: unpacking refuses them.
+
+    Parameters
+    ----------
+    root : Path
+        The prefix.
+
+    Returns
+    -------
+    list of Path
+        Sorted by their names in the archive.
     """
     found = [
         Path(parent) / name
@@ -59,41 +80,58 @@ def write_archive(
 
     Written beside and renamed, so that `output` is never half an archive.  Owner, group and
     times are fixed, the order is that of the names.
+
+    Parameters
+    ----------
+    root : Path
+        The prefix.
+    manifest : EnvironmentManifest
+        What it holds.
+    output : Path
+        The archive; its name tells the compression.
+    on_message : callable
+        Gets a sentence at every 200 MB.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        The name of `output` ends in none of the known ways.
     """
     on_message(f"packing {manifest.unpacked_bytes / 1e6:,.0f} MB into {output.name}")
-    aside = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with _writer(aside, compression_of(output)) as archive:
-            text = manifest.to_json().encode("utf-8")
-            head = tarfile.TarInfo(MANIFEST_NAME)
-            head.size, head.mtime, head.mode = len(text), _TIME_S, 0o644
-            archive.addfile(head, io.BytesIO(text))
-            packed = said = 0
-            for path in list_files(root):
-                info = archive.gettarinfo(str(path), path.relative_to(root).as_posix())
-                info.uid = info.gid = 0
-                info.uname = info.gname = "root"
-                info.mtime = _TIME_S
-                if info.islnk():
-                    # gettarinfo notes a second name of one file; we pack files, not inodes.
-                    info.type, info.size = tarfile.REGTYPE, path.stat().st_size
-                info.mode = 0o755 if info.issym() or info.mode & 0o111 else 0o644
-                if info.isreg():
-                    with path.open("rb") as stream:
-                        archive.addfile(info, stream)
-                else:
-                    archive.addfile(info)
-                packed += info.size
-                if packed - said >= _SAY_EVERY_BYTES:
-                    said = packed
-                    on_message(f"{packed / manifest.unpacked_bytes:.0%} packed")
-        aside.replace(output)
-    finally:
-        aside.unlink(missing_ok=True)
+    compression = compression_of(output)
+    with replacing(output) as beside, _tar_writer(beside, compression) as archive:
+        text = manifest.to_json().encode("utf-8")
+        head = tarfile.TarInfo(MANIFEST_NAME)
+        head.size, head.mtime, head.mode = len(text), _TIME_S, 0o644
+        archive.addfile(head, io.BytesIO(text))
+        packed_bytes = told_bytes = 0
+        for path in list_files(root):
+            packed_bytes += _add_file(archive, path, path.relative_to(root).as_posix())
+            if packed_bytes - told_bytes >= _SAY_EVERY_BYTES:
+                told_bytes = packed_bytes
+                on_message(f"{packed_bytes / manifest.unpacked_bytes:.0%} packed")
+
+
+def _add_file(archive: tarfile.TarFile, path: Path, name: str) -> int:
+    """Add a file or a link with fixed owner, rights and time; return its size."""
+    info = archive.gettarinfo(str(path), name)
+    info.uid = info.gid = 0
+    info.uname = info.gname = "root"
+    info.mtime = _TIME_S
+    if info.islnk():
+        # gettarinfo notes a second name of one file; we pack files, not inodes.
+        info.type, info.size = tarfile.REGTYPE, path.stat().st_size
+    info.mode = 0o755 if info.issym() or info.mode & 0o111 else 0o644
+    if info.isreg():
+        with path.open("rb") as stream:
+            archive.addfile(info, stream)
+    else:
+        archive.addfile(info)
+    return info.size
 
 
 @contextlib.contextmanager
-def _writer(path: Path, compression: str) -> Iterator[tarfile.TarFile]:
+def _tar_writer(path: Path, compression: str) -> Iterator[tarfile.TarFile]:
     with contextlib.ExitStack() as stack:
         stream: IO[bytes]
         if compression == "zstd":

@@ -1,4 +1,4 @@
-"""Takes out of an installed prefix what scoring does not need and what names this machine."""
+"""Prunes an installed prefix: removes what scoring does not need and what names this machine."""
 
 import csv
 import io
@@ -10,14 +10,14 @@ from typing import Dict, List, Optional
 
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["compile_sources", "installed_packages", "tidy_packages"]
+__all__ = ["compile_sources", "installed_packages", "prune_packages"]
 
 # Tests of these are only imported by themselves; together a sixth of the environment.  Packages
 # not named here keep theirs: some do import from a folder of that name.
-_TESTED = ("numpy", "pandas", "scipy", "sklearn", "pyarrow", "joblib", "statsmodels")
+_PACKAGES_WITH_TESTS = ("numpy", "pandas", "scipy", "sklearn", "pyarrow", "joblib", "statsmodels")
 # Paths and times of the building machine, and whether a wheel was built there; uv writes the
 # second and third.
-_NAMES_THE_BUILD = ("direct_url.json", "uv_cache.json", "uv_build.json")
+_BUILD_RECORDS = ("direct_url.json", "uv_cache.json", "uv_build.json")
 # Finds the Python beside the script, wherever both lie (sh runs line 2, Python reads a string).
 _SCRIPT_HEAD = """#!/bin/sh
 '''exec' "$(dirname -- "$(realpath -- "$0")")/{python}" "$0" "$@"
@@ -30,7 +30,18 @@ def _records(root: Path) -> List[Path]:
 
 
 def installed_packages(root: Path) -> Dict[str, str]:
-    """Return names and versions of the packages installed below `root`, sorted by name."""
+    """Read which packages are installed.
+
+    Parameters
+    ----------
+    root : Path
+        The prefix.
+
+    Returns
+    -------
+    dict of str to str
+        Name to version, sorted by name.
+    """
     found: Dict[str, str] = {}
     for record in _records(root):
         for line in (record / "METADATA").read_text(encoding="utf-8").splitlines():
@@ -44,7 +55,7 @@ def installed_packages(root: Path) -> Dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def tidy_packages(root: Path, python: str, home: Optional[str] = None) -> None:
+def prune_packages(root: Path, python: str, home: Optional[str] = None) -> None:
     """Drop tests and build records; make scripts and records independent of where they lie.
 
     Parameters
@@ -57,10 +68,10 @@ def tidy_packages(root: Path, python: str, home: Optional[str] = None) -> None:
         Prefix that its files name, where that is not `root`.
     """
     for record in _records(root):
-        for name in _NAMES_THE_BUILD:
+        for name in _BUILD_RECORDS:
             (record / name).unlink(missing_ok=True)
     for site in {record.parent for record in _records(root)}:
-        for package in _TESTED:
+        for package in _PACKAGES_WITH_TESTS:
             for tests in sorted((site / package).rglob("tests")):
                 shutil.rmtree(tests, ignore_errors=True)
     changed = _relocate_scripts(root, python, home or str(root))
@@ -105,8 +116,20 @@ def compile_sources(root: Path, python: Path) -> None:
     """Compile all sources below `root`, so that no host has to before its first score.
 
     The files hold no time and are never compared with their source (`unchecked-hash`): they stay
-    valid whatever unpacks them, and the same source gives the same bytes.  Python 3.6 has no
-    such form and compiles at first use.
+    valid whatever program unpacks them, and the same source gives the same bytes.  Python 3.6 has
+    no such form and compiles at first use.
+
+    Parameters
+    ----------
+    root : Path
+        The prefix.
+    python : Path
+        Its executable, which compiles.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        It did not end within 15 minutes.
     """
     if python.name == "python3.6":
         return
@@ -117,7 +140,7 @@ def compile_sources(root: Path, python: Path) -> None:
     # -d: tracebacks and bytes name the path inside the archive, not that of this build.
     command += ["--invalidation-mode", "unchecked-hash", "-d", "lib", str(root / "lib")]
     try:
-        # Sources of other Pythons (lib2to3's, templates) do not compile: that is no fault.
+        # Some sources are for other Pythons (lib2to3's, templates) and do not compile.
         subprocess.run(
             command,
             env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},

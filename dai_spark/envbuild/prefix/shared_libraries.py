@@ -1,9 +1,8 @@
-"""What the shared libraries of a folder need, and where they find it.
+"""Reads which shared libraries the binaries of a folder need, and where they look for them.
 
-The loader's rules that this rests on (`man ld.so`): a library is looked for in the RPATH or
+The loader's rules (`man ld.so`): a library is looked for in the RPATH or
 RUNPATH of the file that needs it, with ``$ORIGIN`` standing for that file's folder, and then on
-the system.  Here every file is made to find its own libraries; nothing rests on what another
-file happened to load before.
+the system.  Every file is made to find its own libraries, whatever another file has loaded before.
 """
 
 import os
@@ -22,7 +21,7 @@ __all__ = [
     "Binary",
     "is_base",
     "missing_libraries",
-    "newer_than",
+    "needing_newer_glibc",
     "newest_glibc",
     "read_binaries",
     "read_binary",
@@ -39,7 +38,19 @@ _GLIBC = re.compile(r"^GLIBC_(\d+(?:\.\d+)+)$")
 
 
 class Binary(NamedTuple):
-    """An executable or shared library, as its dynamic section describes it."""
+    """An executable or shared library, as its dynamic section describes it.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    needed : tuple of str
+        Names of the libraries that it needs.
+    search : tuple of str
+        Entries of its RPATH or RUNPATH.
+    glibc : tuple of tuple of int
+        Versions of the GNU C library that it asks symbols of.
+    """
 
     path: Path
     needed: Tuple[str, ...]
@@ -47,7 +58,13 @@ class Binary(NamedTuple):
     glibc: Tuple[Tuple[int, ...], ...]
 
     def folders(self) -> List[Path]:
-        """Folders that it searches, ``$ORIGIN`` replaced."""
+        """Resolve its search path.
+
+        Returns
+        -------
+        list of Path
+            The folders, with ``$ORIGIN`` replaced.
+        """
         origin = str(self.path.parent)
         return [
             Path(os.path.normpath(re.sub(r"\$\{?ORIGIN\}?", lambda _: origin, entry)))
@@ -58,6 +75,17 @@ class Binary(NamedTuple):
         """Whether its search path leads to the library, below `root`.
 
         A search path of the building machine leads elsewhere, and nowhere on another machine.
+
+        Parameters
+        ----------
+        library : str
+            Name of the library.
+        root : Path
+            The prefix.
+
+        Returns
+        -------
+        bool
         """
         return any(
             (folder / library).exists()
@@ -69,7 +97,12 @@ class Binary(NamedTuple):
 def missing_libraries(folder: Path) -> Dict[str, str]:
     """Return libraries that a binary below `folder` needs and does not find there.
 
-    The C library's own are not counted.
+    The parts of the C library are not counted.
+
+    Parameters
+    ----------
+    folder : Path
+        The prefix.
 
     Returns
     -------
@@ -85,12 +118,32 @@ def missing_libraries(folder: Path) -> Dict[str, str]:
 
 
 def is_base(library: str) -> bool:
-    """Whether a library belongs to the GNU C library, which every host has."""
+    """Whether a library belongs to the GNU C library, which every host has.
+
+    Parameters
+    ----------
+    library : str
+        Name of the library.
+
+    Returns
+    -------
+    bool
+    """
     return _BASE.match(library) is not None
 
 
 def read_binaries(folder: Path) -> Iterator[Binary]:
-    """Read every dynamic executable and shared library below a folder, links not followed."""
+    """Read every dynamic executable and shared library below a folder; links are not followed.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Yields
+    ------
+    Binary
+    """
     for parent, _, names in os.walk(folder):
         for name in sorted(names):
             path = Path(parent) / name
@@ -101,7 +154,18 @@ def read_binaries(folder: Path) -> Iterator[Binary]:
 
 
 def read_binary(path: Path) -> Optional[Binary]:
-    """Read one file; None where it is not a dynamic ELF file."""
+    """Read one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Binary or None
+        None where it is not a dynamic ELF file.
+    """
     with path.open("rb") as stream:
         if stream.read(4) != b"\x7fELF":
             return None
@@ -134,16 +198,32 @@ def read_binary(path: Path) -> Optional[Binary]:
 
 
 def newest_glibc(folder: Path) -> Optional[str]:
-    """Return the oldest GNU C library on which all binaries of a folder load, such as ``"2.17"``.
+    """Find the oldest GNU C library on which all binaries of a folder load.
 
-    It is the highest version that any of them asks symbols of; None where there are no binaries.
+    Parameters
+    ----------
+    folder : Path
+        The prefix.
+
+    Returns
+    -------
+    str or None
+        The highest version that a binary asks symbols of, ``"2.17"``; None where there are no
+        binaries.
     """
     found = [version for binary in read_binaries(folder) for version in binary.glibc]
     return ".".join(str(number) for number in max(found)) if found else None
 
 
-def newer_than(folder: Path, glibc: str) -> Dict[str, str]:
-    """Return the binaries below `folder` that a GNU C library of that version does not load.
+def needing_newer_glibc(folder: Path, glibc: str) -> Dict[str, str]:
+    """Find the binaries that a GNU C library of a version does not load.
+
+    Parameters
+    ----------
+    folder : Path
+        The prefix.
+    glibc : str
+        The version, ``"2.28"``.
 
     Returns
     -------
@@ -159,7 +239,18 @@ def newer_than(folder: Path, glibc: str) -> Dict[str, str]:
 
 
 def system_libraries() -> Dict[str, Path]:
-    """Return the building machine's own libraries, name to path, as its loader knows them."""
+    """Ask this machine's loader for the libraries that it knows.
+
+    Returns
+    -------
+    dict of str to Path
+        Name to path.
+
+    Raises
+    ------
+    OSError, subprocess.SubprocessError
+        ldconfig cannot be run.
+    """
     environment = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C"}
     listed = subprocess.run(
         ["ldconfig", "-p"], env=environment, capture_output=True, text=True, timeout=30, check=True

@@ -18,7 +18,7 @@ _NAMES = {
 
 
 def rename_tensorflow(root: Path, wheels: Sequence[str], on_message: Callable[[str], None]) -> None:
-    """Rename what lies below `root`, unless no wheel of TensorFlow came with the export.
+    """Rename TensorFlow below `root`, where the export brought a wheel of it.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def rename_tensorflow(root: Path, wheels: Sequence[str], on_message: Callable[[s
     wheels : sequence of str
         Members of the export that were installed.
     on_message : callable
-        Gets a sentence for each that was renamed.
+        Gets a sentence for each package that was renamed.
     """
     if not any(wheel.rpartition("/")[2].startswith("tensorflow") for wheel in wheels):
         return

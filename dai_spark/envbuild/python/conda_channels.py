@@ -1,4 +1,4 @@
-"""What conda channels have: solved, locked and fetched by rattler (`py-rattler`).
+"""Solves, locks and fetches packages of conda channels with rattler (`py-rattler`).
 
 A channel is named by its URL, or as conda knows it (``conda-forge``).  No file of conda's own
 configuration is read.
@@ -16,8 +16,9 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.packages.requirements import RequirementSet, exact_pin
 from dai_spark.errors import EnvironmentBuildError
+from dai_spark.host.atomic_file import replacing
 
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
@@ -29,10 +30,22 @@ _SUBDIRS = ("linux-64", "noarch")
 _LOCK_LINE = re.compile(r"^\S+/([\w-]+)/([^/\s]+)#(?:sha256:)?([0-9a-f]{64})$")
 
 
-def solve(wanted: Wanted, channels: Sequence[str]) -> "List[RepoDataRecord]":
+def solve(requirements: RequirementSet, channels: Sequence[str]) -> "List[RepoDataRecord]":
     """Choose a Python, what the channels have of the pinned packages, and all that these need.
 
-    A package that is pinned and comes from a channel comes at its pin, whoever asks for it.
+    A pinned package that comes from a channel comes at its pin, whichever package needs it.
+
+    Parameters
+    ----------
+    requirements : RequirementSet
+        They name the Python and the pins.
+    channels : sequence of str
+        URLs of the channels.
+
+    Returns
+    -------
+    list of rattler.RepoDataRecord
+        The packages to install.
 
     Raises
     ------
@@ -40,8 +53,8 @@ def solve(wanted: Wanted, channels: Sequence[str]) -> "List[RepoDataRecord]":
         A channel cannot be read; the solver finds no solution, which details tell.
     """
     rattler = _rattler()
-    pins = _pins([*wanted.overrides, *wanted.lines])
-    listed = {name: pins[name] for name in _pins(wanted.lines)}
+    pins = _pins([*requirements.overrides, *requirements.lines])
+    listed = {name: pins[name] for name in _pins(requirements.lines)}
 
     async def answer() -> "List[RepoDataRecord]":
         gateway = rattler.Gateway()
@@ -54,7 +67,10 @@ def solve(wanted: Wanted, channels: Sequence[str]) -> "List[RepoDataRecord]":
         }
         solved: List[RepoDataRecord] = await rattler.solve(
             list(channels),
-            [f"python {wanted.python}.*", *(f"{name} =={listed[name]}" for name in sorted(found))],
+            [
+                f"python {requirements.python}.*",
+                *(f"{name} =={listed[name]}" for name in sorted(found)),
+            ],
             gateway=gateway,
             platforms=list(_SUBDIRS),
             virtual_packages=rattler.VirtualPackage.detect(),
@@ -67,6 +83,18 @@ def solve(wanted: Wanted, channels: Sequence[str]) -> "List[RepoDataRecord]":
 
 def locked(lock: str, channels: Sequence[str]) -> "List[RepoDataRecord]":
     """Find the packages of a lock in channels, which may be mirrors of those it was written with.
+
+    Parameters
+    ----------
+    lock : str
+        Text of the lock.
+    channels : sequence of str
+        URLs of the channels.
+
+    Returns
+    -------
+    list of rattler.RepoDataRecord
+        The packages to install.
 
     Raises
     ------
@@ -97,13 +125,34 @@ def locked(lock: str, channels: Sequence[str]) -> "List[RepoDataRecord]":
 
 
 def write_lock(records: "Sequence[RepoDataRecord]") -> str:
-    """Lock of solved packages, in conda's own form of an explicit list: address and digest."""
+    """Write a lock in conda's own form of an explicit list: address and digest.
+
+    Parameters
+    ----------
+    records : sequence of rattler.RepoDataRecord
+        Solved packages.
+
+    Returns
+    -------
+    str
+        The lock's text, without secrets of the addresses.
+    """
     lines = sorted(f"{_public(str(record.url))}#sha256:{_entry(record)[2]}" for record in records)
     return "\n".join(["# platform: linux-64", "@EXPLICIT", *lines]) + "\n"
 
 
 def read_lock(text: str) -> List[Tuple[str, str, str]]:
-    """Subdirectory, file name and SHA-256 of each package of a lock.
+    """Read a lock.
+
+    Parameters
+    ----------
+    text : str
+        The lock's text.
+
+    Returns
+    -------
+    list of tuple of str
+        Subdirectory, file name and SHA-256 of each package.
 
     Raises
     ------
@@ -123,7 +172,22 @@ def read_lock(text: str) -> List[Tuple[str, str, str]]:
 
 
 def install(records: "Sequence[RepoDataRecord]", prefix: Path, cache: Path) -> None:
-    """Install solved packages into a new prefix; digests are compared on the way."""
+    """Install solved packages into a new prefix; digests are compared on the way.
+
+    Parameters
+    ----------
+    records : sequence of rattler.RepoDataRecord
+        Solved packages.
+    prefix : Path
+        The prefix.
+    cache : Path
+        Folder for the packages that are fetched.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        A package cannot be fetched, or is not what its channel lists.
+    """
     rattler = _rattler()
     _asked(
         rattler.install(list(records), target_prefix=prefix, cache_dir=cache, show_progress=False),
@@ -132,17 +196,35 @@ def install(records: "Sequence[RepoDataRecord]", prefix: Path, cache: Path) -> N
 
 
 def fetch(records: "Sequence[RepoDataRecord]", to: Path) -> int:
-    """Make `to` a channel of these packages; return how many had to be fetched."""
+    """Make a folder a channel of solved packages.
+
+    Parameters
+    ----------
+    records : sequence of rattler.RepoDataRecord
+        Solved packages.
+    to : Path
+        The folder; packages that lie there are not fetched again, other files are removed.
+
+    Returns
+    -------
+    int
+        How many packages had to be fetched.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        A package cannot be fetched, or is not what its channel lists.
+    """
     rattler = _rattler()
-    wanted = {to / subdir / name: (record, digest)
+    listed = {to / subdir / name: (record, digest)
               for record in records for subdir, name, digest in [_entry(record)]}  # fmt: skip
     for subdir in _SUBDIRS:
         (to / subdir).mkdir(parents=True, exist_ok=True)
-    for path in [path for path in to.rglob("*") if path.is_file() and path not in wanted]:
+    for path in [path for path in to.rglob("*") if path.is_file() and path not in listed]:
         path.unlink()
     missing = {
         path: (record, digest)
-        for path, (record, digest) in wanted.items()
+        for path, (record, digest) in listed.items()
         if not path.exists() or _digest(path) != digest
     }
 
@@ -151,19 +233,17 @@ def fetch(records: "Sequence[RepoDataRecord]", to: Path) -> int:
 
         client = rattler.Client.authenticated_client()
         for path, (record, digest) in missing.items():
-            aside = path.with_name(f".{path.name}")
             parts = urlsplit(str(record.url))
-            if parts.scheme == "file":
-                shutil.copyfile(unquote(parts.path), aside)
-            else:
-                await download_to_path(client, str(record.url), aside)
-            if _digest(aside) != digest:
-                aside.unlink()
-                raise EnvironmentBuildError(
-                    f"{_public(str(record.url))} is not what its channel lists; try again, or "
-                    "another channel."
-                )
-            aside.replace(path)
+            with replacing(path) as beside:
+                if parts.scheme == "file":
+                    shutil.copyfile(unquote(parts.path), beside)
+                else:
+                    await download_to_path(client, str(record.url), beside)
+                if _digest(beside) != digest:
+                    raise EnvironmentBuildError(
+                        f"{_public(str(record.url))} is not what its channel lists; try again, or "
+                        "another channel."
+                    )
         await rattler.index.index_fs(to, write_zst=False, write_shards=False, force=True)
 
     _asked(collect(), sorted({str(record.channel) for record in records}))
@@ -185,7 +265,7 @@ def _asked(question: "Coroutine[Any, Any, _T]", channels: Sequence[str]) -> _T:
             f"The channels {_named(channels)} have no set of packages that fits: {_line(said)}",
             details=said,
         ) from error
-    except Exception as error:  # of no base of their own
+    except Exception as error:  # rattler's errors have no base of their own
         said = _public(str(error))
         raise EnvironmentBuildError(
             f"The channels {_named(channels)} could not be read: {_line(said)}", details=said
@@ -212,9 +292,9 @@ def _pins(lines: Sequence[str]) -> Dict[str, str]:
             requirement = Requirement(line)
         except InvalidRequirement:
             continue
-        pin = re.match(r"^==([^=*,]+)$", str(requirement.specifier))
-        if pin and requirement.url is None and requirement.marker is None:
-            found[str(canonicalize_name(requirement.name))] = pin[1]
+        pin = exact_pin(requirement)
+        if pin is not None and requirement.marker is None:
+            found[str(canonicalize_name(requirement.name))] = pin
     return found
 
 
@@ -231,7 +311,7 @@ def _named(channels: Sequence[str]) -> str:
 
 
 def _public(text: str) -> str:
-    """Text without the secrets that an address can hold: user and password, a token's path."""
+    """Remove the secrets that an address can hold: user and password, a token's path."""
     text = re.sub(r"(\w+://)[^/\s@]+@", r"\1", text)
     return re.sub(r"(/t/)[^/\s]+(?=/)", r"\1***", text)
 

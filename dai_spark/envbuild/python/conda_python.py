@@ -1,13 +1,14 @@
-"""The conda way: rattler solves and installs, uv adds the rest, conda-pack moves it all.
+"""A Python of conda channels: rattler solves and installs, conda-pack moves it after uv has run.
 
 conda writes the prefix of an environment into its files.  conda-pack knows which, and moves them
 to another prefix; by default to none, with a `conda-unpack` that does it where the archive was
 unpacked.  Here it moves them to a fixed prefix that nothing lies at, and what reads its prefix
 when Python starts or scripts run is made to find it: scripts, and Python's record of its build.
-So an executor has nothing to run after unpacking, `--archives` of Spark's own is enough, a file
+So an executor has nothing to run after unpacking, Spark's own `--archives` is enough, a file
 is what the archive's digest says, and two builds give the same bytes.  Libraries find each other
-relative to themselves, as in the other way.  What still names that prefix is read by compilers
-and by programs that scoring does not start (pkg-config, terminfo, OpenSSL's own certificates).
+relative to themselves, as in a copied Python.  The files that still name that prefix are read by
+compilers and by programs that scoring does not start (pkg-config, terminfo, OpenSSL's own
+certificates).
 """
 
 import shutil
@@ -15,32 +16,34 @@ import warnings
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional, Sequence, Tuple, Union
 
-from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.packages.requirements import RequirementSet
 from dai_spark.envbuild.python import conda_channels
 from dai_spark.envbuild.python.interpreter import describe
-from dai_spark.envbuild.python.python_source import Way
-from dai_spark.envbuild.python.relocate import left_out, relocate_build_record
+from dai_spark.envbuild.python.python_source import PythonSource
+from dai_spark.envbuild.python.relocate import ignored_names, relocate_build_record
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
-__all__ = ["HOME", "LOCK_NAME", "NO_CONDA", "Conda", "CondaPython"]
+__all__ = ["HOME", "LOCK_NAME", "NO_CONDA", "CondaOptions", "CondaPython"]
 
-# Lies in the archive: where each conda package came from.
+# A file of the archive: where each conda package came from.
 LOCK_NAME = "dai_spark_conda.lock"
 # Where conda-pack moves it: nothing lies there, on any machine.
 HOME = "/opt/dai_spark/environment"
 # Records of the building machine, and conda-pack's scripts, which stand for conda's own.
-_NAMES_THE_BUILD = ("conda-meta", "bin/activate", "bin/deactivate")
+_BUILD_RECORDS = ("conda-meta", "bin/activate", "bin/deactivate")
 
 
-class Conda(NamedTuple):
-    """What the user says of conda.
+class CondaOptions(NamedTuple):
+    """The user's options for conda.
 
     Attributes
     ----------
     channels : tuple of str
         URLs; the first that has a package gives it.
-    lock, write_lock : Path or None
-        File of a lock that is followed, and one to write.
+    lock : Path or None
+        File of the lock to follow.
+    write_lock : Path or None
+        File to write a lock to.
     """
 
     channels: Tuple[str, ...] = ()
@@ -53,8 +56,19 @@ class Conda(NamedTuple):
         channels: Sequence[str],
         lock: Optional[Union[str, Path]],
         write_lock: Optional[Union[str, Path]],
-    ) -> "Conda":
-        """Take it from arguments.
+    ) -> "CondaOptions":
+        """Check the arguments of a build.
+
+        Parameters
+        ----------
+        channels : sequence of str
+            URLs of the channels.
+        lock, write_lock : str or Path, optional
+            Files of a lock to follow, and of one to write.
+
+        Returns
+        -------
+        CondaOptions
 
         Raises
         ------
@@ -69,7 +83,12 @@ class Conda(NamedTuple):
         return cls(tuple(channels), lock, write_lock)
 
     def read_lock(self) -> Optional[str]:
-        """Text of the lock to follow, None where there is none.
+        """Read the lock to follow.
+
+        Returns
+        -------
+        str or None
+            Its text; None where the user names none.
 
         Raises
         ------
@@ -87,26 +106,34 @@ class Conda(NamedTuple):
             ) from error
 
 
-NO_CONDA = Conda()
+NO_CONDA = CondaOptions()
 
 
-class CondaPython(Way):
-    """A Python, and what else they have, of conda channels.
+class CondaPython(PythonSource):
+    """A Python of conda channels, with those of the required packages that the channels have.
 
     Parameters
     ----------
-    wanted : Wanted
+    requirements : RequirementSet
+        They name the Python and the packages.
     channels : sequence of str
         URLs, the first that has a package gives it.
     lock : str, optional
         Text of a lock, which is followed; without one the solver chooses.
     on_message : callable
+        Gets a sentence before the solver runs.
 
     Attributes
     ----------
     lock : str
-        Lock of what is installed.
+        Lock of the packages that are installed.
     records : list of rattler.RepoDataRecord
+        Those packages.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        The channels cannot be solved, or the lock has another Python.
     """
 
     built_from = "conda"
@@ -114,23 +141,25 @@ class CondaPython(Way):
 
     def __init__(
         self,
-        wanted: Wanted,
+        requirements: RequirementSet,
         channels: Sequence[str],
         lock: Optional[str],
         on_message: Callable[[str], None],
     ) -> None:
         if lock is None:
-            on_message(f"solving Python {wanted.python} and what the channels have of its packages")
-            self.records = conda_channels.solve(wanted, channels)
+            on_message(
+                f"solving Python {requirements.python} and what the channels have of its packages"
+            )
+            self.records = conda_channels.solve(requirements, channels)
             self.lock = conda_channels.write_lock(self.records)
         else:
             self.records = conda_channels.locked(lock, channels)
             self.lock = lock
         versions = [str(one.version) for one in self.records if one.name.normalized == "python"]
-        if not versions or not versions[0].startswith(f"{wanted.python}."):
+        if not versions or not versions[0].startswith(f"{requirements.python}."):
             raise EnvironmentBuildError(
                 f"The lock has {f'Python {versions[0]}' if versions else 'no Python'}, but Python "
-                f"{wanted.python} is wanted; write one for this Driverless AI version."
+                f"{requirements.python} is wanted; write one for this Driverless AI version."
             )
         self.version = versions[0]
         self.how = (
@@ -157,14 +186,14 @@ class CondaPython(Way):
         """Let conda-pack move everything to `root`."""
         on_message("moving the environment with conda-pack")
         _move(_beside(root), root)
-        for name in _NAMES_THE_BUILD:
+        for name in _BUILD_RECORDS:
             path = root / name
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
         executable = super().settle(root, on_message)
-        _prune(root / "lib" / executable.name)
+        _prune_stdlib(root / "lib" / executable.name)
         for folder in [path for path in root.rglob("__pycache__") if path.is_dir()]:
             shutil.rmtree(folder)
         relocate_build_record(root, HOME)
@@ -205,13 +234,13 @@ def _move(prefix: Path, root: Path) -> None:
         ) from error
 
 
-def _prune(stdlib: Path) -> None:
-    """Take out of the standard library what the other way does not copy."""
+def _prune_stdlib(stdlib: Path) -> None:
+    """Remove what a copied Python would not get, either, from the standard library."""
     folders = [stdlib]
     while folders:
         folder = folders.pop()
         names = {path.name for path in folder.iterdir()} - {"site-packages"}
-        gone = left_out(str(folder), sorted(names))
+        gone = ignored_names(str(folder), sorted(names))
         for name in sorted(names):
             path = folder / name
             if path.is_dir() and not path.is_symlink():

@@ -31,7 +31,7 @@ print(json.dumps({
 
 
 class Interpreter(NamedTuple):
-    """A CPython found on this machine, as it describes itself.
+    """A CPython of this machine, as it describes itself.
 
     Attributes
     ----------
@@ -58,14 +58,22 @@ class Interpreter(NamedTuple):
 
     @property
     def minor(self) -> str:
-        """``"3.8"``."""
+        """Minor version, ``"3.8"``."""
         return ".".join(self.version.split(".")[:2])
 
 
 def describe(executable: Path) -> Optional[Interpreter]:
-    """Ask a Python what it is; None where it cannot be started or is not a 64-bit CPython.
+    """Ask a Python what it is; for a virtual environment, the Python that it was made of.
 
-    Of a virtual environment, the Python that it was made of is described.
+    Parameters
+    ----------
+    executable : Path
+        The Python to ask.
+
+    Returns
+    -------
+    Interpreter or None
+        None where it cannot be started or is not a 64-bit CPython.
     """
     said = _ask(executable)
     if said is None:
@@ -117,8 +125,16 @@ def find_interpreter(
 
     Parameters
     ----------
+    minor : str
+        The version that is looked for.
     given : str, optional
         Path of the interpreter to take instead.
+    on_message : callable
+        Gets a sentence when uv is asked to download one.
+
+    Returns
+    -------
+    Interpreter
 
     Raises
     ------
