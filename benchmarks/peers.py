@@ -33,7 +33,7 @@ from program import Program, on_message
 from tables import KEY, written_table
 
 from dai_spark import ScoringPipeline
-from dai_spark.envbuild import build_environment
+from dai_spark.environments import build_environment
 from dai_spark.testing import license_text
 from dai_spark.testing.lines import line_of
 

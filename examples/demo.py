@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import dai_spark
-from dai_spark.envbuild import build_environment
+from dai_spark.environments import build_environment
 from dai_spark.errors import DaiSparkError
 from dai_spark.local import unpacked_python
 from dai_spark.testing import flights_export, flights_table, license_text

@@ -62,7 +62,7 @@ def alone(path):
 @pytest.fixture(scope="session")
 def packed_environment():
     """The DAI 1.10 environment for stand-ins, as `make demo` builds it: build/dai-1.10.tar.zst."""
-    from dai_spark.envbuild import build_environment
+    from dai_spark.environments import build_environment
 
     path = BUILD / "dai-1.10.tar.zst"
     with alone(path):

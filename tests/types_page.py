@@ -206,7 +206,7 @@ def main() -> None:
     """Write the page."""
     from pyspark.sql import SparkSession
 
-    from dai_spark.envbuild import build_environment
+    from dai_spark.environments import build_environment
 
     env = build_environment(ROOT / "build" / "dai-1.10.tar.zst", dai="1.10")
     with tempfile.TemporaryDirectory() as folder:

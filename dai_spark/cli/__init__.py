@@ -1,4 +1,18 @@
-"""dai-spark: every face from a shell."""
+"""The command line ``dai-spark``; each file below is one group of commands and is thin.
+
+::
+
+    main                  the parser, errors on one line, exit statuses
+    command               adds one command to a parser, with what all commands share
+    score_table_command   ``dai-spark score-table``
+    pipeline_commands     ``dai-spark pipeline show``
+    env_build_commands    ``dai-spark env build`` and ``env download``
+    env_commands          ``dai-spark env show``, ``env check`` and ``env cache``
+
+A command parses its arguments, calls one function of the library and prints the result.  The
+function is imported when the command runs, so that ``dai-spark --help`` needs neither Spark nor the
+extra ``env``.
+"""
 
 from dai_spark.cli.main import main
 

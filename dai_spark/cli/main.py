@@ -1,4 +1,4 @@
-"""dai-spark: every face from a shell.  Parses, calls one function, prints, gives an exit code."""
+"""The program ``dai-spark``: its parser, its errors on one line, its exit statuses."""
 
 import argparse
 import sys
@@ -11,9 +11,20 @@ __all__ = ["main"]
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run a command line and return its exit status: 0 done, 1 refused or failed, 2 usage.
+    """Run a command line.
 
-    The table job tells its ends further apart; `dai_spark.table_job.status` has its table.
+    Runs in a shell's process; a command may start Spark or child processes.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Words of the command line, the program's name left out; by default those of this process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 refused or failed, 2 wrong usage.  The table job has further ones,
+        which `dai_spark.table_job.status` lists.
     """
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], None] = arguments.command
@@ -34,64 +45,17 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from dai_spark.cli.env_commands import add_env_commands
+    from dai_spark.cli.pipeline_commands import add_pipeline_commands
+    from dai_spark.cli.score_table_command import add_score_table
+
     parser = argparse.ArgumentParser(
         prog="dai-spark",
         description="Score big Spark tables with H2O Driverless AI Python scoring pipelines.",
     )
     parser.add_argument("--version", action="version", version=f"dai-spark {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    table = _command(commands, "score-table", _score_table, "score a table into a table")
-    from dai_spark.table_job.arguments import add_arguments
-    from dai_spark.table_job.status import exit_status
-
-    add_arguments(table)
-    table.set_defaults(exit_status=exit_status)
-
-    pipeline = commands.add_parser("pipeline", help="look into an exported pipeline")
-    of_pipeline = pipeline.add_subparsers(metavar="COMMAND", required=True)
-    show = _command(
-        of_pipeline, "show", _pipeline_show, "say which columns, target, version and size it has"
-    )
-    show.add_argument(
-        "pipeline", metavar="ZIP", help="scorer.zip, or the folder it was unpacked to"
-    )
-
-    from dai_spark.cli.env_commands import add_commands
-
-    add_commands(commands, _command)
+    add_score_table(commands)
+    add_pipeline_commands(commands)
+    add_env_commands(commands)
     return parser
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    function: Callable[[argparse.Namespace], None],
-    summary: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-    parser.add_argument("--verbose", action="store_true", help="show what an error rests on")
-    parser.set_defaults(command=function, exit_status=_failed)
-    return parser
-
-
-def _failed(error: DaiSparkError) -> int:
-    return 1
-
-
-def _score_table(arguments: argparse.Namespace) -> None:
-    from dai_spark.table_job.arguments import run
-    from dai_spark.table_job.run import score_table
-
-    report = run(arguments, score_table)
-    print(report.to_json() if arguments.json else report.text())
-
-
-def _pipeline_show(arguments: argparse.Namespace) -> None:
-    from dai_spark.artifacts.pipeline import ScoringPipeline
-
-    found = ScoringPipeline(arguments.pipeline)
-    print(found)
-    for column in found.columns:
-        samples = ", ".join(str(s) for s in column.samples[:3] if s is not None)
-        print(f"    {column.name:<30} {column.dtype:<8} {samples}")

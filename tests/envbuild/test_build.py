@@ -15,13 +15,14 @@ from dai_spark import ScoringPipeline
 from dai_spark.artifacts.environment import EnvironmentManifest, PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.artifacts.license import read_license
-from dai_spark.envbuild import Choice, build_environment, check_environment
-from dai_spark.envbuild.build import build_wanted
+from dai_spark.envbuild.build import build_from_requirements
 from dai_spark.envbuild.check import sandbox
-from dai_spark.envbuild.packages.requirements import Wanted, from_export, from_line
-from dai_spark.envbuild.packages.selection import LEFT_OUT, choose
+from dai_spark.envbuild.packages.export_requirements import from_export
+from dai_spark.envbuild.packages.requirements import RequirementSet, from_line
+from dai_spark.envbuild.packages.selection import LEFT_OUT, select_packages
 from dai_spark.envbuild.prefix.pack import write_archive
 from dai_spark.envbuild.python import interpreter
+from dai_spark.environments import Choice, build_environment, check_environment
 from dai_spark.errors import EnvironmentBuildError, OptionError
 from dai_spark.local import no_uri
 
@@ -41,12 +42,14 @@ def small(tmp_path_factory):
             "tiny-1.0.dist-info/entry_points.txt": "[console_scripts]\ntiny = tiny:main\n",
         },
     )
-    wanted = Wanted(MINOR, "1.10", None, (f"tiny @ {tiny.as_uri()}",), (), (), "a test", ())
+    wanted = RequirementSet(MINOR, "1.10", None, (f"tiny @ {tiny.as_uri()}",), (), (), "a test", ())
     output = folder / "small.tar.zst"
     said = []
 
     def build():
-        return build_wanted(output, wanted, python=sys.executable, on_message=said.append)
+        return build_from_requirements(
+            output, wanted, python=sys.executable, on_message=said.append
+        )
 
     return SimpleNamespace(
         environment=build(), output=output, build=build, said=said, wanted=wanted
@@ -106,7 +109,7 @@ def test_nothing_names_the_folder_of_the_build(small, unpacked):
 def test_a_library_taken_from_outside_is_a_problem(unpacked, tmp_path, monkeypatch, alone):
     """The check fails on an environment that a library was removed from, confined or not."""
     if not alone:
-        monkeypatch.setattr(sandbox.Aside, "_can_confine", lambda _: False)
+        monkeypatch.setattr(sandbox.Sandbox, "_can_confine", lambda _: False)
     broken = tmp_path / "broken"
     subprocess.run(["cp", "-a", str(unpacked), str(broken)], timeout=60, check=True)
     (removed,) = (broken / "lib").glob("libffi.so*")
@@ -146,7 +149,7 @@ def test_a_c_library_that_is_too_old_is_told_before_anything_is_packed(small, tm
     with pytest.raises(
         EnvironmentBuildError, match=r"needs the GNU C library 2\.\d+ or later,"
     ) as e:
-        build_wanted(
+        build_from_requirements(
             output,
             small.wanted,
             python=sys.executable,
@@ -157,7 +160,7 @@ def test_a_c_library_that_is_too_old_is_told_before_anything_is_packed(small, tm
     assert re.search(r"^bin/python3\S+ needs 2\.\d+$", e.value.details, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OptionError, match="is no version"):
-        build_wanted(
+        build_from_requirements(
             output,
             small.wanted,
             python=sys.executable,
@@ -371,12 +374,12 @@ def test_what_is_excluded_does_not_come_with_another(tmp_path):
     """Installed for real: the package asks for a dependency, and goes without."""
     needy = wheel(tmp_path, "needy", {"needy.py": ""}, needs=("six",))
     lines, overrides = {"needy": f"needy @ {needy.as_uri()}"}, {"six": "six==1.17.0"}
-    choose(lines, overrides, Choice(exclude=("six",)), [])
-    wanted = Wanted(
+    select_packages(lines, overrides, Choice(exclude=("six",)), [])
+    wanted = RequirementSet(
         MINOR, "1.10", None, tuple(lines.values()), (), tuple(overrides.values()), "a test", ()
     )
     said = []
-    built = build_wanted(
+    built = build_from_requirements(
         tmp_path / "needy.tar.zst", wanted, python=sys.executable, on_message=said.append
     )
     assert built.manifest.packages == {"needy": "1.0"}

@@ -10,16 +10,16 @@ from pandas.testing import assert_frame_equal
 
 from dai_spark import score_pandas
 from dai_spark.artifacts.extract import extract_archive
-from dai_spark.envbuild import build_environment, check_environment, download_environment
-from dai_spark.envbuild.packages.requirements import Wanted
+from dai_spark.envbuild.packages.requirements import RequirementSet
 from dai_spark.envbuild.python import conda_channels
-from dai_spark.envbuild.python.conda_python import HOME, LOCK_NAME, Conda
+from dai_spark.envbuild.python.conda_python import HOME, LOCK_NAME, CondaOptions
+from dai_spark.environments import build_environment, check_environment, download_environment
 from dai_spark.errors import EnvironmentBuildError, OptionError
 from dai_spark.local import unpacked_python
 
 
 def wanted(*lines, overrides=(), python="3.8"):
-    return Wanted(python, "1.10", None, lines, (), overrides, "a test", ())
+    return RequirementSet(python, "1.10", None, lines, (), overrides, "a test", ())
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_options_that_exclude_each_other(hollow, tmp_path):
     """A lock without a channel, a channel beside a Python or an offline folder."""
     output = tmp_path / "x.tar.zst"
     with pytest.raises(OptionError, match="name the channel"):
-        Conda.of((), tmp_path / "lock", None)
+        CondaOptions.of((), tmp_path / "lock", None)
     with pytest.raises(OptionError, match="leave out either"):
         build_environment(output, dai="1.10", channels=[hollow], python="/usr/bin/python3")
     with pytest.raises(OptionError, match="offline folder brings"):

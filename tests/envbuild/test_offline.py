@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from wheels import source, wheel
 
-from dai_spark.envbuild import build_environment, check_environment, download_environment
 from dai_spark.envbuild.offline.jars import collect_jars
 from dai_spark.envbuild.offline.offline_folder import OfflineFolder
+from dai_spark.environments import build_environment, check_environment, download_environment
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
 TAG = f"cp{sys.version_info.major}{sys.version_info.minor}"

@@ -13,9 +13,9 @@ from wheels import wheel
 from dai_spark import ScoringPipeline
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.cli import main
-from dai_spark.envbuild import Choice, build_environment, download_environment
-from dai_spark.envbuild.packages.package_sources import Sources
-from dai_spark.envbuild.packages.requirements import from_export
+from dai_spark.envbuild.packages.export_requirements import from_export
+from dai_spark.envbuild.packages.package_sources import PackageSources
+from dai_spark.environments import Choice, build_environment, download_environment
 from dai_spark.errors import EnvironmentBuildError
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -64,7 +64,7 @@ def export(tmp_path):
 
 def lines(export, choice=None, **words):
     """The lines that are taken of an export, and what is said of them."""
-    wanted = from_export(ScoringPipeline(export), choice or Choice(), Sources.of(**words))
+    wanted = from_export(ScoringPipeline(export), choice or Choice(), PackageSources.of(**words))
     return [line for line in wanted.lines if "resources" not in line], "\n".join(wanted.notes)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import dai_spark
-from dai_spark import envbuild, errors, files, testing
+from dai_spark import environments, errors, files, testing
 
 if sys.version_info < (3, 10):
     pytest.skip("Sybil and Sphinx have left Python 3.9.", allow_module_level=True)
@@ -49,7 +49,7 @@ def test_the_site_shows_what_is_public(site):
     ]
     public = [
         f"{module.__name__}.{name}"
-        for module in (dai_spark, envbuild, errors, files, testing)
+        for module in (dai_spark, environments, errors, files, testing)
         for name in module.__all__
         # Constants are told where they are taken.
         if not name.isupper()

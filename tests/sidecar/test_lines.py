@@ -6,7 +6,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from dai_spark import ScoringPipeline, score_pandas
-from dai_spark.envbuild import build_environment, check_environment
+from dai_spark.environments import build_environment, check_environment
 from dai_spark.errors import PackedEnvironmentError
 from dai_spark.local import unpacked_python
 

@@ -8,7 +8,7 @@ import pytest
 from scoring_calls import describe, log_of
 
 from dai_spark.artifacts.extract import extract_archive
-from dai_spark.envbuild import check_environment
+from dai_spark.environments import check_environment
 from dai_spark.sidecar.pipeline.openblas import mixed
 from dai_spark.unpack.folders import sidecar_source
 

@@ -1,0 +1,34 @@
+"""The command ``dai-spark score-table``."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from dai_spark.cli.command import add_command
+from dai_spark.table_job.arguments import add_arguments
+from dai_spark.table_job.status import exit_status
+
+if TYPE_CHECKING:
+    from dai_spark.cli.command import Commands
+
+__all__ = ["add_score_table"]
+
+
+def add_score_table(commands: "Commands") -> None:
+    """Add the command; its exit status tells failures apart.
+
+    Parameters
+    ----------
+    commands : argparse action
+        The commands of the program.
+    """
+    parser = add_command(commands, "score-table", _score_table, "score a table into a table")
+    add_arguments(parser)
+    parser.set_defaults(exit_status=exit_status)
+
+
+def _score_table(arguments: argparse.Namespace) -> None:
+    from dai_spark.table_job.arguments import run
+    from dai_spark.table_job.run import score_table
+
+    report = run(arguments, score_table)
+    print(report.to_json() if arguments.json else report.text())
