@@ -4,15 +4,16 @@ This is the one public path of these names.  They run on the machine that builds
 executors, and start no Spark.  Building wants the extra ``env``: ``pip install 'dai_spark[env]'``;
 conda channels want ``conda`` as well.
 
-`PackedEnvironment` needs no extra.  The other names are imported when they are first used.
+`PackedEnvironment` wants no extra.  Importing this module imports nothing else: each name is looked
+up when it is used.
 """
 
 from typing import TYPE_CHECKING, Any, List
 
-from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.errors import EnvironmentBuildError
 
 if TYPE_CHECKING:
+    from dai_spark.artifacts.environment import PackedEnvironment
     from dai_spark.envbuild.build import build_environment
     from dai_spark.envbuild.check.environment_check import CheckReport, check_environment
     from dai_spark.envbuild.download import download_environment
@@ -34,6 +35,10 @@ _MODULES_OF_EXTRA = ("elftools", "packaging")
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "PackedEnvironment":
+        from dai_spark.artifacts.environment import PackedEnvironment
+
+        return PackedEnvironment
     try:
         from dai_spark import envbuild
     except ModuleNotFoundError as error:

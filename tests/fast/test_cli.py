@@ -1,0 +1,42 @@
+"""The command line's help: one screen for the program, and worth reading for each command."""
+
+import argparse
+
+import pytest
+
+from dai_spark.cli import main
+from dai_spark.cli.main import _parser
+
+SCREEN_LINES = 24
+
+
+def every_command(parser, words=()):
+    """Yield the words and the parser of each command, down to those that run something."""
+    groups = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not groups:
+        yield words, parser
+    for group in groups:
+        for name, below in group.choices.items():
+            yield from every_command(below, (*words, name))
+
+
+def test_the_first_help_is_one_screen(capsys):
+    """Of 24 lines; each command stands in it with a line."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= SCREEN_LINES
+    for name in ("score-table", "pipeline", "env"):
+        assert any(line.strip().startswith(f"{name} ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "words", [words for words, _ in every_command(_parser())], ids=lambda words: " ".join(words)
+)
+def test_each_help_says_more_than_its_options(words):
+    """What the command does, and what each option is for."""
+    (parser,) = (found for name, found in every_command(_parser()) if name == words)
+    said = f"{parser.description} {parser.epilog or ''}"
+    assert len(said.split()) >= 25
+    silent = [action.dest for action in parser._actions if not action.help]
+    assert silent == []
