@@ -35,7 +35,7 @@ from tables import KEY, written_table
 from dai_spark import ScoringPipeline
 from dai_spark.environments import build_environment
 from dai_spark.testing import license_text
-from dai_spark.testing.lines import line_of
+from dai_spark.testing.dai_lines import find_dai_line
 
 DAI = "1.11.0"
 ENVIRONMENT = FOLDER / "peers"
@@ -77,7 +77,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "half_table": str(written_table(min(arguments.slow_rows, arguments.rows) // 2, N_FILES)[0]),
         "targets": str(TARGETS),
         "package": ScoringPipeline(pipeline).package,
-        "requirements": [MLFLOW, *line_of(DAI).pins],
+        "requirements": [MLFLOW, *find_dai_line(DAI).pins],
         "batch_rows": arguments.batch_rows,
         "repeat": arguments.repeat,
         "ways": arguments.way,
@@ -96,12 +96,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def peers_python() -> Path:
     """Make the environment that hosts all peers, and return its Python."""
     python = ENVIRONMENT / "bin" / "python"
-    wanted = "\n".join([*line_of(DAI).pins, *PACKAGES]) + "\n"
+    wanted = "\n".join([*find_dai_line(DAI).pins, *PACKAGES]) + "\n"
     stamp = ENVIRONMENT / "requirements.txt"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         on_message("building the peers' environment (Spark, MLflow and the pipeline's packages)")
         uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        version = line_of(DAI).python
+        version = find_dai_line(DAI).python
         for command in (
             ["venv", "--quiet", "--clear", "--python", version, str(ENVIRONMENT)],
             ["pip", "install", "--quiet", "--python", str(python), *wanted.split()],

@@ -12,8 +12,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 import pandas as pd
 
 from dai_spark.errors import OptionError
-from dai_spark.testing.archive import Contents, write_folder, write_wheel, write_zip
-from dai_spark.testing.lines import Line, line_of
+from dai_spark.testing.dai_lines import Line, find_dai_line
+from dai_spark.testing.export_writers import Contents, write_folder, write_wheel, write_zip
 from dai_spark.testing.scoring_package import fates, recipes
 from dai_spark.testing.side_files import (
     column_statistics,
@@ -148,7 +148,7 @@ def build_export(
     a missing number stays NaN.  Predictions are float32 and, but for a time series, do not depend
     on the batch that a row is in.
     """
-    path, line = Path(path), line_of(dai_version)
+    path, line = Path(path), find_dai_line(dai_version)
     for name, value, allowed in (
         ("kind", kind, KINDS),
         ("model", model, MODELS),

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 import pandas as pd
 
-from dai_spark.testing.lines import Line
+from dai_spark.testing.dai_lines import Line
 from dai_spark.zip_entry import zip_entry
 
 __all__ = [

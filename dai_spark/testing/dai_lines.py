@@ -9,7 +9,7 @@ from typing import NamedTuple, Tuple
 
 from dai_spark.errors import OptionError
 
-__all__ = ["Line", "line_of"]
+__all__ = ["Line", "find_dai_line"]
 
 
 class Line(NamedTuple):
@@ -96,7 +96,7 @@ _LINES = (
 )
 
 
-def line_of(dai_version: str) -> Line:
+def find_dai_line(dai_version: str) -> Line:
     """Return the line of a version such as "1.10.7.3".
 
     Raises
