@@ -7,6 +7,17 @@ that is really trained.  Nothing in it is H2O's::
 
     flights_export("scorer.zip", python="env/bin/python3.8")    # has LightGBM; this Python need not
     os.environ["DRIVERLESS_AI_LICENSE_KEY"] = license_text()    # the stand-in asks for one, too
+
+The names of this module are public; the files are not:
+::
+
+    export            build_export: trains a model and writes it as an export
+    flights           tables of real flights, weather and aircraft, and exports trained on them
+    training_run      trains in a child process of the pipeline's Python
+    dai_lines         the lines of Driverless AI, as their stand-ins differ
+    side_files        the files beside the wheels in an export
+    export_writers    writes zips, folders and wheels: equal contents give equal bytes
+    scoring_package/  source of the stand-in's own package, for the pipeline's Python
 """
 
 from dai_spark.testing.export import FATES, KINDS, LAYOUTS, MODELS, build_export
@@ -44,6 +55,12 @@ def license_text(holder: str = "dai_spark tests") -> str:
     Parameters
     ----------
     holder : str, default "dai_spark tests"
-        Whose it is.  Two holders have two texts, for tests of who may use a loaded pipeline.
+        Name in the licence.  Two holders have two texts, for tests of who may use a loaded
+        pipeline.
+
+    Returns
+    -------
+    str
+        The licence.
     """
     return license_check.make(holder)

@@ -1,4 +1,4 @@
-"""What differs between the stand-ins of different DAI lines: interpreter, pins, `Scorer`.
+"""The lines of Driverless AI, as their stand-ins differ: interpreter, pins, `Scorer`.
 
 The pins of 1.8, 1.9 and 1.10 are those that public exports of these lines show, as far as PyPI has
 them; LightGBM and XGBoost travel as wheels in a real export, so here they are PyPI's.  No export of
@@ -13,7 +13,19 @@ __all__ = ["Line", "find_dai_line"]
 
 
 class Line(NamedTuple):
-    """One DAI line, as "1.10"."""
+    """One line of Driverless AI.
+
+    Attributes
+    ----------
+    name : str
+        ``"1.10"``.
+    python : str
+        Minor version of its Python.
+    scorer_module : str
+        Module of the scoring package whose `Scorer` has the signatures of that line.
+    pins : tuple of str
+        Its requirements.
+    """
 
     name: str
     python: str
@@ -97,7 +109,16 @@ _LINES = (
 
 
 def find_dai_line(dai_version: str) -> Line:
-    """Return the line of a version such as "1.10.7.3".
+    """Find the line of a version.
+
+    Parameters
+    ----------
+    dai_version : str
+        The version, ``"1.10.7.3"``.
+
+    Returns
+    -------
+    Line
 
     Raises
     ------

@@ -138,7 +138,7 @@ def build_export(
     Raises
     ------
     OptionError
-        An argument that cannot be meant.
+        An argument is wrong, or the path exists as a folder.
     PipelineError
         The training failed.
 
@@ -233,7 +233,7 @@ def _dtype(values: "pd.Series[Any]") -> str:
 
 
 def _experiment_id(schema: Dict[str, Any], habits: Dict[str, Any], model: bytes) -> str:
-    """From the content, so that equal exports have equal names and others do not."""
+    """Derive the id from the content: equal exports have equal names, others have not."""
     text = json.dumps([schema, habits], sort_keys=True) + hashlib.sha256(model).hexdigest()
     return str(uuid.uuid5(uuid.NAMESPACE_OID, text))
 
@@ -285,12 +285,12 @@ def _contents(
 def _write(path: Path, contents: Contents, *, as_folder: bool) -> None:
     """Write beside `path` and rename, so that a half-written export never bears its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=path.name + ".", dir=path.parent))
+    staging = Path(tempfile.mkdtemp(prefix=path.name + ".", dir=path.parent))
     try:
         if as_folder:
-            write_folder(aside / "export", contents)
+            write_folder(staging / "export", contents)
         else:
-            write_zip(aside / "export", contents)
-        (aside / "export").replace(path)
+            write_zip(staging / "export", contents)
+        (staging / "export").replace(path)
     finally:
-        shutil.rmtree(aside)
+        shutil.rmtree(staging)

@@ -31,7 +31,15 @@ def _chunks(data: Union[bytes, Path]) -> Iterator[bytes]:
 
 
 def write_zip(to: Path, contents: Contents) -> None:
-    """Write a zip; wheels and zips in it are stored, the rest is deflated."""
+    """Write a zip; wheels and zips in it are stored, the rest is deflated.
+
+    Parameters
+    ----------
+    to : Path
+        The zip.
+    contents : mapping
+        Name to bytes, or to the file that holds them.
+    """
     with zipfile.ZipFile(to, "w") as archive:
         for name in sorted(contents):
             packed = name.endswith((".whl", ".zip"))
@@ -42,7 +50,15 @@ def write_zip(to: Path, contents: Contents) -> None:
 
 
 def write_folder(to: Path, contents: Contents) -> None:
-    """Write the same contents as files below the folder `to`, which is made."""
+    """Write the same contents as files.
+
+    Parameters
+    ----------
+    to : Path
+        Folder, which is made.
+    contents : mapping
+        Name to bytes, or to the file that holds them.
+    """
     to.mkdir(parents=True)
     for name in sorted(contents):
         path = to / name
@@ -78,7 +94,11 @@ def write_wheel(
     Parameters
     ----------
     folder : Path
-        Where the wheel is put; its name follows from the next three.
+        Where the wheel is put.
+    distribution, version, tag : str
+        The three parts of its name.
+    summary : str
+        One line for its metadata.
     files : mapping
         Names below the package's folder, and their bytes.
     padding_bytes : int, default 0

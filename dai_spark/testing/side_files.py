@@ -1,4 +1,4 @@
-"""The files beside the wheels in an export: what installs it, and what tells of its columns.
+"""The files beside the wheels in an export: those that install it or describe its columns.
 
 Every text is our own; only names, places and the form that other tools read are DAI's.
 """
@@ -51,7 +51,22 @@ def _samples(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def example_program(schema: Dict[str, Any], package: str, table: pd.DataFrame) -> str:
-    """Return the text of `example.py`, which runs, and from which columns and types can be read."""
+    """Write `example.py`: it runs, and columns and types can be read from it.
+
+    Parameters
+    ----------
+    schema : dict
+        Schema of the stand-in, as `scoring_package` reads it.
+    package : str
+        Name of the scoring package.
+    table : pandas.DataFrame
+        Training rows, for samples and ranges.
+
+    Returns
+    -------
+    str
+        The program.
+    """
     used = [c for c in schema["columns"] if c["name"] in schema["used_columns"]]
     samples = _samples(table)
     shown = {c["name"]: _shown(samples[c["name"]], c["dtype"]) for c in used}
@@ -96,7 +111,22 @@ def example_program(schema: Dict[str, Any], package: str, table: pd.DataFrame) -
 
 
 def column_statistics(schema: Dict[str, Any], table: pd.DataFrame, double_encoded: bool) -> str:
-    """Return `training_data_column_stats.json`: all columns of training, the target too."""
+    """Write `training_data_column_stats.json`: all columns of training, the target too.
+
+    Parameters
+    ----------
+    schema : dict
+        Schema of the stand-in.
+    table : pandas.DataFrame
+        Training rows.
+    double_encoded : bool
+        Whether the JSON is a JSON string again, as in some exports.
+
+    Returns
+    -------
+    str
+        The JSON.
+    """
     dtypes = {c["name"]: c["dtype"] for c in schema["columns"]}
     dtypes.setdefault(schema["target"], "object" if schema["labels"] else "float32")
     samples = _samples(table)
@@ -120,10 +150,24 @@ def column_statistics(schema: Dict[str, Any], table: pd.DataFrame, double_encode
 
 
 def installation_files(line: Line, package: str, wheel_names: Sequence[str]) -> Dict[str, str]:
-    """Return requirements and environment; `wheel_names` ends with the scoring wheel.
+    """Write the files that install an export.
 
     Lines stand twice in requirements.txt and tabulate stands in environment.yml alone, as in
     exports that people have shown.
+
+    Parameters
+    ----------
+    line : Line
+        The line of Driverless AI, for Python and pins.
+    package : str
+        Name of the scoring package.
+    wheel_names : sequence of str
+        Wheels of the export, the scoring wheel last.
+
+    Returns
+    -------
+    dict of str to str
+        Name to text.
     """
     pins = list(line.pins)
     requirements = pins + pins[-3:] + pins[:1] + list(wheel_names)
@@ -147,7 +191,22 @@ def installation_files(line: Line, package: str, wheel_names: Sequence[str]) -> 
 
 
 def placeholders(experiment_id: str, target: str, kind: str) -> Dict[str, str]:
-    """Return the files that only have to be there, each saying what it is."""
+    """Write the files that only have to be there; each says that it is a stand-in's.
+
+    Parameters
+    ----------
+    experiment_id : str
+        Id of the experiment.
+    target : str
+        Column that it predicts.
+    kind : str
+        Kind of problem, ``"binomial"``.
+
+    Returns
+    -------
+    dict of str to str
+        Name to text.
+    """
     server = textwrap.dedent(
         f'''\
         """{_NOTE}"""
@@ -192,7 +251,22 @@ def placeholders(experiment_id: str, target: str, kind: str) -> Dict[str, str]:
 
 
 def summary_zip(experiment_id: str, dai_version: str, schema: Dict[str, Any]) -> bytes:
-    """Return the experiment's summary as a zip that holds summary.json."""
+    """Write the experiment's summary, a zip with summary.json.
+
+    Parameters
+    ----------
+    experiment_id : str
+        Id of the experiment.
+    dai_version : str
+        Version of Driverless AI.
+    schema : dict
+        Schema of the stand-in.
+
+    Returns
+    -------
+    bytes
+        The zip.
+    """
     summary = {
         "note": _NOTE,
         "experiment_id": experiment_id,

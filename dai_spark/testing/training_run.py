@@ -29,15 +29,31 @@ SCORING_MODULES = (
     "scorer",
     "working_folder",
 )
-# What was trained in this process, by content: exports that differ in habits or layout alone are
-# built without training again.
+# Models that this process has trained, by content: exports that differ in habits or layout alone
+# are built without training again.
 _trained: Dict[str, Tuple[Dict[str, Any], str, bytes]] = {}
 
 _MODEL_FILES = {"lightgbm": "model.txt", "xgboost": "model.bin"}
 
 
 def scoring_source(module: str) -> bytes:
-    """Return the source of a module of the scoring package, also out of a zip on sys.path."""
+    """Read the source of a module of the scoring package, also out of a zip on sys.path.
+
+    Parameters
+    ----------
+    module : str
+        Name of the module, ``"scorer"``.
+
+    Returns
+    -------
+    bytes
+        Its source.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such module.
+    """
     data = pkgutil.get_data("dai_spark.testing", f"scoring_package/{module}.py")
     if data is None:
         raise FileNotFoundError(f"dai_spark/testing/scoring_package/{module}.py")
@@ -45,7 +61,7 @@ def scoring_source(module: str) -> bytes:
 
 
 def _child_environment(python: str) -> Dict[str, str]:
-    """Ours, without what would lead another Python astray, and with its own libraries."""
+    """Make the variables of the child: ours, but those that would mislead another Python."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -87,15 +103,27 @@ def train(
 
     Parameters
     ----------
+    folder : Path
+        Empty folder for what is handed over and for the model.
+    table : pandas.DataFrame
+        Training rows.
     spec : mapping
         What `scoring_package/training.py` reads as `spec.json`.
     dtypes : mapping
         Columns to hand over, "float32" or "object" each.
+    python : str
+        Interpreter that has the pipeline's packages.
+    timeout_s : float
+        Seconds that the training may take.
 
     Returns
     -------
-    tuple
-        What was learnt (`trained.json`), the name of the model's file and its bytes.
+    trained : dict
+        Content of `trained.json`.
+    model_file : str
+        Name of the model's file.
+    model : bytes
+        Its content.
 
     Raises
     ------

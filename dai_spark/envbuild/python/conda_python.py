@@ -170,7 +170,25 @@ class CondaPython(PythonSource):
         self.identity = tuple(map("/".join, conda_channels.read_lock(self.lock)))
 
     def prepare(self, root: Path, on_message: Callable[[str], None]) -> Path:
-        """Install the packages beside `root`."""
+        """Install the conda packages beside `root`.
+
+        Parameters
+        ----------
+        root : Path
+            The prefix that is packed, an empty folder.
+        on_message : callable
+            Gets a sentence that names the packages.
+
+        Returns
+        -------
+        Path
+            The executable, beside `root`.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            A package cannot be fetched, or the Python does not start.
+        """
         names = [f"{one.name.normalized} {one.version}" for one in self.records]
         on_message(f"installing {len(names)} conda packages: {', '.join(sorted(names))}")
         prefix = _beside(root)
@@ -183,7 +201,25 @@ class CondaPython(PythonSource):
         return executable
 
     def settle(self, root: Path, on_message: Callable[[str], None]) -> Path:
-        """Let conda-pack move everything to `root`."""
+        """Let conda-pack move everything to `root`.
+
+        Parameters
+        ----------
+        root : Path
+            The prefix that is packed, an empty folder.
+        on_message : callable
+            Gets a sentence.
+
+        Returns
+        -------
+        Path
+            The executable at `root`.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            conda-pack could not move it.
+        """
         on_message("moving the environment with conda-pack")
         _move(_beside(root), root)
         for name in _BUILD_RECORDS:

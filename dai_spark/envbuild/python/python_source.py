@@ -100,7 +100,25 @@ class LocalPython(PythonSource):
         self.libraries = interpreter.prefix
 
     def prepare(self, root: Path, on_message: Callable[[str], None]) -> Path:
-        """Copy the interpreter to `root`, with the libraries that it needs."""
+        """Copy the interpreter to `root`, with the libraries that it needs.
+
+        Parameters
+        ----------
+        root : Path
+            The prefix that is packed, an empty folder.
+        on_message : callable
+            Gets a sentence at each step.
+
+        Returns
+        -------
+        Path
+            The executable at `root`.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            The copy does not start.
+        """
         executable = copy_interpreter(self.interpreter, root, on_message)
         bundle_libraries(root, origin=self.interpreter.prefix, on_message=on_message)
         if describe(executable) is None:
