@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from dai_spark.errors import NotAPipelineError, PipelineNotFoundError
 from dai_spark.host.cache_folder import cache_folder, private_folder
-from dai_spark.zip_entry import zip_entry
+from dai_spark.host.zip_entry import zip_entry
 
 __all__ = ["PipelineColumn", "ScoringPipeline"]
 

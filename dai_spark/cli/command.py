@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     # argparse names the class of its subcommands with an underscore alone.
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-__all__ = ["add_command", "add_group", "say"]
+__all__ = ["add_command", "add_group", "tell"]
 
 
 def add_group(commands: "Commands", name: str, summary: str) -> "Commands":
@@ -77,7 +77,7 @@ def add_command(
     return parser
 
 
-def on_message(text: str) -> None:
+def tell(text: str) -> None:
     """Print the progress of a command on standard error.
 
     Parameters

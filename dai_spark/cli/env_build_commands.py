@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from dai_spark.cli.command import add_command, on_message
+from dai_spark.cli.command import add_command, tell
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
@@ -133,7 +133,7 @@ def _build(arguments: argparse.Namespace) -> None:
         find_links=arguments.find_links,
         choice=_choice(arguments),
         target_glibc=arguments.target_glibc,
-        on_message=on_message,
+        on_message=tell,
     )
     print(built)
 
@@ -151,7 +151,7 @@ def _download(arguments: argparse.Namespace) -> None:
         jars=arguments.jars,
         find_links=arguments.find_links,
         choice=_choice(arguments),
-        on_message=on_message,
+        on_message=tell,
     )
     print(folder)
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from dai_spark.cli.command import add_command, add_group, on_message
+from dai_spark.cli.command import add_command, add_group, tell
 from dai_spark.cli.env_build_commands import add_build_commands
 from dai_spark.errors import EnvironmentMismatchError
 
@@ -86,7 +86,7 @@ def _check(arguments: argparse.Namespace) -> None:
         arguments.env,
         pipeline=arguments.pipeline,
         license=read_license(None, arguments.license_file, no_uri),
-        on_message=on_message,
+        on_message=tell,
     )
     print(report.text())
     if not report.ok:
@@ -104,7 +104,7 @@ def _cache(arguments: argparse.Namespace) -> None:
     limit_bytes = cache_limit_bytes()
     if arguments.clear:
         for removed in evict(0):
-            on_message(f"removed {removed.kind} {removed.path.name[:12]}")
+            tell(f"removed {removed.kind} {removed.path.name[:12]}")
     n_bytes = 0
     print(f"{'kind':<12} {'digest':<12} {'MB':>9}  {'last use':<16}  in use")
     for one in cached_folders():

@@ -17,8 +17,8 @@ from typing import Any, Callable, Iterator, Set, Tuple
 from dai_spark.driver.session import identity, is_connect, is_local
 from dai_spark.errors import ShippingError
 from dai_spark.host.cache_folder import cache_folder, private_folder
+from dai_spark.host.zip_entry import zip_entry
 from dai_spark.plan.plan import ShippedFile
-from dai_spark.zip_entry import zip_entry
 
 __all__ = ["package_zip", "ship_file", "ship_package"]
 

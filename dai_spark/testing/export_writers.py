@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO, Dict, Iterable, Iterator, Mapping, Tuple, Union, cast
 
-from dai_spark.zip_entry import zip_entry
+from dai_spark.host.zip_entry import zip_entry
 
 __all__ = ["Contents", "write_folder", "write_wheel", "write_zip"]
 

@@ -12,8 +12,8 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 import pandas as pd
 
+from dai_spark.host.zip_entry import zip_entry
 from dai_spark.testing.dai_lines import Line
-from dai_spark.zip_entry import zip_entry
 
 __all__ = [
     "column_statistics",

@@ -8,8 +8,8 @@ from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from dai_spark.artifacts.license import License
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.host.child_environment import child_environment
 from dai_spark.envbuild.check.sandbox import Sandbox
+from dai_spark.host.child_environment import child_environment
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ShippedFile
 from dai_spark.unpack.folders import pipeline_folder, sidecar_source
