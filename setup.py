@@ -38,7 +38,7 @@ setup(
         "dai_spark": ["py.typed"],
         "dai_spark.envbuild": ["specs/*"],
         "dai_spark.sidecar": ["*.py"],
-        "dai_spark.table_job": ["*.html"],
+        "dai_spark.table_job.report": ["*.html"],
         "dai_spark.testing": ["scoring_package/*.py"],
     },
     zip_safe=True,

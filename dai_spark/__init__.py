@@ -63,13 +63,13 @@ if TYPE_CHECKING:
     from dai_spark.local import score_pandas
     from dai_spark.metrics import ScoringMetrics
     from dai_spark.plan.options import ScoringOptions
-    from dai_spark.table_job.report import Report
-    from dai_spark.table_job.run import score_table
+    from dai_spark.table_job.report.report import Report
+    from dai_spark.table_job.score_table import score_table
 
 _HOMES = {
     "MetricsSum": "dai_spark.driver.metrics_sum",
     "PackedEnvironment": "dai_spark.artifacts.environment",
-    "Report": "dai_spark.table_job.report",
+    "Report": "dai_spark.table_job.report.report",
     "ScoreUdf": "dai_spark.driver.udf",
     "ScoringMetrics": "dai_spark.metrics",
     "ScoringOptions": "dai_spark.plan.options",
@@ -77,7 +77,7 @@ _HOMES = {
     "ScoringTransformer": "dai_spark.driver.transformer",
     "score_dataframe": "dai_spark.driver.dataframe",
     "score_pandas": "dai_spark.local",
-    "score_table": "dai_spark.table_job.run",
+    "score_table": "dai_spark.table_job.score_table",
     "score_udf": "dai_spark.driver.udf",
     "show_progress": "dai_spark.driver.progress.show",
 }

@@ -24,7 +24,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     -------
     int
         Exit status: 0 done, 1 refused or failed, 2 wrong usage.  The table job has further ones,
-        which `dai_spark.table_job.status` lists.
+        which `dai_spark.table_job.report.outcome` lists.
     """
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], None] = arguments.command

@@ -11,10 +11,10 @@ import pytest
 from dai_spark.cli import main
 from dai_spark.errors import BadRowsError, DriftError, OptionError, TableExistsError
 from dai_spark.plan.options import ScoringOptions
-from dai_spark.table_job.arguments import add_arguments, job_words
-from dai_spark.table_job.config import FLAGS, kinds
-from dai_spark.table_job.job import INCREMENTAL, MODES, TableJob
-from dai_spark.table_job.status import STATUSES, exit_status
+from dai_spark.table_job.report.outcome import STATUSES, exit_status
+from dai_spark.table_job.settings.arguments import add_arguments, job_words
+from dai_spark.table_job.settings.job import INCREMENTAL, MODES, TableJob
+from dai_spark.table_job.settings.toml_config import FLAGS, kinds
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dai_spark.errors import OptionError
-from dai_spark.table_job.config import kinds, read_config
-from dai_spark.table_job.job import TableJob
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.settings.toml_config import kinds, read_config
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "jobs" / "example.toml"
 

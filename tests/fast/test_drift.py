@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dai_spark.errors import DriftError
-from dai_spark.table_job.distribution import Distribution
-from dai_spark.table_job.drift import (
+from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.drift import (
     LEAST_ROWS,
     LITTLE,
     MUCH,

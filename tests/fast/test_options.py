@@ -12,8 +12,8 @@ from dai_spark.errors import LicenseError, OptionError
 from dai_spark.plan.option_arguments import OptionArguments
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
-from dai_spark.table_job.job import TableJob
-from dai_spark.table_job.table import TableName
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.table_name import TableName
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import pytest
 from dai_spark.artifacts.pipeline import PipelineColumn
 from dai_spark.errors import OptionError
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.table_job.distribution import Distribution
-from dai_spark.table_job.example_rows import example_rows
-from dai_spark.table_job.page import check_available, page
-from dai_spark.table_job.pictures import histogram
-from dai_spark.table_job.report import STATUSES, Report
+from dai_spark.table_job.report.charts import histogram
+from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.example_rows import example_rows
+from dai_spark.table_job.report.html_report import check_available, page
+from dai_spark.table_job.report.report import STATUSES, Report
 
 YES = np.random.default_rng(3).beta(2, 5, size=2_000)
 HOSTILE = "x\"'><script>alert(1)</script><img src=http://evil.example/x onerror=y>${7*7}{{7*7}}"
@@ -299,7 +299,8 @@ def test_a_page_is_refused_before_anything_is_scored(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(
-        "dai_spark.table_job.page.import_module", lambda name: lacking(name, None, None, (), 0)
+        "dai_spark.table_job.report.html_report.import_module",
+        lambda name: lacking(name, None, None, (), 0),
     )
     with pytest.raises(OptionError, match=r"drawn with jinja2, which .* dai_spark\[report\]"):
         check_available()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dai_spark.cli.main import _parser
-from dai_spark.table_job.arguments import job_words
-from dai_spark.table_job.job import TableJob
+from dai_spark.table_job.settings.arguments import job_words
+from dai_spark.table_job.settings.job import TableJob
 
 JOBS = Path(__file__).resolve().parent.parent.parent / "jobs"
 

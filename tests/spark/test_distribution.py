@@ -9,15 +9,15 @@ from pyspark.sql import types as t
 from dai_spark import ScoringPipeline
 from dai_spark.driver.prepare import prepare
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.table_job.distribution import (
+from dai_spark.table_job.report.distribution import (
     MAX_FIELDS,
     Distribution,
     observe,
     observed_expressions,
     read,
 )
-from dai_spark.table_job.drift import LEAST_ROWS, psi
-from dai_spark.table_job.example_rows import example_distributions, example_rows
+from dai_spark.table_job.report.drift import LEAST_ROWS, psi
+from dai_spark.table_job.report.example_rows import example_distributions, example_rows
 
 N_ROWS = 20_000
 # Of the quantiles' ranks: what is asked of Spark, and one value more where tasks are merged.

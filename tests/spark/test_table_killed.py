@@ -7,11 +7,11 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_table
 from dai_spark.errors import OverlapError
-from dai_spark.table_job.folder import Folder
-from dai_spark.table_job.job import TableJob
 from dai_spark.table_job.lineage import RunRecord
-from dai_spark.table_job.lock import JobLock
-from dai_spark.table_job.target.choose import target_of
+from dai_spark.table_job.run.job_lock import JobLock
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.targets.choose import target_of
+from dai_spark.table_job.targets.hadoop_path import Folder
 
 
 class CutOff(Exception):

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_table
 from dai_spark.errors import BadRowsError, DriftError, ScoringError
-from dai_spark.table_job.table import TableName
+from dai_spark.table_job.table_name import TableName
 from dai_spark.testing import MARK_TEXT
 
 
@@ -109,7 +109,7 @@ def test_rows_of_the_target_are_scored_again(job, export):
 
 def test_verification_finds_a_row_that_was_changed(spark, job, export, tmp_path, monkeypatch):
     """One flipped bit in the target is told."""
-    from dai_spark.table_job import batch
+    from dai_spark.table_job.run import batch
 
     real = batch.verify
 

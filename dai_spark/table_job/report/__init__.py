@@ -1,0 +1,14 @@
+"""What a run did, for people and for schedulers.
+
+::
+
+    report        Report: the figures, as text and as JSON
+    html_report   the report as one page of HTML; `page.html` is its template
+    charts        the page's pictures
+    outcome       how a run ended: the report's word, the exit status
+    refusal       an error before anything was scored
+
+    distribution  how predictions lie
+    drift         how far they have moved
+    example_rows  how the predictions of the export's own example rows lie
+"""

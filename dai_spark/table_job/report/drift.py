@@ -1,0 +1,87 @@
+"""How far predictions have moved: the population stability index of two distributions.
+
+The index sums (a - e) * ln(a / e) over bins, where e and a are the shares of the earlier and of the
+later rows in a bin; the bins are the tenths of the earlier.  Credit scoring reads it so: below 0.1
+nothing has moved; from 0.1 to 0.25 a little, look at it; above 0.25 much (N. Siddiqi, *Credit Risk
+Scorecards*, 2006).  Chance alone gives about (bins - 1) * (1/n + 1/m) for n and m rows
+(B. Yurdakul, *Statistical Properties of Population Stability Index*, 2018), so of few rows there is
+no index.
+"""
+
+from typing import TYPE_CHECKING, Dict, Mapping, Optional
+
+import numpy as np
+
+from dai_spark.errors import DriftError
+from dai_spark.table_job.report.distribution import Distribution
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LEAST_ROWS", "LITTLE", "MUCH", "check_drift", "psi", "psi_of_each", "reading"]
+
+LITTLE, MUCH = 0.1, 0.25
+# Of two samples of so many rows chance makes 0.036.
+LEAST_ROWS = 500
+
+_N_BINS = 10
+# Stands for the share of an empty bin, whose logarithm is infinite.
+_EMPTY = 1e-4
+
+
+def psi(earlier: Distribution, later: Distribution) -> Optional[float]:
+    """Population stability index of two distributions; None where either has too few rows.
+
+    What is no number (null, NaN, infinite) makes a bin of its own, so a pipeline that begins to
+    answer NaN has moved.
+    """
+    if min(earlier.n_rows, later.n_rows) < LEAST_ROWS:
+        return None
+    tenths = [earlier.quantile(i / _N_BINS) for i in range(1, _N_BINS)] if earlier.n else []
+    # A value that many rows have ends several tenths: all but one are empty on both sides, and
+    # add nothing.
+    edges = np.array(tenths)
+    before, after = (_shares(side, edges) for side in (earlier, later))
+    return float(np.sum((after - before) * np.log(after / before)))
+
+
+def _shares(of: Distribution, edges: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    total = 1.0 if of.n else 0.0
+    bins = np.diff(np.concatenate([[0.0], of.share_up_to(edges), [total]])) * (of.n / of.n_rows)
+    return np.maximum([*bins, 1 - of.n / of.n_rows], _EMPTY)
+
+
+def psi_of_each(
+    earlier: Mapping[str, Distribution], later: Mapping[str, Distribution]
+) -> Dict[str, Optional[float]]:
+    """`psi` of each prediction that both have, in the later's order."""
+    return {name: psi(earlier[name], later[name]) for name in later if name in earlier}
+
+
+def reading(value: Optional[float]) -> str:
+    """The usual reading of an index, in a word or two."""
+    if value is None:
+        return "too few rows"
+    return "moved much" if value > MUCH else "moved a little" if value > LITTLE else "stable"
+
+
+def check_drift(
+    earlier: Mapping[str, Distribution], later: Mapping[str, Distribution], limit: float
+) -> None:
+    """Refuse predictions that have moved further than `limit` from those of an earlier run.
+
+    Raises
+    ------
+    DriftError
+        Names each of them with its index.
+    """
+    found = psi_of_each(earlier, later)
+    moved = {name: value for name, value in found.items() if value is not None and value > limit}
+    if moved:
+        worst = sorted(moved.items(), key=lambda item: -item[1])
+        named = ", ".join(f"{name} {value:.3f}" for name, value in worst)
+        raise DriftError(
+            f"Predictions have moved further from those of the last run than --fail-on-drift "
+            f"{limit:g} allows (population stability index: {named}), so the target was left as "
+            "it was; look at the report, then at the source or the pipeline, or allow more."
+        )

@@ -1,0 +1,287 @@
+"""Report: what a run of the table job did, for people and for schedulers."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from dai_spark.metrics import ScoringMetrics
+from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.drift import psi_of_each, reading
+
+__all__ = ["STATUSES", "Report"]
+
+STATUSES = (
+    "done",
+    "nothing to do",
+    "already done",
+    "dry run",
+    "usage",
+    "refused",
+    "bad rows",
+    "drift",
+    "failed",
+)
+_COUNTS = ("inserted", "updated", "unchanged", "deleted", "quarantined")
+_DISTRIBUTIONS = ("distributions", "last_distributions", "example_distributions")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `score_table` did.
+
+    Plain data of the driver; a number of rows that is None is not known.
+
+    Attributes
+    ----------
+    source, target, mode : str
+    pipeline, experiment_id, pipeline_digest : str
+    environment : str
+    columns : tuple of str
+        Used by the pipeline, in its order.
+    prediction : tuple of str
+        Fields of the struct column ``prediction``.
+    n_rows : int or None
+        Rows written; None for a dry run.
+    preparing_s, scoring_s : float
+        Until everything was checked; of the Spark action that read, scored and wrote (or staged).
+    dry_run : bool
+    preview : tuple of str
+        A dry run's scored rows, as JSON texts.
+    checks : tuple of (str, str)
+        What a dry run has looked at, and found.
+    plan : str
+        What the run would do, in one paragraph.
+    estimate : str
+        How long it would take.
+    metrics : ScoringMetrics or None
+        What the tasks took; None over Spark Connect.
+    status : str
+        One of `STATUSES`; also what the exit status says.
+    message : str
+        Why, where it was not simply done: the error's sentence.
+    job_name, run_id, last_run_id : str
+        The last run is that whose predictions these are compared with.
+    n_read, n_scored, n_inserted, n_updated, n_unchanged, n_deleted, n_quarantined : int or None
+    quarantine : str
+        Table of the bad rows.
+    bad_rows : tuple of (str, str)
+        A few bad rows: the row as JSON text, and the reason.
+    shipping_s, writing_s, verifying_s : float or None
+        Seconds of the driver: of `preparing_s` those that brought files to the executors; after
+        `scoring_s` those of bringing staged rows into the target, and of `verified`.
+    n_slots : int or None
+        Tasks that ran at once, which the time split wants.
+    distributions, last_distributions, example_distributions : mapping of str to Distribution
+        Of each numeric prediction: of this run, of the last one, and of the export's example rows.
+    drift_limit : float or None
+        Of ``--fail-on-drift``.
+    verified : (int, int) or None
+        Rows that were scored again one by one, and how many of them differed.
+    environment_digest, library_version, scored_at : str
+        Lineage, as in the column ``scoring``.
+    source_version, high_water_mark : str
+        What was read; up to which value of ``--since``.
+    """
+
+    source: str
+    target: str
+    mode: str
+    pipeline: str
+    experiment_id: str
+    pipeline_digest: str
+    environment: str
+    columns: Tuple[str, ...]
+    prediction: Tuple[str, ...]
+    n_rows: Optional[int]
+    preparing_s: float
+    scoring_s: float
+    dry_run: bool = False
+    preview: Tuple[str, ...] = ()
+    checks: Tuple[Tuple[str, str], ...] = ()
+    plan: str = ""
+    estimate: str = ""
+    metrics: Optional[ScoringMetrics] = None
+    status: str = "done"
+    message: str = ""
+    job_name: str = ""
+    run_id: str = ""
+    last_run_id: str = ""
+    n_read: Optional[int] = None
+    n_scored: Optional[int] = None
+    n_inserted: Optional[int] = None
+    n_updated: Optional[int] = None
+    n_unchanged: Optional[int] = None
+    n_deleted: Optional[int] = None
+    n_quarantined: Optional[int] = None
+    quarantine: str = ""
+    bad_rows: Tuple[Tuple[str, str], ...] = ()
+    shipping_s: Optional[float] = None
+    writing_s: Optional[float] = None
+    verifying_s: Optional[float] = None
+    n_slots: Optional[int] = None
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    last_distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    example_distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    drift_limit: Optional[float] = None
+    verified: Optional[Tuple[int, int]] = None
+    environment_digest: str = ""
+    library_version: str = ""
+    scored_at: str = ""
+    source_version: str = ""
+    high_water_mark: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status={self.status!r} is none of {', '.join(STATUSES)}")
+
+    @property
+    def n_written(self) -> Optional[int]:
+        """Rows written: `n_rows`, by the name that the others have."""
+        return self.n_rows
+
+    @property
+    def rows_per_s(self) -> Optional[float]:
+        """Rows a second of the action that read, scored and wrote."""
+        if self.n_rows is None or self.scoring_s <= 0:
+            return None
+        return self.n_rows / self.scoring_s
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of the whole run."""
+        return self.preparing_s + self.scoring_s + (self.writing_s or 0) + (self.verifying_s or 0)
+
+    @property
+    def psi(self) -> Dict[str, Optional[float]]:
+        """Population stability index of each prediction against the last run's.
+
+        None where either has too few rows to tell; see `dai_spark.table_job.report.drift`.
+        """
+        return psi_of_each(self.last_distributions, self.distributions)
+
+    @property
+    def example_psi(self) -> Dict[str, Optional[float]]:
+        """The same against the export's example rows, which are mostly too few."""
+        return psi_of_each(self.example_distributions, self.distributions)
+
+    @property
+    def time_split(self) -> Dict[str, float]:
+        """Seconds of the run by what they went to; they add up to `total_s`.
+
+        The action's seconds are divided by what its tasks waited for.  Without their metrics (over
+        Connect) or without `n_slots` they stay together.
+        """
+        split = {"checking": self.preparing_s - (self.shipping_s or 0.0)}
+        if self.shipping_s is not None:
+            split["shipping"] = self.shipping_s
+        task_s = self.scoring_s * (self.n_slots or 0)
+        if self.metrics is None or not task_s:
+            split["reading, scoring, writing"] = self.scoring_s
+        else:
+            waited_s = {"loading": self.metrics.starting_s, "scoring": self.metrics.waiting_s}
+            # Tasks that were killed or ran twice may have waited longer than the action took.
+            most = max(task_s, sum(waited_s.values()))
+            for name, seconds in waited_s.items():
+                split[name] = self.scoring_s * seconds / most
+            rest = self.scoring_s * (1 - sum(waited_s.values()) / most)
+            split["Spark reading and writing"] = max(rest, 0.0)
+        if self.writing_s is not None:
+            split["writing into the target"] = self.writing_s
+        if self.verifying_s is not None:
+            split["verifying"] = self.verifying_s
+        return split
+
+    def to_json(self) -> str:
+        """The report as one JSON object, with what follows from its figures."""
+        plain = dataclasses.asdict(self)
+        plain.update(
+            n_written=self.n_written,
+            rows_per_s=self.rows_per_s,
+            total_s=self.total_s,
+            time_split=self.time_split,
+            psi=self.psi,
+            example_psi=self.example_psi,
+        )
+        return json.dumps(plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        """Read what `to_json` wrote; what newer versions add is left."""
+        data = json.loads(text)
+        known: Dict[str, Any] = {
+            f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data
+        }
+        for name in ("columns", "prediction", "preview"):
+            known[name] = tuple(known.get(name, ()))
+        for name in ("bad_rows", "checks"):
+            known[name] = tuple((one, other) for one, other in known.get(name, ()))
+        for name in _DISTRIBUTIONS:
+            found = known.get(name, {}).items()
+            known[name] = {field: Distribution.from_json(one) for field, one in found}
+        if known.get("metrics") is not None:
+            names = {f.name for f in dataclasses.fields(ScoringMetrics)}
+            metrics = {name: v for name, v in known["metrics"].items() if name in names}
+            known["metrics"] = ScoringMetrics(**metrics)
+        if known.get("verified") is not None:
+            n_rows, n_differing = known["verified"]
+            known["verified"] = (n_rows, n_differing)
+        return cls(**known)
+
+    def text(self) -> str:
+        """The report for people, a few lines."""
+        lines = []
+        if self.status not in ("done", "dry run"):
+            lines.append(f"status      {self.status}" + (f": {self.message}" * bool(self.message)))
+        if self.run_id:
+            lines.append(f"run         {self.run_id} of job {self.job_name}")
+        version = f", version {self.source_version}" if self.source_version else ""
+        lines += [
+            f"source      {self.source}{version}",
+            f"pipeline    {self.pipeline} (experiment {self.experiment_id})",
+            f"columns     {len(self.columns)}: {_shortened(self.columns)}",
+            f"prediction  {_shortened(self.prediction)}",
+        ]
+        if self.dry_run:
+            lines += [f"ok  {what:<12} {found}" for what, found in self.checks]
+            lines += [f"plan        {self.plan}"] if self.plan else []
+            lines += [f"time        {self.estimate}"] if self.estimate else []
+            lines += ["dry run     nothing was written; scored rows:", *self.preview]
+            lines.append(f"would write to {self.target} (mode {self.mode})")
+            return "\n".join(lines)
+        lines.append(f"target      {self.target} (mode {self.mode})")
+        lines += self._figures()
+        if self.metrics is not None:
+            lines.append(f"scoring     {self.metrics.text()}")
+        return "\n".join(lines)
+
+    def _figures(self) -> List[str]:
+        lines = []
+        if self.n_rows is not None:
+            lines.append(
+                f"scored      {self.n_rows:,} rows in {self.scoring_s:.1f} s "
+                f"({self.rows_per_s or 0:,.0f} rows/s), after {self.preparing_s:.1f} s of checks"
+            )
+        counts = [(name, getattr(self, f"n_{name}")) for name in ("read", "scored", *_COUNTS)]
+        told = [f"{n:,} {name}" for name, n in counts if n is not None]
+        if told:
+            lines.append(f"rows        {', '.join(told)}")
+        if self.n_quarantined and self.quarantine:
+            lines.append(f"bad rows    {self.quarantine}")
+        if len(self.time_split) > 2:
+            split = ", ".join(f"{name} {s:.1f} s" for name, s in self.time_split.items())
+            lines.append(f"time        {split}")
+        for name, value in self.psi.items():
+            shown = "" if value is None else f"{value:.3f}, "
+            lines.append(f"drift       {name}: {shown}{reading(value)}")
+        if self.verified is not None:
+            n_rows, n_differing = self.verified
+            lines.append(f"verified    {n_rows:,} rows scored again, {n_differing:,} differ")
+        if self.high_water_mark:
+            lines.append(f"up to       {self.high_water_mark}")
+        return lines
+
+
+def _shortened(names: Tuple[str, ...]) -> str:
+    shown = ", ".join(names[:12])
+    return shown if len(names) <= 12 else f"{shown}, and {len(names) - 12} more"

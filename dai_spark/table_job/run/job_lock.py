@@ -1,0 +1,201 @@
+"""JobLock: one run of a job at a time, on whatever hosts its drivers are."""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable, Dict, Optional, Type
+
+from dai_spark.errors import OverlapError
+from dai_spark.table_job.targets.hadoop_path import Folder
+
+__all__ = ["JobLock"]
+
+_BEAT_S = 10.0
+# Longer than a driver's longest pause: a lock that has not moved for so long is nobody's.
+_STALE_S = 60.0
+_POLL_S = 1.0
+
+
+class JobLock:
+    """A file beside the target that the running driver keeps touching.
+
+    Lives on the driver.  A lock whose driver was killed is taken over: at once where its process
+    was on this host, else when its file has not changed for a minute by this host's clock.  No two
+    clocks are compared.
+
+    Parameters
+    ----------
+    file : Folder
+        Where the lock lies.
+    job_name : str
+        Who holds it, for the one who waits.
+    on_overlap : {"wait", "refuse"}
+    timeout_s : float
+        Of the wait.
+    on_message : callable
+    """
+
+    def __init__(
+        self,
+        file: Folder,
+        job_name: str,
+        on_overlap: str,
+        timeout_s: float,
+        on_message: Callable[[str], None],
+    ) -> None:
+        self._file = file
+        self._on_overlap = on_overlap
+        self._timeout_s = timeout_s
+        self._on_message = on_message
+        self._lost = threading.Event()
+        self._ended = threading.Event()
+        self._beat: Optional[threading.Thread] = None
+        self._mine: Dict[str, Any] = {
+            "token": uuid.uuid4().hex,
+            "job": job_name,
+            "host": socket.gethostname(),
+            "boot": _boot(),
+            "pid": os.getpid(),
+            "started": _started(os.getpid()),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        }
+
+    def __enter__(self) -> "JobLock":
+        self._file.parent.make()
+        deadline = time.monotonic() + self._timeout_s
+        seen: Optional[str] = None
+        seen_at = time.monotonic()
+        while not self._file.create(self._text(0)):
+            text = self._file.read()
+            if text != seen:
+                if seen is None:
+                    self._announce(text)
+                seen, seen_at = text, time.monotonic()
+            if text is not None and (_is_dead(text) or time.monotonic() - seen_at > _STALE_S):
+                self._take_over(text)
+                continue
+            if time.monotonic() > deadline:
+                raise OverlapError(
+                    f"{_holder(text)} still runs after {self._timeout_s:g} s; wait longer "
+                    "(--overlap-timeout-s), or look what holds it up."
+                )
+            time.sleep(_POLL_S)
+        self._beat = threading.Thread(target=self._keep, daemon=True)
+        self._beat.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._ended.set()
+        if self._beat is not None:
+            self._beat.join(_BEAT_S)
+        if self._is_mine():
+            self._file.remove()
+
+    def check(self) -> None:
+        """Make sure, before a commit, that nobody has taken the lock over meanwhile.
+
+        Raises
+        ------
+        OverlapError
+            This driver stood still for so long that another run took it for dead.
+        """
+        if self._lost.is_set() or not self._is_mine():
+            raise OverlapError(
+                f"Another run has taken over {self._file.path}, since this one stood still for "
+                f"more than {_STALE_S:g} s; nothing was written, the other run does the work."
+            )
+
+    def _announce(self, text: Optional[str]) -> None:
+        if text is not None and _is_dead(text):
+            return
+        if self._on_overlap == "refuse":
+            raise OverlapError(
+                f"{_holder(text)} is at work; run again when it has ended, or give --on-overlap "
+                "wait."
+            )
+        self._on_message(f"{_holder(text)} is at work; waiting for its end")
+
+    def _take_over(self, stale: str) -> None:
+        """Move the dead lock away; of several that try, one rename succeeds."""
+        aside = self._file.parent / f".{self._file.name}.{self._mine['token']}"
+        try:
+            self._file.rename_to(aside)
+        except Exception:  # noqa: BLE001 - somebody else was quicker
+            return
+        if aside.read() != stale and not self._file.exists():
+            # Somebody else was quicker, and this is already the new one's.
+            aside.rename_to(self._file)
+            return
+        aside.remove()
+        self._on_message(f"{_holder(stale)} was killed; its lock is taken over")
+
+    def _keep(self) -> None:
+        n_beats = 0
+        while not self._ended.wait(_BEAT_S):
+            n_beats += 1
+            try:
+                if not self._is_mine():
+                    self._lost.set()
+                    return
+                self._file.write(self._text(n_beats))
+            except Exception:  # noqa: BLE001 - the next beat tries again; check() decides
+                continue
+
+    def _is_mine(self) -> bool:
+        found = self._file.read_json()
+        return found is not None and found.get("token") == self._mine["token"]
+
+    def _text(self, n_beats: int) -> str:
+        return json.dumps({**self._mine, "beat": n_beats})
+
+
+def _holder(text: Optional[str]) -> str:
+    try:
+        found = json.loads(text or "")
+        return (
+            f"Another run of {found['job']!r} (process {found['pid']} on {found['host']}, "
+            f"since {found['since']})"
+        )
+    except (ValueError, KeyError, TypeError):
+        return "Another run of the same job"
+
+
+def _is_dead(text: str) -> bool:
+    """Whether the lock's process was one of this host, and is no more."""
+    try:
+        found = json.loads(text)
+        if (found["host"], found["boot"]) != (socket.gethostname(), _boot()):
+            return False
+        return bool(_started(int(found["pid"])) != found["started"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _boot() -> str:
+    """What tells this boot and this container's process ids from those of another of its name."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> Optional[str]:
+    """When a process started, in the kernel's ticks: process ids are used again.  None: gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    # A killed driver whose parent has not asked for its status yet.
+    return None if fields[0] in "ZX" else fields[19]

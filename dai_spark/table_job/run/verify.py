@@ -1,0 +1,77 @@
+"""Verification: rows of the target scored again, one by one, by a scorer that was loaded for it."""
+
+import dataclasses
+import struct
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+
+from dai_spark.driver.schema import quoted
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.table_job.lineage import COLUMN, RunRecord
+
+if TYPE_CHECKING:
+    from dai_spark.table_job.run.batch import BatchRun
+
+__all__ = ["verify"]
+
+# Part of the sidecar's key, so that no scorer that is loaded already answers.
+_FRESH = "DAI_SPARK_VERIFIES"
+_IDLE_S = 5.0
+
+
+def verify(run: "BatchRun", plan: ScoringPlan, record: RunRecord) -> Tuple[int, int]:
+    """Score random rows of what a run has written again and compare all bits.
+
+    Runs on the driver, after the commit: reads keys and predictions back from the target, finds
+    their input in the source by key, and scores them in batches of one row in a sidecar of its own.
+
+    Returns
+    -------
+    n_rows, n_differing : int
+        How many were compared, and how many of them were not equal or not found again.
+    """
+    from pyspark.sql import functions as F
+
+    job = run.job
+    written = run.target.table.read(run.spark)
+    if job.lineage:
+        written = written.where(F.col(f"{quoted(COLUMN)}.run_id") == record.run_id)
+    output = run.output(plan)
+    names = [n for n in output.columns(run.kept()) if n not in run.kept() and n != COLUMN]
+    chosen = written.orderBy(F.rand()).limit(job.verify)
+    columns = [*job.key, *names]
+    found = chosen.select(*map(quoted, columns)).collect()
+    if not found:
+        return 0, 0
+    schema = chosen.select(*map(quoted, job.key)).schema
+    keys = run.spark.createDataFrame([tuple(row[: len(job.key)]) for row in found], schema)
+    rows = run.source.rows(job).join(F.broadcast(keys), on=list(job.key), how="left_semi")
+    options = plan.options
+    alone = dataclasses.replace(
+        options,
+        batch_rows=1,
+        idle_timeout_s=_IDLE_S,
+        env_vars={**options.env_vars, _FRESH: record.run_id},
+    )
+    again = run.scored(rows.coalesce(1), dataclasses.replace(plan, options=alone))
+    scored = output.of(again, run.kept(), record).select(*map(quoted, columns)).collect()
+    expected = {tuple(row[: len(job.key)]): _bits(row[len(job.key) :]) for row in scored}
+    differing = [
+        row
+        for row in found
+        if expected.get(tuple(row[: len(job.key)])) != _bits(row[len(job.key) :])
+    ]
+    return len(found), len(differing)
+
+
+def _bits(values: Any) -> List[Any]:
+    """Values with every float as its eight bytes: NaN equals itself, and 0.0 not -0.0."""
+    found: List[Any] = []
+    for value in values:
+        if isinstance(value, float):
+            found.append(struct.pack("<d", value))
+        elif hasattr(value, "asDict"):
+            inner: Dict[str, Any] = value.asDict()
+            found += [*inner, *_bits(inner.values())]
+        else:
+            found.append(value)
+    return found

@@ -1,0 +1,111 @@
+"""score_table: source table, scored, to target table, with everything checked before it begins."""
+
+import dataclasses
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.driver.filesystem.uris import fetch, read_bytes
+from dai_spark.driver.progress.messages import log_message
+from dai_spark.driver.session import active, setting
+from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.table_job.report.refusal import refusing
+from dai_spark.table_job.report.report import Report
+from dai_spark.table_job.run.batch import BatchRun
+from dai_spark.table_job.run.stream import StreamRun
+from dai_spark.table_job.settings.job import TableJob
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["score_table"]
+
+
+def score_table(
+    pipeline: Union[str, "os.PathLike[str]", ScoringPipeline],
+    env: Union[str, "os.PathLike[str]", PackedEnvironment, None] = None,
+    *,
+    source: str,
+    target: str,
+    spark: "Optional[SparkSession]" = None,
+    license: Optional[str] = None,
+    on_message: Optional[Callable[[str], None]] = None,
+    progress: bool = True,
+    **words: Any,
+) -> Report:
+    """Score a table into a table: what ``jobs/score_table.py`` calls.
+
+    Runs on the driver.  Before anything is scored it checks the target against the mode, loads the
+    pipeline on an executor (or remembers that it did), and checks all columns and the key.  A run
+    that is repeated writes nothing twice; one that was killed is finished by its repetition.
+
+    Parameters
+    ----------
+    pipeline, env, spark, license, say
+        See `dai_spark.score_udf`.
+    progress : bool, default True
+        Show how far the job is: a bar on a terminal, else a line now and then.
+    source, target : str
+        A catalog table (``lake.db.table``) or ``FORMAT:PATH``.
+    **words
+        Fields of `dai_spark.table_job.settings.job.TableJob` (mode, key, keep, where, incremental,
+        quarantine, dry_run, ...) and of `dai_spark.ScoringOptions`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    OptionError
+        A keyword that is none, a value that cannot be meant, or two that exclude each other.
+    TableExistsError, TableJobError
+        Of source and target; their `status` is ``"refused"`` where nothing was scored yet.
+    BadRowsError, DriftError
+        The target is as it was.
+    OverlapError
+        Another run of the job is at work.
+    ColumnError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
+    """
+    on_message = on_message or log_message
+    with refusing():
+        job = TableJob.of(
+            {
+                **words,
+                "pipeline": _text(pipeline),
+                "env": _text(env),
+                "source": source,
+                "target": target,
+            }
+        )
+        session = active(spark)
+        chosen = chosen_environment(env, partial(setting, session), on_message)
+        job = dataclasses.replace(job, env=_text(chosen))
+
+        def request() -> ScoringRequest:
+            return ScoringRequest.of(
+                pipeline,
+                chosen,
+                license,
+                job.license_file,
+                job.options,
+                {},
+                read_uri=partial(read_bytes, session),
+                fetch=partial(fetch, session, on_message=on_message),
+            )
+
+        run: Union[BatchRun, StreamRun]
+        if job.incremental == "stream":
+            run = StreamRun(session, job, request, on_message, progress)
+        else:
+            run = BatchRun(session, job, request(), on_message, progress)
+    return run.run()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(os.fspath(getattr(value, "path", value)))

@@ -1,0 +1,10 @@
+"""What a user may say of a job, and the ways to say it.
+
+::
+
+    job          TableJob: all settings, checked as far as words alone can be
+    arguments    the command line, laid over ``--config`` and handed to `score_table`
+    flags        each flag of the command line
+    toml_config  the file behind ``--config``
+    help_text    what stands below the flags in ``--help``
+"""

@@ -1,0 +1,9 @@
+"""Which rows are scored.
+
+::
+
+    source       the table, pinned to a version, with the pipeline's names for its columns
+    new_rows     which of its rows a run scores
+    changes      the rows that the source's own change log names
+    key          the columns that tell rows apart: unique and not null
+"""

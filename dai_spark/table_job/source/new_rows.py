@@ -1,0 +1,161 @@
+"""NewRows: which rows of the source a run scores, and what the run must remember of them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, List, Optional
+
+from dai_spark.driver.schema import quoted
+from dai_spark.errors import ColumnError, TableJobError
+from dai_spark.table_job.lineage import COLUMN
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.source.changes import changes_between
+from dai_spark.table_job.source.source import Source
+from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.targets.base import Target
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["NewRows"]
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """The rows of one run.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        To be scored.
+    deleted : DataFrame or None
+        Keys of rows that the source no longer has.
+    high_water_mark : str or None
+        Of ``--since``, to be remembered with the commit.
+    is_known_empty : bool
+        Nothing can be new, as was seen without reading rows.
+    """
+
+    rows: "DataFrame"
+    deleted: "Optional[DataFrame]" = None
+    high_water_mark: Optional[str] = None
+    is_known_empty: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        target: Target,
+        job: TableJob,
+        pipeline_digest: str,
+        on_message: Callable[[str], None],
+    ) -> "NewRows":
+        """Find the rows that the job's ``--incremental`` asks for; all where it asks for none.
+
+        Runs on the driver, with Spark jobs over the columns that decide alone.
+
+        Raises
+        ------
+        TableJobError, ColumnError
+        """
+        if job.incremental == "missing":
+            return cls(_missing(source, target, job, pipeline_digest))
+        if job.incremental == "since":
+            return _since(cls, source, target, job, on_message)
+        if job.incremental == "changes":
+            return _changes(cls, source, target, job, on_message)
+        return cls(source.rows(job))
+
+
+def _missing(source: Source, target: Target, job: TableJob, pipeline_digest: str) -> "DataFrame":
+    from pyspark.sql import functions as F
+
+    rows = source.rows(job)
+    digest = F.col(f"{quoted(COLUMN)}.pipeline_digest")
+    known: List[DataFrame] = []
+    if target.schema is not None and target.schema.fields:
+        if COLUMN not in target.schema.fieldNames():
+            raise TableJobError(
+                f"The target {target.table.text} has no column {COLUMN!r} that would tell which "
+                "pipeline a row's scores are from; write it with lineage, or use --incremental "
+                "since."
+            )
+        scored = target.table.read(target.spark)
+        if job.mode == "append":
+            other = scored.where(~digest.eqNullSafe(F.lit(pipeline_digest))).limit(1).count()
+            if other:
+                raise TableJobError(
+                    f"The target {target.table.text} holds rows that another pipeline has scored; "
+                    "to score them again and not twice use --mode merge."
+                )
+        known.append(scored.where(digest == pipeline_digest))
+    if job.quarantine is not None:
+        name = TableName.of(job.quarantine)
+        if name.schema_if_exists(target.spark) is not None:
+            bad = name.read(target.spark)
+            known.append(bad.where(digest == pipeline_digest))
+    columns = [quoted(name) for name in job.key]
+    for table in known:
+        rows = rows.join(table.select(*columns), on=list(job.key), how="left_anti")
+    return rows.select(*[quoted(name) for name in source.rows(job).columns])
+
+
+def _since(
+    cls: "type[NewRows]",
+    source: Source,
+    target: Target,
+    job: TableJob,
+    on_message: Callable[[str], None],
+) -> NewRows:
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import TimestampType
+
+    assert job.since is not None
+    rows = source.rows(job)
+    if job.since not in rows.columns:
+        raise ColumnError(f"Table {source.table.text} lacks the column {job.since} of --since.")
+    column = F.col(quoted(job.since))
+    kind = rows.schema[job.since].dataType
+    last = target.last(job.job_name)
+    mark = last.high_water_mark if last is not None else None
+    above = F.lit(True) if mark is None else column > F.lit(mark).cast(kind)
+    top: Any = F.max(F.when(above, column))
+    if isinstance(kind, TimestampType):
+        # With its offset, since the next run's session may have another time zone.
+        top = F.date_format(top, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
+    seen = rows.agg(
+        top.cast("string").alias("top"), F.count(F.when(column.isNull(), 1)).alias("n_null")
+    ).collect()[0]
+    if seen["n_null"]:
+        raise ColumnError(
+            f"Table {source.table.text} has {seen['n_null']:,} rows whose --since column "
+            f"{job.since} is null, which no later run would find; leave them out (--where "
+            f"'{job.since} IS NOT NULL'), or use --incremental missing."
+        )
+    if mark is not None:
+        on_message(
+            f"rows with {job.since} above {mark}, as run {last.run_id if last else ''} has left it"
+        )
+        rows = rows.where(above)
+    if seen["top"] is None:
+        return cls(rows, is_known_empty=True, high_water_mark=mark)
+    # Rows that come while this run reads are the next one's.
+    rows = rows.where(column <= F.lit(seen["top"]).cast(kind))
+    return cls(rows, high_water_mark=seen["top"])
+
+
+def _changes(
+    cls: "type[NewRows]",
+    source: Source,
+    target: Target,
+    job: TableJob,
+    on_message: Callable[[str], None],
+) -> NewRows:
+    last = target.last(job.job_name)
+    if last is None or last.source_version is None:
+        return cls(source.rows(job))
+    if last.source_version == source.version:
+        return cls(source.rows(job), is_known_empty=True)
+    on_message(
+        f"changes of {source.table.text} from version {last.source_version} to {source.version}"
+    )
+    rows, deleted = changes_between(target.spark, source, job, last.source_version)
+    return cls(rows, deleted)

@@ -1,0 +1,135 @@
+"""Source: the table that is scored, at one version, with the pipeline's names for its columns."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Optional
+
+from dai_spark.driver.schema import quoted
+from dai_spark.errors import ColumnError, TableJobError
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.table_name import FILE_FORMATS, TableName, first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["Source", "current_version"]
+
+
+# In the names of options by which a user has chosen a version.
+_TRAVEL = ("asof", "snapshot")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table to be scored.
+
+    Attributes
+    ----------
+    table : TableName
+    provider : str or None
+        Its format in lower case; None for a view.
+    frame : DataFrame
+        Its rows at `version`, before ``--where``.
+    version : str or None
+        A Delta version or an Iceberg snapshot, which every later reading of `frame` sees too;
+        for files the digest of their listing; None where the source tells none (JDBC, a view).
+    """
+
+    table: TableName
+    provider: Optional[str]
+    frame: "DataFrame"
+    version: Optional[str]
+
+    @classmethod
+    def of(cls, spark: Any, job: TableJob) -> "Source":
+        """Find the source and pin its version.
+
+        Runs on the driver; reads metadata and file listings.
+
+        Raises
+        ------
+        TableJobError, OptionError
+        """
+        table = TableName.of(job.source)
+        provider = table.provider(spark)
+        version = job.source_version
+        travels = any(word in name.lower() for name in job.source_options for word in _TRAVEL)
+        if version is None and job.source_timestamp is None and not travels:
+            version = current_version(spark, table, provider)
+        if provider in ("delta", "iceberg") and version is not None:
+            frame = table.read(spark, job.source_options, version)
+            return cls(table, provider, frame, version)
+        frame = table.read(spark, job.source_options, version, job.source_timestamp)
+        if job.source_timestamp is not None:
+            return cls(table, provider, frame, f"at {job.source_timestamp}")
+        return cls(table, provider, frame, version or _listing(frame, provider))
+
+    def rows(self, job: TableJob) -> "DataFrame":
+        """The rows to be scored: filtered, with the columns that ``--column`` makes."""
+        return selected(self.frame, job, self.table.text)
+
+    def with_frame(self, frame: "DataFrame") -> "Source":
+        """The same source with other rows of it."""
+        return replace(self, frame=frame)
+
+
+def selected(frame: "DataFrame", job: TableJob, where: str) -> "DataFrame":
+    """Apply ``--where`` and ``--column`` to rows of the source.
+
+    Raises
+    ------
+    ColumnError
+        An expression that Spark cannot resolve, with Spark's own sentence.
+    """
+    from pyspark.sql import functions as F
+
+    frame = frame if job.where is None else _resolved(frame.where, job.where, "--where", where)
+    if job.columns:
+        made = {name: F.expr(text) for name, text in job.columns.items()}
+        # One projection: no expression sees what another one made.
+        others = [F.col(quoted(name)) for name in frame.columns if name not in made]
+        columns = [*others, *[made[name].alias(name) for name in made]]
+        shown = ", ".join(f"{name}={text}" for name, text in job.columns.items())
+        frame = _resolved(lambda _: frame.select(*columns), shown, "--column", where)
+    return frame
+
+
+def _resolved(action: Any, text: str, flag: str, where: str) -> "DataFrame":
+    try:
+        frame: DataFrame = action(text)
+        _ = frame.schema
+    except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
+        raise ColumnError(
+            f"{flag} {text} does not fit table {where}: {first_line(error)}"
+        ) from None
+    return frame
+
+
+def current_version(spark: Any, table: TableName, provider: Optional[str]) -> Optional[str]:
+    """The version that a reader of a Delta or Iceberg table sees now; None for other formats."""
+    if provider == "delta":
+        rows = spark.sql(f"DESCRIBE HISTORY {table.sql} LIMIT 1").collect()
+        return str(rows[0]["version"]) if rows else None
+    if provider == "iceberg" and table.format is None:
+        rows = spark.sql(f"SELECT snapshot_id FROM {table.name}.refs WHERE name = 'main'").collect()
+        return str(rows[0]["snapshot_id"]) if rows else None
+    return None
+
+
+def _listing(frame: "DataFrame", provider: Optional[str]) -> Optional[str]:
+    """SHA-256 of the names, sizes and times of the files that a frame reads."""
+    if provider not in FILE_FORMATS:
+        return None
+    paths = sorted(frame.inputFiles())
+    if not paths:
+        return "no files"
+    spark = frame.sparkSession
+    try:
+        # Only listed: the content is read for the column `content` alone.
+        listed = spark.read.format("binaryFile").load(paths)
+        rows = listed.select("path", "length", "modificationTime").collect()
+    except Exception as error:  # noqa: BLE001
+        raise TableJobError(f"The source's files cannot be listed: {first_line(error)}") from None
+    text = json.dumps(sorted([r["path"], r["length"], str(r["modificationTime"])] for r in rows))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,288 @@
+"""Target: what a kind of table promises to the table job."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    cast,
+)
+
+from dai_spark.driver.schema import quoted, sql_type
+from dai_spark.errors import TableExistsError, TableJobError
+from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.table_name import TableName, first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import DataType, StructType
+
+__all__ = ["DELETED", "Merged", "Target"]
+
+# Column of staged rows that says that the source has deleted the row; no target ever has it.
+DELETED = "_dai_spark_deleted"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did, in rows; None where the format does not say."""
+
+    n_inserted: Optional[int] = None
+    n_updated: Optional[int] = None
+    n_deleted: Optional[int] = None
+
+
+class Target(ABC):
+    """A table that scores are written to.
+
+    Lives on the driver.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    job : TableJob
+    table : TableName
+    schema : StructType or None
+        Of the table; None where it does not exist, without fields where it is an empty folder.
+
+    Attributes
+    ----------
+    modes : tuple of str
+        That the format can keep the promises of.
+    unsafe : str
+        Characters that it refuses in column names.
+    has_structs : bool
+    can_evolve : bool
+        Whether a column that is added is seen by every reader of the table.
+    before_commit : callable
+        Called by kinds that write aside, right before they change the table; may raise.
+    """
+
+    modes: ClassVar[Tuple[str, ...]] = ("fail", "overwrite")
+    instead: ClassVar[str] = "write to a Delta or Iceberg table"
+    unsafe: ClassVar[str] = ""
+    has_structs: bool = True
+    can_evolve: ClassVar[bool] = False
+
+    def __init__(
+        self, spark: Any, job: TableJob, table: TableName, schema: "Optional[StructType]"
+    ) -> None:
+        self.spark = spark
+        self.job = job
+        self.table = table
+        self.schema = schema
+        self.before_commit: Callable[[], None] = _nothing
+
+    # -- what each kind does --------------------------------------------------------------------
+
+    @abstractmethod
+    def write(self, frame: "DataFrame", record: RunRecord) -> None:
+        """Write rows by the job's mode (not ``merge``); the action that scores them.
+
+        Either all rows are committed, with the record, or none is.
+        """
+
+    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> Merged:
+        """Update, insert and delete by the job's key.
+
+        Parameters
+        ----------
+        staged : str
+            Path of the scored rows, as Parquet: a MERGE may read its source twice.
+        record : RunRecord
+        columns : sequence of str
+            Of the staged rows that the target gets: all but `DELETED`.
+        """
+        raise AssertionError("check_mode refuses merge for this format")
+
+    def records(self) -> Iterator[Optional[RunRecord]]:
+        """The records of the table's commits, newest first, as far as they are kept.
+
+        None for a commit that is not a run of ours; those that only arrange files anew are left
+        out.  A kind of table that keeps no records has none.
+        """
+        return iter(())
+
+    def created_for(self) -> Optional[str]:
+        """The run that has created the table and committed nothing yet; None where rows are."""
+        return None
+
+    def recover(self) -> None:  # noqa: B027 - formats that commit by themselves have nothing to do
+        """Finish what a killed run has begun to commit.  Called with the lock held."""
+
+    # -- what is the same for all ---------------------------------------------------------------
+
+    def find(self, run_id: str) -> Optional[RunRecord]:
+        """The record of a run that was committed; None where there is none, or none is kept."""
+        return next((r for r in self.records() if r is not None and r.run_id == run_id), None)
+
+    def last(self, job_name: str) -> Optional[RunRecord]:
+        """The newest record of a job; None where there is none, or none is kept."""
+        return next((r for r in self.records() if r is not None and r.job_name == job_name), None)
+
+    def newest(self) -> Optional[RunRecord]:
+        """The record of the table's newest commit; None where that is not a run of ours."""
+        return next(self.records(), None)
+
+    def check_mode(self) -> None:
+        """Refuse a mode whose promise this format cannot keep.
+
+        Raises
+        ------
+        TableJobError
+        """
+        if self.job.mode not in self.modes:
+            raise TableJobError(
+                f"--mode {self.job.mode} cannot be promised for {self.table.text}; {self.instead}, "
+                f"or use --mode {' or '.join(self.modes)}."
+            )
+
+    def check_absent(self, run_id: str) -> None:
+        """Refuse a target that exists, where the mode says so.
+
+        Parameters
+        ----------
+        run_id : str
+            An empty table that this very run has created, and was killed, is no other's.
+
+        Raises
+        ------
+        TableExistsError
+        """
+        if self.schema is not None and self.job.mode == "fail" and self.created_for() != run_id:
+            others = " or ".join(f"--mode {m}" for m in self.modes if m in ("append", "overwrite"))
+            raise TableExistsError(
+                f"The target {self.table.text} exists; give {others}, or another --target."
+            )
+
+    def check_schema(self, scored: "StructType") -> "List[Tuple[str, str]]":
+        """Hold the columns to be written against those of a target that exists.
+
+        Returns
+        -------
+        list of (str, str)
+            Columns, or fields of a struct, that are to be added, with their SQL types.
+
+        Raises
+        ------
+        TableJobError
+            Names all that differs; before anything is scored.
+        """
+        if self.schema is None or not self.schema.fields:
+            self._check_new(scored)
+            return []
+        added, wrong = _differences(self.schema, scored, "", self.inferred_columns())
+        if added and not (self.job.evolve_schema and self.can_evolve):
+            shown = [(name.replace("`", ""), kind) for name, kind in added]
+            wrong += [f"{name}: target has none, scored {kind}" for name, kind in shown]
+        if wrong:
+            hint = ", allow new columns (--evolve-schema)" if added and self.can_evolve else ""
+            raise TableJobError(
+                f"The target {self.table.text} has other columns than what would be written "
+                f"({'; '.join(wrong)}); change --keep{hint}, or give another --target."
+            )
+        return added
+
+    def inferred_columns(self) -> Sequence[str]:
+        """Columns whose type a reader infers, so that it says nothing of what was written."""
+        return ()
+
+    def _check_new(self, scored: "StructType") -> None:
+        unknown = [name for name in self.job.partition_by if name not in scored.fieldNames()]
+        if unknown:
+            raise TableJobError(
+                f"--partition-by {', '.join(unknown)} is no column of what would be written "
+                f"({', '.join(scored.fieldNames())})."
+            )
+
+    def shaped(self, frame: "DataFrame") -> "DataFrame":
+        """Bring rows together so that a partition of the table gets few files.
+
+        Spark writes a file for each task and partition of the table.  Without ``--partition-by``
+        that is a file a task, and Spark's reader has made tasks of some 128 MB already.
+        """
+        cols = [quoted(name) for name in self.job.partition_by]
+        if self.job.n_files is not None:
+            return frame.repartition(self.job.n_files, *cols)
+        if cols:
+            # Adaptive execution merges small and splits large ones behind this shuffle.
+            return frame.hint("rebalance", *cols)
+        return frame
+
+    def write_options(self) -> Dict[str, str]:
+        """Options of Spark's writer: the user's, and the limit of rows."""
+        limit = (
+            {}
+            if self.job.max_file_rows is None
+            else {"maxRecordsPerFile": str(self.job.max_file_rows)}
+        )
+        return {**limit, **self.job.target_options}
+
+    def run_sql(self, text: str) -> "List[Any]":
+        """Run a statement on the target.
+
+        Raises
+        ------
+        TableJobError
+        """
+        try:
+            return list(self.spark.sql(text).collect())
+        except Exception as error:
+            raise TableJobError(
+                f"Spark refused a statement on {self.table.text}: {first_line(error)}", text
+            ) from error
+
+
+def _nothing() -> None:
+    pass
+
+
+def _differences(
+    old: "StructType", new: "StructType", prefix: str, inferred: Sequence[str] = ()
+) -> "Tuple[List[Tuple[str, str]], List[str]]":
+    """Fields to add, and what cannot be: a missing field, or one of another type."""
+    from pyspark.sql.types import StructType
+
+    added: List[Tuple[str, str]] = []
+    wrong: List[str] = []
+    # Spark's tables do not tell names apart by case.
+    before = {f.name.lower(): f for f in old.fields}
+    after = {f.name.lower(): f for f in new.fields}
+    for name, field in after.items():
+        full = f"{prefix}{quoted(field.name)}" if prefix else quoted(field.name)
+        shown = full.replace("`", "")
+        if name not in before:
+            added.append((full, sql_type(field.dataType)))
+        elif isinstance(field.dataType, StructType) and isinstance(
+            before[name].dataType, StructType
+        ):
+            more, not_so = _differences(
+                cast(StructType, before[name].dataType), field.dataType, f"{full}."
+            )
+            added += more
+            wrong += not_so
+        elif field.name not in inferred and not _same(before[name].dataType, field.dataType):
+            wrong.append(
+                f"{shown}: target {before[name].dataType.simpleString()}, "
+                f"scored {field.dataType.simpleString()}"
+            )
+    for name, field in before.items():
+        if name not in after:
+            wrong.append(
+                f"{prefix.replace('`', '')}{field.name}: target "
+                f"{field.dataType.simpleString()}, scored has none"
+            )
+    return added, wrong
+
+
+def _same(old: "DataType", new: "DataType") -> bool:
+    return old.simpleString() == new.simpleString()

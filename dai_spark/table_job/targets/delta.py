@@ -1,0 +1,152 @@
+"""Delta Lake as a target.
+
+Each run is one commit.  An append carries a transaction id made from the run id, which Delta skips
+when it has seen it; every commit carries the run's record as its ``userMetadata``.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
+
+from dai_spark.driver.schema import quoted, sql_columns, sql_text
+from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.targets.base import Merged, Target
+from dai_spark.table_job.targets.hadoop_path import Folder
+from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["DeltaTarget"]
+
+# Writers that honour it: save and saveAsTable; insertInto does not.
+_TRANSACTION = "dai_spark:"
+_CREATED_FOR = "dai_spark.created_for"
+_METADATA_CONF = "spark.databricks.delta.commitInfo.userMetadata"
+_EVOLVE_CONF = "spark.databricks.delta.schema.autoMerge.enabled"
+_COMMIT = re.compile(r"[0-9]{20}\.json")
+# Commits that arrange files anew, or set properties, and change no row.
+_MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
+
+
+class DeltaTarget(Target):
+    """A Delta table, of a catalog or at a path."""
+
+    modes = ("fail", "append", "overwrite", "overwrite-partitions", "merge")
+    can_evolve = True
+    # Refused in names at every level of a table without column mapping.
+    unsafe = " ,;{}()\n\t="
+
+    def write(self, frame: "DataFrame", record: RunRecord) -> None:
+        """See `Target.write`."""
+        from pyspark.sql import functions as F
+
+        job = self.job
+        options = {**self.write_options(), "userMetadata": record.to_json()}
+        if job.evolve_schema:
+            options["mergeSchema"] = "true"
+        if job.mode in ("fail", "append"):
+            options.update(txnAppId=_TRANSACTION + record.run_id, txnVersion="1")
+        if self.table.format is None:
+            self._create(frame, record)
+            writer: Any = self.shaped(frame).writeTo(self.table.name).options(**options)
+            if job.mode in ("fail", "append"):
+                writer.append()
+            elif job.mode == "overwrite":
+                writer.overwrite(F.lit(True))
+            else:
+                writer.overwritePartitions()
+            return
+        if job.mode == "overwrite-partitions":
+            options["partitionOverwriteMode"] = "dynamic"
+        writer = self.shaped(frame).write.format("delta").options(**options)
+        if self.schema is None and job.partition_by:
+            writer = writer.partitionBy(*job.partition_by)
+        mode = {"fail": "error", "append": "append"}.get(job.mode, "overwrite")
+        writer.mode(mode).save(self.table.name)
+
+    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> Merged:
+        """See `Target.merge`."""
+        if self.schema is None:
+            self._create(self.spark.read.parquet(staged).select(*map(quoted, columns)), record)
+        with own_session(
+            self.spark,
+            staged,
+            {
+                _METADATA_CONF: record.to_json(),
+                _EVOLVE_CONF: str(self.job.evolve_schema).lower(),
+            },
+        ) as (session, view):
+            row = session.sql(merge_statement(self, view, columns)).collect()[0].asDict()
+        return Merged(row["num_inserted_rows"], row["num_updated_rows"], row["num_deleted_rows"])
+
+    def _create(self, rows: "DataFrame", record: RunRecord) -> None:
+        """Create the table without rows, unless it is there.
+
+        Not together with its rows: of a Delta CTAS Spark loses what the frame observes, the commit
+        carries no ``userMetadata``, and files without a table are left where it is killed.
+        """
+        if self.schema is not None:
+            return
+        if self.table.format is None:
+            options = self.write_options().items()
+            properties = {k: v for k, v in options if k.startswith("delta.")}
+            shown = ", ".join(
+                f"{sql_text(name)} = {sql_text(value)}"
+                for name, value in {**properties, _CREATED_FOR: record.run_id}.items()
+            )
+            partitions = ", ".join(map(quoted, self.job.partition_by))
+            self.run_sql(
+                f"CREATE TABLE {self.table.name} ({sql_columns(rows.schema)}) USING delta "
+                + (f"PARTITIONED BY ({partitions}) " if partitions else "")
+                + f"TBLPROPERTIES ({shown})"
+            )
+        else:
+            path_writer = rows.limit(0).write.format("delta").options(**self.write_options())
+            path_writer.partitionBy(*self.job.partition_by).mode("ignore").save(self.table.name)
+        self.schema = self.table.schema_if_exists(self.spark)
+
+    def recover(self) -> None:
+        """Take away what a run left that was killed while it created a catalog's table.
+
+        Delta writes the table's log before the catalog knows the table, and refuses to create one
+        where something lies.  What holds rows, or was not made by a run of ours, stays.
+        """
+        folder = None if self.schema is not None else self._new_folder()
+        if folder is None or not folder.exists() or folder.files():
+            return
+        log = folder / "_delta_log"
+        if {name for name in folder.names() if not name.startswith(".")} - {log.name}:
+            return
+        commits = [log / name for name in log.names() if _COMMIT.fullmatch(name)]
+        texts = [commit.read() or "" for commit in commits]
+        if not texts or (len(texts) == 1 and f'"{_CREATED_FOR}"' in texts[0]):
+            folder.remove()
+
+    def _new_folder(self) -> Optional[Folder]:
+        """Where the catalog would put the table; None where that is not known."""
+        if self.table.format is not None:
+            return None
+        database, _, name = self.table.name.rpartition(".")
+        database = database or str(self.spark.catalog.currentDatabase())
+        try:
+            above = self.spark.catalog.getDatabase(database).locationUri
+        except Exception:  # noqa: BLE001 - a catalog that tells of no folders
+            return None
+        # As Spark's own catalog writes it.
+        name = name.strip("`").lower()
+        return Folder.of(self.spark, f"{above.rstrip('/')}/{name}") if above else None
+
+    def created_for(self) -> Optional[str]:
+        """See `Target.created_for`."""
+        if self.schema is None or self.table.format is not None or self.newest() is not None:
+            return None
+        found = self.run_sql(f"SHOW TBLPROPERTIES {self.table.name}")
+        return next((row["value"] for row in found if row["key"] == _CREATED_FOR), None)
+
+    def records(self) -> Iterator[Optional[RunRecord]]:
+        """See `Target.records`."""
+        if self.schema is None:
+            return
+        for row in self.run_sql(f"DESCRIBE HISTORY {self.table.sql}"):
+            if row["operation"] not in _MAINTENANCE:
+                yield RunRecord.from_json(row["userMetadata"])
