@@ -1,16 +1,20 @@
 """A commit of files that is cut off at any step is finished by the next run."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from pyspark.sql import functions as F
 
 from dai_spark import score_table
+from dai_spark.driver.schema import sql_columns
 from dai_spark.errors import OverlapError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.run.job_lock import JobLock
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.targets.choose import target_of
+from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.targets.choose import target_of, work_folder
 from dai_spark.table_job.targets.hadoop_path import Folder
 
 
@@ -140,3 +144,37 @@ def test_a_lock_of_a_dead_process_is_taken_over(spark, job, tmp_path):
     told = []
     assert job(on_overlap="refuse", on_message=told.append).status == "done"
     assert any("was killed; its lock is taken over" in text for text in told)
+
+
+def test_a_stream_that_has_waited_leaves_the_table_that_was_made_meanwhile(spark, job, tmp_path):
+    """The run that it has waited for has created the table and was killed before its first row.
+
+    Recovery takes a table's folder away only where the catalog knows no such table, and what the
+    catalog knew before the wait is no longer so.
+    """
+    name = f"t{uuid4().hex[:12]}"
+    words = {"target": name, "target_format": "delta"}
+    job(**words)
+    columns = sql_columns(spark.table(name).schema)
+    spark.sql(f"DROP TABLE {name}")
+    stream = {**words, "incremental": "stream", "mode": "append"}
+    stream["checkpoint"] = f"{tmp_path}/checkpoint"
+    work = work_folder(
+        spark, TableJob.of({**words, "pipeline": "p", "source": "s"}), TableName.of(name)
+    )
+    told = []
+    with ThreadPoolExecutor(1) as threads:
+        with JobLock(work / "lock", "another", "wait", 5, print):
+            waiting = threads.submit(job, **stream, on_message=told.append)
+            deadline = time.monotonic() + 60
+            while not any("waiting for its end" in text for text in told):
+                assert time.monotonic() < deadline, told
+                time.sleep(0.1)
+            spark.sql(
+                f"CREATE TABLE {name} ({columns}) USING delta "
+                "TBLPROPERTIES ('dai_spark.created_for' = 'another')"
+            )
+        report = waiting.result(timeout=300)
+    assert (report.status, report.n_scored) == ("done", 400)
+    assert spark.table(name).count() == 400
+    spark.sql(f"DROP TABLE {name}")

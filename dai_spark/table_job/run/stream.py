@@ -80,6 +80,7 @@ class StreamRun:
         """
         with self._run.locked():
             with refusing():
+                self._run.renew_target()
                 self._run.target.recover()
                 self._stamp = _stamp(self._run.request)
                 plan = prepare(self._spark, self._run.request, self._on_message)
