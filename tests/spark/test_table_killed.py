@@ -11,11 +11,12 @@ from dai_spark import score_table
 from dai_spark.driver.schema import sql_columns
 from dai_spark.errors import OverlapError
 from dai_spark.table_job.lineage import RunRecord
-from dai_spark.table_job.run.job_lock import JobLock
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
-from dai_spark.table_job.targets.choose import target_of, work_folder
-from dai_spark.table_job.targets.hadoop_path import Folder
+from dai_spark.table_job.targets.choose import target_of
+from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.job_lock import JobLock
+from dai_spark.table_job.work_folder.location import work_folder
 
 
 class CutOff(Exception):

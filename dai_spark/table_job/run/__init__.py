@@ -5,11 +5,9 @@
     batch        one run over a table as it is now
     stream       a run for each micro-batch of a structured streaming query
 
-    job_lock     one run of a job at a time
     preflight    a dry run's check-list, and how long the run would take
     write        straight into the target, or over staged rows
     quarantine   the table of rows that cannot be scored
     verify       rows of the target scored again
-    last_run     what a run leaves for the next one to compare with
     summary      what a run knows, as a report
 """

@@ -21,8 +21,6 @@ from dai_spark.table_job.report.example_rows import example_distributions
 from dai_spark.table_job.report.html_report import check_available, page
 from dai_spark.table_job.report.refusal import refusing
 from dai_spark.table_job.report.report import Report
-from dai_spark.table_job.run.job_lock import JobLock
-from dai_spark.table_job.run.last_run import LastRun
 from dai_spark.table_job.run.preflight import checks, estimate, plan_in_words
 from dai_spark.table_job.run.summary import summary
 from dai_spark.table_job.run.verify import verify
@@ -32,8 +30,11 @@ from dai_spark.table_job.source.key import check_key
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import first_line
-from dai_spark.table_job.targets.choose import target_of, work_folder
+from dai_spark.table_job.targets.choose import target_of
 from dai_spark.table_job.targets.target_columns import Output
+from dai_spark.table_job.work_folder.job_lock import JobLock
+from dai_spark.table_job.work_folder.last_run import LastRun
+from dai_spark.table_job.work_folder.location import work_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -7,7 +7,7 @@ from dai_spark.driver.session import is_connect
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 from dai_spark.table_job.source.new_rows import NewRows
-from dai_spark.table_job.targets.choose import work_folder
+from dai_spark.table_job.work_folder.location import work_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

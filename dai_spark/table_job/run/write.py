@@ -36,8 +36,8 @@ from dai_spark.table_job.run.quarantine import write_quarantine
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.table_name import first_line
 from dai_spark.table_job.targets.base import DELETED
-from dai_spark.table_job.targets.choose import work_folder
-from dai_spark.table_job.targets.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.location import work_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

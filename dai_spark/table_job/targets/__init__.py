@@ -11,5 +11,4 @@
 
     target_columns  the columns that a target gets, made of scored rows
     merge_sql       the MERGE statement, and the session that it runs in
-    hadoop_path     files and folders beside a table, on Spark's file systems
 """

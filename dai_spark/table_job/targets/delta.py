@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
 from dai_spark.driver.schema import quoted, sql_columns, sql_text
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.targets.base import Merged, Target
-from dai_spark.table_job.targets.hadoop_path import Folder
 from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
+from dai_spark.table_job.work_folder.hadoop_path import Folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

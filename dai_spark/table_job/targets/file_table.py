@@ -21,7 +21,7 @@ from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
-from dai_spark.table_job.targets.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import Folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Optional, Type
 
 from dai_spark.errors import OverlapError
-from dai_spark.table_job.targets.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import Folder
 
 __all__ = ["JobLock"]
 

@@ -7,8 +7,8 @@ from typing import Any, Dict, Mapping, Optional
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
-from dai_spark.table_job.targets.choose import work_folder
-from dai_spark.table_job.targets.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.location import work_folder
 
 __all__ = ["LastRun"]
 
