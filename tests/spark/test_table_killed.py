@@ -14,7 +14,7 @@ from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.choose import target_of
-from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 from dai_spark.table_job.work_folder.job_lock import JobLock
 from dai_spark.table_job.work_folder.location import work_folder
 
@@ -70,7 +70,7 @@ def test_whatever_step_is_the_last_one_the_next_run_finishes(
     steps = {"left": 0}
 
     def counted(name):
-        real = getattr(Folder, name)
+        real = getattr(HadoopPath, name)
 
         def step(self, *arguments):
             if steps["left"] == 0:
@@ -86,7 +86,7 @@ def test_whatever_step_is_the_last_one_the_next_run_finishes(
         run = f"run {n_steps}"
         with monkeypatch.context() as patched:
             for name in ("rename_to", "write", "remove"):
-                patched.setattr(Folder, name, counted(name))
+                patched.setattr(HadoopPath, name, counted(name))
             steps["left"] = n_steps
             try:
                 write(mode, run, parts)
@@ -97,14 +97,14 @@ def test_whatever_step_is_the_last_one_the_next_run_finishes(
         assert found.where(F.col("run") == run).count() == 40
         assert found.count() == (40 * (n_steps + 1 + (not was_cut)) if mode == "append" else 40)
     assert 5 <= n_steps < 50
-    left = Folder(spark, f"{tmp_path}/_dai_spark/t")
+    left = HadoopPath(spark, f"{tmp_path}/_dai_spark/t")
     assert left.names() == ["pending"]
     assert (left / "pending").names() == []
 
 
 def test_a_second_run_waits_or_refuses(spark, job, tmp_path):
     """A lock whose holder lives is respected, one whose holder is gone is taken over at once."""
-    file = Folder(spark, f"{tmp_path}/_dai_spark/target/lock")
+    file = HadoopPath(spark, f"{tmp_path}/_dai_spark/target/lock")
     with JobLock(file, "another", "wait", 5, print):
         with pytest.raises(OverlapError, match=r"Another run of 'another' .* is at work"):
             job(on_overlap="refuse")
@@ -116,7 +116,7 @@ def test_a_second_run_waits_or_refuses(spark, job, tmp_path):
 
 def test_a_lock_is_whole_while_its_holder_touches_it(spark, tmp_path):
     """Who looks at the lock, as a run does before its commit, never sees half a file."""
-    file = Folder(spark, f"{tmp_path}/_dai_spark/target/lock")
+    file = HadoopPath(spark, f"{tmp_path}/_dai_spark/target/lock")
     with JobLock(file, "mine", "wait", 5, print) as lock, ThreadPoolExecutor(1) as threads:
         touching = threads.submit(lambda: [file.write(lock._text(n)) for n in range(300)])
         while not touching.done():
@@ -130,7 +130,7 @@ def test_a_lock_of_a_dead_process_is_taken_over(spark, job, tmp_path):
     import subprocess
     import sys
 
-    file = Folder(spark, f"{tmp_path}/_dai_spark/target/lock")
+    file = HadoopPath(spark, f"{tmp_path}/_dai_spark/target/lock")
     with JobLock(file, "killed", "wait", 5, print):
         left = json.loads(file.read())
     child = subprocess.run(

@@ -3,7 +3,7 @@
 import contextlib
 import uuid
 from pathlib import Path
-from typing import Any, Iterator, Tuple
+from typing import Any, Iterator, List, Tuple
 
 from dai_spark.errors import ShippingError
 
@@ -14,7 +14,7 @@ _WHOLE_WHEN_CLOSED = ("s3a", "s3", "s3n", "gs")
 
 
 class HadoopFile:
-    """A file that the session's Hadoop configuration leads to, whatever its file system.
+    """A file or folder that the session's Hadoop configuration leads to, whatever its file system.
 
     Runs on the driver.  Raises whatever py4j raises: see `dai_spark.driver.filesystem.file_errors`.
 
@@ -35,9 +35,54 @@ class HadoopFile:
         self._configuration = spark._jsparkSession.sessionState().newHadoopConf()
         self._files = self._path.getFileSystem(self._configuration)
 
+    @property
+    def uri(self) -> str:
+        """Its whole URI, with the scheme that the session's settings complete a path by."""
+        return str(self._files.makeQualified(self._path).toString())
+
+    @property
+    def path(self) -> str:
+        """Its path within its file system, with nothing escaped."""
+        return str(self._files.makeQualified(self._path).toUri().getPath())
+
+    @property
+    def parent(self) -> str:
+        """The path of the folder above."""
+        return str(self._path.getParent().toString())
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return str(self._path.getName())
+
     def exists(self) -> bool:
         """Whether a file or a folder is there."""
         return bool(self._files.exists(self._path))
+
+    def entries(self) -> List[Tuple[str, bool]]:
+        """Return what is in the folder, hidden ones too: URIs, and whether each is a folder."""
+        found = self._files.listStatus(self._path)
+        return [(str(one.getPath().toString()), bool(one.isDirectory())) for one in found]
+
+    def make_folder(self) -> None:
+        """Make it as a folder, with those above, unless it is there."""
+        self._files.mkdirs(self._path)
+
+    def delete(self) -> None:
+        """Delete it with all that is in it; nothing happens where it is not there."""
+        self._files.delete(self._path, True)
+
+    def rename_to(self, other: "HadoopFile") -> bool:
+        """Rename a file or a folder to what does not exist; whether the file system did."""
+        return bool(self._files.rename(self._path, other._path))
+
+    def free_bytes(self) -> int:
+        """Return the room that its file system has left."""
+        return int(self._files.getStatus(self._path).getRemaining())
+
+    def check_writable(self) -> None:
+        """Raise where the file system says that this user may not write to it."""
+        self._files.access(self._path, self._fs.permission.FsAction.WRITE)
 
     def look(self) -> Tuple[int, int]:
         """Return its length in bytes and its time of change in milliseconds since 1970."""
@@ -60,6 +105,24 @@ class HadoopFile:
         # Without the checksum file that Hadoop's own local file system puts beside each file.
         use_raw = True
         self._files.copyToLocalFile(False, self._path, to, use_raw)
+
+    def create(self, content: bytes) -> bool:
+        """Make a file of this content, unless one is there; whether this call made it.
+
+        One of two callers at a moment wins on HDFS; on object stores, which have no such promise,
+        the later one does.
+        """
+        try:
+            stream = self._files.create(self._path, False)
+        except Exception as error:
+            if "FileAlreadyExists" in str(error) or "already exists" in str(error):
+                return False
+            raise
+        try:
+            stream.write(bytearray(content))
+        finally:
+            stream.close()
+        return True
 
     def write(self, content: bytes) -> None:
         """Put a file of this content in its place; a reader sees the old one or the new one."""

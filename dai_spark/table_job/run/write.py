@@ -36,7 +36,7 @@ from dai_spark.table_job.run.quarantine import write_quarantine
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.table_name import first_line
 from dai_spark.table_job.targets.base import DELETED
-from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 from dai_spark.table_job.work_folder.location import work_folder
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _checked(run: "BatchRun", new: NewRows, plan: ScoringPlan, record: RunRecord
         return _commit(run, folder, record, written)
 
 
-def _commit(run: "BatchRun", folder: Folder, record: RunRecord, written: Written) -> Written:
+def _commit(run: "BatchRun", folder: HadoopPath, record: RunRecord, written: Written) -> Written:
     """Bring staged rows into the target."""
     run.commit_check()
     begun = time.monotonic()
@@ -201,7 +201,7 @@ def _with_deleted(run: "BatchRun", made: "DataFrame", new: NewRows) -> "DataFram
 
 
 @contextmanager
-def _staged(run: "BatchRun", rows: "DataFrame") -> Iterator[Folder]:
+def _staged(run: "BatchRun", rows: "DataFrame") -> Iterator[HadoopPath]:
     """Write rows aside, as Parquet; they are removed behind the block."""
     work = work_folder(run.spark, run.job, run.target.table)
     if work is None:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["DELETED", "Merged", "Target"]
+__all__ = ["DELETED", "MergeResult", "Target"]
 
 # Column of staged rows that says that the source has deleted the row; no target ever has it.
 DELETED = "_dai_spark_deleted"
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeResult:
     """What a merge did, in rows; None where the format does not say."""
 
     n_inserted: Optional[int] = None
@@ -91,7 +91,7 @@ class Target(ABC):
         Either all rows are committed, with the record, or none is.
         """
 
-    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> Merged:
+    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """Update, insert and delete by the job's key.
 
         Parameters

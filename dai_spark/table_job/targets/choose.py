@@ -7,7 +7,7 @@ from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 from dai_spark.table_job.targets.base import Target
 from dai_spark.table_job.targets.delta import DeltaTarget
-from dai_spark.table_job.targets.file_table import FilesTarget
+from dai_spark.table_job.targets.file_table import FileTableTarget
 from dai_spark.table_job.targets.iceberg import IcebergTarget
 from dai_spark.table_job.targets.other import OtherTarget
 from dai_spark.table_job.work_folder.location import created_format, work_folder
@@ -39,5 +39,5 @@ def target_of(spark: Any, job: TableJob) -> Target:
         return IcebergTarget(spark, job, table, schema)
     work = work_folder(spark, job, table)
     if provider in FILE_FORMATS and work is not None:
-        return FilesTarget(spark, job, table, schema, provider, work)
+        return FileTableTarget(spark, job, table, schema, provider, work)
     return OtherTarget(spark, job, table, schema, provider)

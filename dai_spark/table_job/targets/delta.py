@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
 
 from dai_spark.driver.schema import quoted, sql_columns, sql_text
 from dai_spark.table_job.lineage import RunRecord
-from dai_spark.table_job.targets.base import Merged, Target
+from dai_spark.table_job.targets.base import MergeResult, Target
 from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
-from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -64,7 +64,7 @@ class DeltaTarget(Target):
         mode = {"fail": "error", "append": "append"}.get(job.mode, "overwrite")
         writer.mode(mode).save(self.table.name)
 
-    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> Merged:
+    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """See `Target.merge`."""
         if self.schema is None:
             self._create(self.spark.read.parquet(staged).select(*map(quoted, columns)), record)
@@ -77,7 +77,9 @@ class DeltaTarget(Target):
             },
         ) as (session, view):
             row = session.sql(merge_statement(self, view, columns)).collect()[0].asDict()
-        return Merged(row["num_inserted_rows"], row["num_updated_rows"], row["num_deleted_rows"])
+        return MergeResult(
+            row["num_inserted_rows"], row["num_updated_rows"], row["num_deleted_rows"]
+        )
 
     def _create(self, rows: "DataFrame", record: RunRecord) -> None:
         """Create the table without rows, unless it is there.
@@ -122,7 +124,7 @@ class DeltaTarget(Target):
         if not texts or (len(texts) == 1 and f'"{_CREATED_FOR}"' in texts[0]):
             folder.remove()
 
-    def _new_folder(self) -> Optional[Folder]:
+    def _new_folder(self) -> Optional[HadoopPath]:
         """Where the catalog would put the table; None where that is not known."""
         if self.table.format is not None:
             return None
@@ -134,7 +136,7 @@ class DeltaTarget(Target):
             return None
         # As Spark's own catalog writes it.
         name = name.strip("`").lower()
-        return Folder.of(self.spark, f"{above.rstrip('/')}/{name}") if above else None
+        return HadoopPath.of(self.spark, f"{above.rstrip('/')}/{name}") if above else None
 
     def created_for(self) -> Optional[str]:
         """See `Target.created_for`."""

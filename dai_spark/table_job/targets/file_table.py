@@ -21,19 +21,19 @@ from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
-from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-__all__ = ["FilesTarget"]
+__all__ = ["FileTableTarget"]
 
 _RECORDS = "_dai_spark"
 _Journal = Dict[str, Any]
 
 
-class FilesTarget(Target):
+class FileTableTarget(Target):
     """A table of files, written aside and renamed into place.
 
     Parameters
@@ -42,7 +42,7 @@ class FilesTarget(Target):
         See `Target`.
     provider : str
         Its format.
-    work : Folder
+    work : HadoopPath
         Where rows are written first: on the same file system, so that a rename moves nothing.
     """
 
@@ -56,7 +56,7 @@ class FilesTarget(Target):
         table: TableName,
         schema: "Optional[StructType]",
         provider: str,
-        work: Folder,
+        work: HadoopPath,
     ) -> None:
         super().__init__(spark, job, table, schema)
         self.provider = provider
@@ -103,7 +103,7 @@ class FilesTarget(Target):
         (self._work / "written").remove()
         self.schema = self.table.schema_if_exists(self.spark)
 
-    def _finish(self, pending: Folder, journal: _Journal) -> None:
+    def _finish(self, pending: HadoopPath, journal: _Journal) -> None:
         """Rename what was written into place; each step may have been done before."""
         written = self._work / "written" / journal["written"]
         location = self._location(journal)
@@ -119,14 +119,14 @@ class FilesTarget(Target):
         written.remove()
         pending.remove()
 
-    def _move_in(self, written: Folder, location: Folder) -> None:
+    def _move_in(self, written: HadoopPath, location: HadoopPath) -> None:
         # Spark's file names hold an id of the writing job, so none is taken already.
         for name in written.files():
             there = location / name
             there.parent.make()
             (written / name).rename_to(there)
 
-    def _swap(self, written: Folder, location: Folder, old: Folder) -> None:
+    def _swap(self, written: HadoopPath, location: HadoopPath, old: HadoopPath) -> None:
         """Put the new folder in the place of the old one: two renames."""
         if written.exists():
             # A location that is missing was moved away by a run that was killed between the two.
@@ -140,7 +140,7 @@ class FilesTarget(Target):
             (old / _RECORDS).rename_to(location / _RECORDS)
         old.parent.remove()
 
-    def _clear_partitions(self, new: Sequence[str], location: Folder) -> None:
+    def _clear_partitions(self, new: Sequence[str], location: HadoopPath) -> None:
         """Take the old files out of the partitions that were written; new ones may be there."""
         for partition in {name.rpartition("/")[0] for name in new}:
             there = location / partition if partition else location
@@ -155,9 +155,9 @@ class FilesTarget(Target):
 
     # -- catalog --------------------------------------------------------------------------------
 
-    def _location(self, journal: Optional[_Journal] = None) -> Folder:
+    def _location(self, journal: Optional[_Journal] = None) -> HadoopPath:
         if self.table.format is not None:
-            return Folder(self.spark, self.table.name)
+            return HadoopPath(self.spark, self.table.name)
         found = self.table.details(self.spark).get("Location")
         if found is None and journal is not None:
             self._create(journal)
@@ -167,7 +167,7 @@ class FilesTarget(Target):
                 f"The catalog tells no location of {self.table.text}; give the target as "
                 "FORMAT:PATH, or as a Delta or Iceberg table."
             )
-        return Folder(self.spark, found)
+        return HadoopPath(self.spark, found)
 
     def _create(self, journal: _Journal) -> None:
         from pyspark.sql.types import StructType

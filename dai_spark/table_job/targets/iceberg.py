@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
-from dai_spark.table_job.targets.base import Merged, Target
+from dai_spark.table_job.targets.base import MergeResult, Target
 from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ class IcebergTarget(Target):
             # Replaces all rows in one snapshot and leaves the table's history and settings.
             writer.overwrite(F.lit(True))
 
-    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> Merged:
+    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """See `Target.merge`."""
         rows = self.spark.read.parquet(staged).select(*map(quoted, columns))
         if self.schema is None:
             # Nothing to merge with; and a commit of no rows would claim that the run is done.
             self.write(rows, record)
-            return Merged(n_inserted=rows.count(), n_updated=0, n_deleted=0)
+            return MergeResult(n_inserted=rows.count(), n_updated=0, n_deleted=0)
         self._evolve(rows)
         n_before = self._n_rows()
         conf = f"spark.sql.iceberg.snapshot-property.{_PROPERTY}"
@@ -74,13 +74,13 @@ class IcebergTarget(Target):
         self.table.renew(self.spark)
         return self._merged(record, self._n_rows() - n_before)
 
-    def _merged(self, record: RunRecord, n_more: int) -> Merged:
+    def _merged(self, record: RunRecord, n_more: int) -> MergeResult:
         """What the merge did: Iceberg counts files' rows, but the lineage tells which it wrote."""
         if not self.job.lineage or self.job.incremental == "changes":
-            return Merged()
+            return MergeResult()
         rows = self.table.read(self.spark)
         n_written = rows.where(rows[COLUMN]["run_id"] == record.run_id).count()
-        return Merged(n_inserted=n_more, n_updated=n_written - n_more, n_deleted=0)
+        return MergeResult(n_inserted=n_more, n_updated=n_written - n_more, n_deleted=0)
 
     def _n_rows(self) -> int:
         # Answered from the metadata where no file has deleted rows.

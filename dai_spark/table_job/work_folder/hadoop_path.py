@@ -1,4 +1,4 @@
-"""Folder: files and folders of the file system that a table lies on, by Spark's own Hadoop classes.
+"""HadoopPath: files and folders of the file system that a table lies on.
 
 What Spark's writers cannot do (make a file exclusively, rename a folder) is done here, with the
 session's own settings, so whatever the session can write to, this can too.
@@ -8,20 +8,24 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.table_name import first_line
 
-__all__ = ["Folder"]
+__all__ = ["HadoopPath"]
+
+_T = TypeVar("_T")
 
 
-class Folder:
-    """A folder on any file system that the session's Hadoop settings reach.
+class HadoopPath:
+    """A path on any file system that the session's Hadoop settings reach, as `pathlib` has it.
 
-    Lives on the driver of a classic session.
+    Lives on the driver of a classic session.  It adds to `HadoopFile` what the table job wants: the
+    job's errors, and on this machine's own disk the guarantees that Hadoop's local file system
+    lacks.
 
     Parameters
     ----------
@@ -29,114 +33,131 @@ class Folder:
         Classic: Spark Connect has no gateway to the JVM.
     path : str
         A path of the default file system, or a URI.
+
+    Raises
+    ------
+    TableJobError
+        Spark reaches no file system for the path.
     """
 
     def __init__(self, spark: Any, path: str) -> None:
         self._spark = spark
-        self._jvm = spark.sparkContext._jvm
-        self._configuration = spark._jsparkSession.sessionState().newHadoopConf()
-        self._path = self._jvm.org.apache.hadoop.fs.Path(path)
         try:
-            self._system = self._path.getFileSystem(self._configuration)
+            self._file = HadoopFile(spark, path)
         except Exception as error:  # noqa: BLE001 - whatever the JVM raises comes as one class
             raise TableJobError(
                 f"Spark reaches no file system for {path} ({_cause(error)}); add the jars of its "
                 "scheme, or give another path."
             ) from None
-        self.path = str(self._system.makeQualified(self._path).toString())
+        self.path = self._file.uri
 
     @classmethod
-    def of(cls, spark: Any, path: str) -> "Optional[Folder]":
-        """The folder; None over Spark Connect, whose client reaches no file system but its own."""
+    def of(cls, spark: Any, path: str) -> "Optional[HadoopPath]":
+        """The path; None over Spark Connect, whose client reaches no file system but its own.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        path : str
+        """
         return None if is_connect(spark) else cls(spark, path)
 
-    def __truediv__(self, name: str) -> "Folder":
-        return Folder(self._spark, f"{self.path.rstrip('/')}/{name}")
+    def __truediv__(self, name: str) -> "HadoopPath":
+        return HadoopPath(self._spark, f"{self.path.rstrip('/')}/{name}")
 
     @property
-    def parent(self) -> "Folder":
+    def parent(self) -> "HadoopPath":
         """The folder above."""
-        return Folder(self._spark, str(self._path.getParent().toString()))
+        return HadoopPath(self._spark, self._file.parent)
 
     @property
     def name(self) -> str:
         """The last part of the path."""
-        return str(self._path.getName())
+        return self._file.name
 
     def exists(self) -> bool:
         """Whether a file or folder is there."""
-        return bool(self._system.exists(self._path))
+        return self._file.exists()
 
-    def make(self) -> "Folder":
-        """Create it, with those above, unless it is there."""
-        self._tried("made", lambda: self._system.mkdirs(self._path))
+    def make(self) -> "HadoopPath":
+        """Make it as a folder, with those above, unless it is there.
+
+        Raises
+        ------
+        TableJobError
+        """
+        self._tried("made", self._file.make_folder)
         return self
 
     def names(self) -> List[str]:
         """Names of what is in it, hidden ones too; empty where it is not there."""
         if not self.exists():
             return []
-        return sorted(str(s.getPath().getName()) for s in self._system.listStatus(self._path))
+        return sorted(path.rstrip("/").rpartition("/")[2] for path, _ in self._file.entries())
 
     def files(self) -> List[str]:
-        """Paths of all files below it, relative to it, hidden ones left out (as Spark does)."""
+        """Paths of all files below it, relative to it; hidden ones are left out, as Spark does."""
         found = []
         prefix = len(self.path.rstrip("/")) + 1
-        for status in self._system.listStatus(self._path):
-            path = str(status.getPath().toString())
-            if status.getPath().getName().startswith(("_", ".")):
+        for path, is_folder in self._file.entries():
+            name = path[prefix:]
+            if name.startswith(("_", ".")):
                 continue
-            if status.isDirectory():
-                below = Folder(self._spark, path)
-                found += [f"{path[prefix:]}/{name}" for name in below.files()]
+            if is_folder:
+                found += [f"{name}/{below}" for below in HadoopPath(self._spark, path).files()]
             else:
-                found.append(path[prefix:])
+                found.append(name)
         return found
 
     def remove(self) -> None:
-        """Remove it with all that is in it; nothing happens where it is not there."""
-        self._tried("removed", lambda: self._system.delete(self._path, True))
+        """Remove it with all that is in it; nothing happens where it is not there.
 
-    def rename_to(self, other: "Folder") -> None:
-        """Rename it, a file or a folder; `other` must not exist.
+        Raises
+        ------
+        TableJobError
+        """
+        self._tried("removed", self._file.delete)
+
+    def rename_to(self, other: "HadoopPath") -> None:
+        """Rename it, a file or a folder.
+
+        Parameters
+        ----------
+        other : HadoopPath
+            Must not exist.
 
         Raises
         ------
         TableJobError
             The file system did not: Hadoop's own answer is nothing but "false".
         """
-        done = self._tried("renamed", lambda: self._system.rename(self._path, other._path))
-        if not done:
+        if not self._tried("renamed", lambda: self._file.rename_to(other._file)):
             raise TableJobError(
                 f"{self.path} could not be renamed to {other.path}; look whether the target may be "
                 "written by this user, and run the job again: it goes on where it stopped."
             )
 
     def create(self, text: str) -> bool:
-        """Make it as a file with that text, unless it is there; whether this call made it.
+        """Make it as a file, unless it is there; whether this call made it.
 
         One of two callers at a moment wins on local disks and on HDFS; on object stores, which
         have no such promise, the later one does.
-        """
-        here = self._here()
-        if here is not None:
-            # Hadoop looks and then makes, between which another process may do so.
-            return self._create_here(here, text)
-        try:
-            stream = self._system.create(self._path, False)
-        except Exception as error:  # noqa: BLE001
-            if "FileAlreadyExists" in str(error) or "already exists" in str(error):
-                return False
-            raise self._not("made", error) from None
-        try:
-            stream.write(bytearray(text.encode("utf-8")))
-        finally:
-            stream.close()
-        return True
 
-    def _create_here(self, path: Path, text: str) -> bool:
+        Parameters
+        ----------
+        text : str
+            Its content.
+
+        Raises
+        ------
+        TableJobError
+        """
+        local = self._local()
+        if local is None:
+            return self._tried("made", lambda: self._file.create(text.encode("utf-8")))
+        # Hadoop looks and then makes, between which another process may do so.
         try:
-            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            number = os.open(local, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             return False
         except OSError as error:
@@ -146,59 +167,54 @@ class Folder:
         return True
 
     def write(self, text: str) -> None:
-        """Write it as a file, in place of one that is there: a reader sees the old one or this."""
-        here = self._here()
-        if here is None:
-            file = HadoopFile(self._spark, self.path)
-            self._tried("written", lambda: file.write(text.encode("utf-8")))
-        else:
-            self._write_here(here, text)
+        """Write it as a file, in place of one that is there: a reader sees the old one or this.
 
-    def _here(self) -> Optional[Path]:
-        """Its path where it lies on this machine's own disk, as the gateway's JVM does.
+        Parameters
+        ----------
+        text : str
+            Its content.
 
-        Hadoop keeps a checksum beside a local file and renames the two one after the other, so who
-        reads at that moment finds that they do not fit.
+        Raises
+        ------
+        TableJobError
         """
-        if not self.path.startswith("file:"):
-            return None
-        return Path(str(self._path.toUri().getPath()))
-
-    def _write_here(self, path: Path, text: str) -> None:
-        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        local = self._local()
+        if local is None:
+            self._tried("written", lambda: self._file.write(text.encode("utf-8")))
+            return
+        aside = local.with_name(f".{local.name}.{uuid.uuid4().hex}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            local.parent.mkdir(parents=True, exist_ok=True)
             aside.write_text(text, encoding="utf-8")
-            aside.replace(path)
+            aside.replace(local)
         except OSError as error:
             raise self._not("written", error) from None
 
     def read(self) -> Optional[str]:
-        """Its text as a file; None where it is not there."""
-        here = self._here()
-        if here is not None:
-            try:
-                return here.read_text(encoding="utf-8")
-            except FileNotFoundError:
-                return None
-            except OSError as error:
-                raise self._not("read", error) from None
+        """Its text as a file; None where it is not there.
+
+        Raises
+        ------
+        TableJobError
+        """
+        local = self._local()
         try:
-            stream = self._system.open(self._path)
+            content = self._file.read() if local is None else local.read_bytes()
+        except FileNotFoundError:
+            return None
         except Exception as error:  # noqa: BLE001
-            if "FileNotFound" in str(error):
+            if local is None and "FileNotFound" in str(error):
                 return None
             raise self._not("read", error) from None
-        try:
-            charset = self._jvm.java.nio.charset.StandardCharsets.UTF_8
-            return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, charset))
-        except Exception as error:  # noqa: BLE001
-            raise self._not("read", error) from None
-        finally:
-            stream.close()
+        return content.decode("utf-8", errors="replace")
 
     def read_json(self) -> Optional[Dict[str, Any]]:
-        """Its object as a JSON file; None where it is not there, or not whole."""
+        """Its object as a JSON file; None where it is not there, or not whole.
+
+        Raises
+        ------
+        TableJobError
+        """
         text = self.read()
         try:
             found = json.loads(text) if text else None
@@ -206,18 +222,8 @@ class Folder:
             return None
         return found if isinstance(found, dict) else None
 
-    def stamp(self) -> Optional[Tuple[int, int]]:
-        """Length in bytes and time of change in milliseconds; None where it is not there."""
-        try:
-            status = self._system.getFileStatus(self._path)
-        except Exception as error:  # noqa: BLE001
-            if "FileNotFound" in str(error):
-                return None
-            raise self._not("read", error) from None
-        return int(status.getLen()), int(status.getModificationTime())
-
     def room(self) -> str:
-        """Free bytes of its file system, in words; says where this user may not write.
+        """Free bytes of its file system, in words.
 
         Raises
         ------
@@ -227,12 +233,19 @@ class Folder:
         there = self
         while not there.exists():
             there = there.parent
-        action = self._jvm.org.apache.hadoop.fs.permission.FsAction.WRITE
-        self._tried("written to", lambda: there._system.access(there._path, action))
-        free_gb = there._system.getStatus(there._path).getRemaining() / 1e9
+        self._tried("written to", there._file.check_writable)
+        free_gb = there._file.free_bytes() / 1e9
         return f"{free_gb:,.0f} GB free where rows are staged ({self.path})"
 
-    def _tried(self, what: str, action: Any) -> Any:
+    def _local(self) -> Optional[Path]:
+        """Its path where it lies on this machine's own disk, as the gateway's JVM does.
+
+        Hadoop keeps a checksum beside a local file and renames the two one after the other, so a
+        process that reads at that moment finds that they do not fit.
+        """
+        return Path(self._file.path) if self.path.startswith("file:") else None
+
+    def _tried(self, what: str, action: Callable[[], _T]) -> _T:
         try:
             return action()
         except Exception as error:  # noqa: BLE001

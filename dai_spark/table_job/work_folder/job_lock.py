@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Optional, Type
 
 from dai_spark.errors import OverlapError
-from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
 __all__ = ["JobLock"]
 
@@ -30,7 +30,7 @@ class JobLock:
 
     Parameters
     ----------
-    file : Folder
+    file : HadoopPath
         Where the lock lies.
     job_name : str
         Who holds it, for the one who waits.
@@ -42,7 +42,7 @@ class JobLock:
 
     def __init__(
         self,
-        file: Folder,
+        file: HadoopPath,
         job_name: str,
         on_overlap: str,
         timeout_s: float,

@@ -7,7 +7,7 @@ from typing import Any, Dict, Mapping, Optional
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
-from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 from dai_spark.table_job.work_folder.location import work_folder
 
 __all__ = ["LastRun"]
@@ -56,6 +56,6 @@ class LastRun:
         file.write(json.dumps(known))
 
 
-def _file(spark: Any, job: TableJob) -> Optional[Folder]:
+def _file(spark: Any, job: TableJob) -> Optional[HadoopPath]:
     work = work_folder(spark, job, TableName.of(job.target))
     return None if work is None else work / "last_runs.json"

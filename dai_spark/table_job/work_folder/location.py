@@ -5,12 +5,12 @@ from typing import Any, Optional
 from dai_spark.driver.session import is_connect
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
-from dai_spark.table_job.work_folder.hadoop_path import Folder
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
 __all__ = ["created_format", "work_folder"]
 
 
-def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[Folder]:
+def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[HadoopPath]:
     """Where staged rows, locks and the last run's figures of a target lie; None over Connect.
 
     Beside a path, hidden by its underscore from whoever reads the folder above.  Files of a catalog
@@ -20,11 +20,11 @@ def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[Folder]
     if is_connect(spark):
         return None
     if job.work_folder is not None:
-        root = Folder(spark, job.work_folder)
+        root = HadoopPath(spark, job.work_folder)
     elif table.format is not None and table.name:
-        root = Folder(spark, table.name).parent / "_dai_spark"
+        root = HadoopPath(spark, table.name).parent / "_dai_spark"
     else:
-        root = Folder(spark, _catalog_folder(spark, job, table)) / "_dai_spark"
+        root = HadoopPath(spark, _catalog_folder(spark, job, table)) / "_dai_spark"
     name = table.name.rstrip("/").rpartition("/")[2] if table.format else table.name
     return root / "".join(c if c.isalnum() or c in "-_." else "_" for c in name or "target")
 
