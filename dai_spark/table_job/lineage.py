@@ -10,7 +10,6 @@ from dai_spark._version import __version__
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
-    from pyspark.sql.types import StructType
 
 __all__ = ["COLUMN", "RunRecord", "derived_run_id"]
 
@@ -94,8 +93,3 @@ def derived_run_id(
     """A run id that is the same whenever the same rows would be written to the same place."""
     text = json.dumps([job_name, job_digest, pipeline_digest, environment_digest, version])
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
-
-
-def has_lineage(schema: "StructType") -> bool:
-    """Whether a table carries the lineage column."""
-    return COLUMN in schema.fieldNames()

@@ -12,10 +12,10 @@ from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.session import active, setting
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.table_job.report.refusal import refusing
+from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
-from dai_spark.table_job.run.batch import BatchRun
-from dai_spark.table_job.run.stream import StreamRun
+from dai_spark.table_job.run.batch import run_batch
+from dai_spark.table_job.run.stream import run_stream
 from dai_spark.table_job.settings.job import TableJob
 
 if TYPE_CHECKING:
@@ -85,24 +85,20 @@ def score_table(
         chosen = chosen_environment(env, partial(setting, session), on_message)
         job = dataclasses.replace(job, env=_text(chosen))
 
-        def request() -> ScoringRequest:
-            return ScoringRequest.of(
-                pipeline,
-                chosen,
-                license,
-                job.license_file,
-                job.options,
-                {},
-                read_uri=partial(read_bytes, session),
-                fetch=partial(fetch, session, on_message=on_message),
-            )
+    def make_request() -> ScoringRequest:
+        return ScoringRequest.of(
+            pipeline,
+            chosen,
+            license,
+            job.license_file,
+            job.options,
+            {},
+            read_uri=partial(read_bytes, session),
+            fetch=partial(fetch, session, on_message=on_message),
+        )
 
-        run: Union[BatchRun, StreamRun]
-        if job.incremental == "stream":
-            run = StreamRun(session, job, request, on_message, progress)
-        else:
-            run = BatchRun(session, job, request(), on_message, progress)
-    return run.run()
+    run = run_stream if job.incremental == "stream" else run_batch
+    return run(session, job, make_request, on_message, progress)
 
 
 def _text(value: Any) -> str:

@@ -2,20 +2,24 @@
 
 import argparse
 import dataclasses
+import inspect
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from dai_spark import errors
 from dai_spark.cli import main
 from dai_spark.errors import BadRowsError, DriftError, OptionError, TableExistsError
 from dai_spark.plan.options import ScoringOptions
-from dai_spark.table_job.report.outcome import STATUSES, exit_status
+from dai_spark.table_job.report.outcome import EXIT_STATUSES, STATUSES, exit_status
+from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.settings.arguments import add_arguments, job_words
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES, TableJob
 from dai_spark.table_job.settings.toml_config import FLAGS, kinds
 
+DONE = {"done", "nothing to do", "already done", "dry run"}
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 # Of every setting: what is said on the command line, and what `score_table` is to be given.
@@ -195,7 +199,7 @@ def test_what_cannot_be_parsed_is_wrong_usage(text, capsys):
     """Status 2; abbreviations as well, which would change their meaning with the next option."""
     with pytest.raises(SystemExit) as leave:
         words(text)
-    assert leave.value.code == STATUSES["usage"].exit_status == 2
+    assert leave.value.code == STATUSES["usage"] == 2
     assert text.split()[0] in capsys.readouterr().err
 
 
@@ -219,7 +223,8 @@ def test_wrong_usage_is_told_before_spark_starts(text, told, capsys, monkeypatch
 
 def test_each_way_to_end_has_a_status_of_its_own():
     """0 to 5 and 130, by what the error says of itself; an unknown word is a failure."""
-    assert [one.exit_status for one in STATUSES.values()] == [0, 1, 2, 3, 4, 5, 130]
+    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 130]
+    assert {*STATUSES.values(), 130} == set(EXIT_STATUSES)
     refused = TableExistsError("there")
     assert exit_status(refused) == 1
     refused.status = "refused"
@@ -229,6 +234,16 @@ def test_each_way_to_end_has_a_status_of_its_own():
     assert exit_status(DriftError("x")) == 5
     refused.status = "of a later version"
     assert exit_status(refused) == 1
+
+
+def test_every_status_that_an_error_sets_is_known():
+    """The error classes, and the texts that list statuses, have the words of one table."""
+    set_by_classes = {getattr(errors, name).status for name in errors.__all__ if name[0].isupper()}
+    assert set_by_classes | {"refused"} == set(STATUSES) - DONE
+    for owner in (errors.DaiSparkError, Report):
+        status = inspect.getdoc(owner).partition("\nstatus : str\n")[2].partition("\nmessage")[0]
+        words = set(re.findall(r'``"([^"]+)"``', status))
+        assert words | DONE == set(STATUSES)
 
 
 def test_other_commands_know_done_and_failed_alone(capsys):
@@ -258,8 +273,8 @@ def test_the_help_says_all():
                 assert shown == ("yes" if default is True else default), field.name
             else:
                 assert float(shown.replace(",", "")) == default, field.name
-    for one in STATUSES.values():
-        assert f"{one.exit_status} {one.meaning}" in told
+    for number, meaning in EXIT_STATUSES.items():
+        assert f"{number} {meaning}" in told
     for meaning in (*MODES.values(), *INCREMENTAL.values()):
         assert meaning in told
     assert "SUPPRESS" not in told
@@ -288,5 +303,5 @@ def test_the_page_says_all():
             for flag in action.option_strings:
                 listed = rf"^(\|[^|]*|`--batch-rows.*)?`{flag}[ `]"
                 assert re.search(listed, page, flags=re.MULTILINE), flag
-    for one in STATUSES.values():
-        assert f"| {one.exit_status} | {one.meaning} |" in page.replace("`", "")
+    for number, meaning in EXIT_STATUSES.items():
+        assert f"| {number} | {meaning} |" in page.replace("`", "")

@@ -17,7 +17,8 @@ from dai_spark.table_job.report.charts import histogram
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.example_rows import example_rows
 from dai_spark.table_job.report.html_report import check_available, page
-from dai_spark.table_job.report.report import STATUSES, Report
+from dai_spark.table_job.report.outcome import STATUSES
+from dai_spark.table_job.report.report import Report
 
 YES = np.random.default_rng(3).beta(2, 5, size=2_000)
 HOSTILE = "x\"'><script>alert(1)</script><img src=http://evil.example/x onerror=y>${7*7}{{7*7}}"

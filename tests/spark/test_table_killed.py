@@ -110,6 +110,10 @@ def test_a_second_run_waits_or_refuses(spark, job, tmp_path):
             job(on_overlap="refuse")
         with pytest.raises(OverlapError, match="still runs after 2 s"):
             job(overlap_timeout_s=2)
+        stream = {"incremental": "stream", "checkpoint": f"{tmp_path}/checkpoint", "mode": "append"}
+        with pytest.raises(OverlapError, match="is at work") as refused:
+            job(**stream, on_overlap="refuse")
+        assert refused.value.status == "refused"
     assert job().status == "done"
     assert not file.exists()
 

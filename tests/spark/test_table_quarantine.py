@@ -113,12 +113,12 @@ def test_verification_finds_a_row_that_was_changed(spark, job, export, tmp_path,
 
     real = batch.verify
 
-    def after_a_change(run, plan, record):
+    def after_a_change(context):
         spark.sql(
             f"UPDATE delta.`{tmp_path}/target` SET `prediction`.`late.no` = "
             "`prediction`.`late.no` + 0.0001"
         )
-        return real(run, plan, record)
+        return real(context)
 
     monkeypatch.setattr(batch, "verify", after_a_change)
     assert job(pipeline=export(), verify=5).verified == (5, 5)

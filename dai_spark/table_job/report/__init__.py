@@ -6,7 +6,6 @@
     html_report   the report as one page of HTML; `page.html` is its template
     charts        the page's pictures
     outcome       how a run ended: the report's word, the exit status
-    refusal       an error before anything was scored
 
     distribution  how predictions lie
     drift         how far they have moved

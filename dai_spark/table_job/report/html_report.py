@@ -7,22 +7,12 @@ from dai_spark.errors import OptionError
 from dai_spark.table_job.report.charts import histogram
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.drift import LITTLE, MUCH, reading
+from dai_spark.table_job.report.outcome import STATUSES
 from dai_spark.table_job.report.report import Report
 
 __all__ = ["check_available", "page"]
 
 _LIBRARIES = ("jinja2", "matplotlib")
-_MOODS = {
-    "done": "good",
-    "nothing to do": "good",
-    "already done": "good",
-    "dry run": "",
-    "usage": "bad",
-    "refused": "bad",
-    "bad rows": "bad",
-    "drift": "bad",
-    "failed": "bad",
-}
 # Whatever parts a run has, a part has the colour that it has on every other page.
 _PARTS = {
     "checking": 1,
@@ -83,7 +73,7 @@ def page(report: Report) -> str:
         one["picture"] = Markup(one["picture"]) if one["picture"] else ""
     return environment.from_string(source.read_text(encoding="utf-8")).render(
         report=report,
-        mood=_MOODS[report.status],
+        mood=_mood(report),
         tiles=_tiles(report),
         predictions=predictions,
         n_more=max(len(report.prediction) - len(predictions), 0),
@@ -94,6 +84,12 @@ def page(report: Report) -> str:
         little=LITTLE,
         much=MUCH,
     )
+
+
+def _mood(report: Report) -> str:
+    if report.status == "dry run":
+        return ""
+    return "bad" if STATUSES[report.status] else "good"
 
 
 def _tiles(report: Report) -> List[Dict[str, str]]:

@@ -8,20 +8,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.drift import psi_of_each, reading
+from dai_spark.table_job.report.outcome import STATUSES
 
-__all__ = ["STATUSES", "Report"]
+__all__ = ["Report"]
 
-STATUSES = (
-    "done",
-    "nothing to do",
-    "already done",
-    "dry run",
-    "usage",
-    "refused",
-    "bad rows",
-    "drift",
-    "failed",
-)
 _COUNTS = ("inserted", "updated", "unchanged", "deleted", "quarantined")
 _DISTRIBUTIONS = ("distributions", "last_distributions", "example_distributions")
 
@@ -57,7 +47,8 @@ class Report:
     metrics : ScoringMetrics or None
         What the tasks took; None over Spark Connect.
     status : str
-        One of `STATUSES`; also what the exit status says.
+        How the run ended: ``"done"``, ``"nothing to do"``, ``"already done"``, ``"dry run"``,
+        ``"usage"``, ``"refused"``, ``"bad rows"``, ``"drift"`` or ``"failed"``.
     message : str
         Why, where it was not simply done: the error's sentence.
     job_name, run_id, last_run_id : str

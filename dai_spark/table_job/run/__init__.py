@@ -2,12 +2,17 @@
 
 ::
 
-    batch        one run over a table as it is now
-    stream       a run for each micro-batch of a structured streaming query
+    batch         one run over a table as it is now
+    stream        a run for each micro-batch of a structured streaming query
 
-    preflight    a dry run's check-list, and how long the run would take
-    write        straight into the target, or over staged rows
-    quarantine   the table of rows that cannot be scored
-    verify       rows of the target scored again
-    summary      what a run knows, as a report
+    tables        source and target, before the run holds the lock and under it
+    identity      which run this is, and whether it was committed before
+    context       what all later steps share
+    preflight     what is looked at before anything is scored, and what a dry run tells besides
+    write         straight into the target, or over staged rows
+    staging       rows beside the target, and the commit that takes them in
+    quarantine    bad rows, told from the good ones and kept in a table of their own
+    write_result  what was written, in rows and seconds
+    verify        rows of the target scored again
+    summary       what a run has found so far, as a report
 """

@@ -1,84 +1,177 @@
-"""Preflight: what a dry run has looked at, in words, and how long the run would take."""
+"""Preflight: what is looked at before anything is scored, and all that a dry run tells besides."""
 
 import time
-from typing import TYPE_CHECKING, List, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from dai_spark.driver.session import is_connect
-from dai_spark.plan.plan import ScoringPlan
+from dai_spark.errors import from_spark
+from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
+from dai_spark.table_job.source.key import check_key
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.work_folder.location import work_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from dai_spark.table_job.run.batch import BatchRun
+__all__ = ["DryRun", "check_columns", "count_by_key", "dry_run"]
 
-__all__ = ["checks", "estimate", "plan_in_words"]
-
+_PREVIEW_ROWS = 10
 _SAMPLE_ROWS = 20_000
 
 
-def checks(run: "BatchRun", plan: ScoringPlan, new: NewRows) -> List[Tuple[str, str]]:
-    """What was found right, one line a thing; whatever is wrong was raised before.
+def check_columns(context: RunContext, rows: "DataFrame") -> None:
+    """Hold the source's columns against the pipeline's, and the output's against the target's.
 
-    Runs on the driver.  Counts the rows, so it reads the key's columns once.
+    Runs on the driver, before every run; reads no row.
+
+    Parameters
+    ----------
+    context : RunContext
+    rows : DataFrame
+        Rows of the source.
+
+    Raises
+    ------
+    ColumnError, TableJobError
     """
-    pipeline, described = run.request.pipeline, plan.described
+    context.target.check_schema(context.for_target(context.scored(rows)).schema)
+
+
+def count_by_key(context: RunContext, rows: "DataFrame") -> Optional[int]:
+    """Make sure that the job's key tells rows apart, and count them; None where it has no key.
+
+    Runs on the driver, before every run; reads the key's columns once.
+
+    Parameters
+    ----------
+    context : RunContext
+    rows : DataFrame
+        Rows of the source.
+
+    Raises
+    ------
+    ColumnError
+    """
+    return check_key(rows, context.job.key, context.where) if context.job.key else None
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a dry run has found; all is right, since whatever is wrong was raised.
+
+    Attributes
+    ----------
+    checks : tuple of (str, str)
+        What was looked at, and what was found.
+    plan : str
+        What the run would do, in one paragraph.
+    n_rows : int
+        Rows that the run would score.
+    preview : tuple of str
+        A few scored rows, as JSON texts.
+    estimate : str
+        How long the run would take.
+    """
+
+    checks: Tuple[Tuple[str, str], ...]
+    plan: str
+    n_rows: int
+    preview: Tuple[str, ...]
+    estimate: str
+
+
+def dry_run(context: RunContext, new: NewRows) -> DryRun:
+    """Look at everything that a run would need, score a few rows, and write nothing.
+
+    Runs on the driver.
+
+    Parameters
+    ----------
+    context : RunContext
+        Its columns are checked.
+    new : NewRows
+
+    Raises
+    ------
+    DaiSparkError
+    """
+    from pyspark.sql import functions as F
+
+    checks = _checks(context, new)
+    try:
+        output = context.for_target(context.scored(new.rows))
+        # DataFrame.toJSON does not exist over Connect.
+        texts = output.limit(_PREVIEW_ROWS).select(F.to_json(F.struct("*")).alias("row"))
+        preview = tuple(row["row"] for row in texts.collect())
+        n_rows = new.rows.count()
+        estimate = _estimate(context, output, n_rows)
+    except Exception as error:
+        found = from_spark(error)
+        if found is None:
+            raise
+        raise found from None
+    return DryRun(tuple(checks), _plan_in_words(context), n_rows, preview, estimate)
+
+
+def _checks(context: RunContext, new: NewRows) -> List[Tuple[str, str]]:
+    """What was found right, one line a thing."""
+    job, plan, pipeline = context.job, context.plan, context.request.pipeline
+    described = plan.described
     assert described is not None
-    where = f"of {len(run.source.frame.columns)} in {run.source.table.text}"
-    n_rows = run.check_key(new.rows)
+    source, target = context.source, context.target
+    where = f"of {len(source.frame.columns)} in {source.table.text}"
+    n_rows = count_by_key(context, new.rows)
     counted = new.rows.count() if n_rows is None else n_rows
     lines = [
         ("pipeline", f"experiment {pipeline.experiment_id}, DAI {pipeline.dai_version}, loads"),
-        ("environment", f"Python {described.versions['python']}, {run.job.env}"),
+        ("environment", f"Python {described.versions['python']}, {job.env}"),
         ("licence", "accepted by the pipeline"),
         ("columns", f"all {len(plan.wanted())} that the pipeline reads are there, {where}"),
         ("rows", f"{counted:,} to be scored"),
     ]
-    if run.job.key:
-        named = ", ".join(run.job.key)
-        lines.append(("key", f"{named}: nowhere null, nowhere twice"))
-    state = "is there, and its columns fit" if run.target.schema is not None else "will be created"
-    lines.append(("target", f"{run.target.table.text} {state}"))
-    work = work_folder(run.spark, run.job, run.target.table)
+    if job.key:
+        lines.append(("key", f"{', '.join(job.key)}: nowhere null, nowhere twice"))
+    state = "is there, and its columns fit" if target.schema is not None else "will be created"
+    lines.append(("target", f"{target.table.text} {state}"))
+    work = work_folder(context.spark, job, target.table)
     if work is not None:
         lines.append(("disk", work.room()))
     return lines
 
 
-def plan_in_words(run: "BatchRun") -> str:
-    """What a run would do, in one paragraph."""
-    job = run.job
-    version = f" at version {run.source.version}" if run.source.version else ""
+def _plan_in_words(context: RunContext) -> str:
+    job, source = context.job, context.source
+    version = f" at version {source.version}" if source.version else ""
     which = f"its rows that satisfy {job.where}" if job.where else "all its rows"
     if job.incremental:
         which += f", of those {INCREMENTAL[job.incremental]}"
-    words = [
+    sentences = [
         f"Reads {job.source}{version}: {which}.",
         f"Writes {job.target}, mode {job.mode}: {MODES[job.mode]}.",
     ]
     if job.mode == "merge" or job.fail_on_drift is not None:
-        words.append("Scored rows are staged beside the target and committed from there.")
+        sentences.append("Scored rows are staged beside the target and committed from there.")
     if job.quarantine:
         limit = f", at most {job.max_bad_rows}" if job.max_bad_rows else ""
-        words.append(f"Rows that cannot be scored go to {job.quarantine}{limit}.")
+        sentences.append(f"Rows that cannot be scored go to {job.quarantine}{limit}.")
     else:
-        words.append("The first row that cannot be scored ends the run, and nothing is written.")
-    return " ".join(words)
+        sentences.append(
+            "The first row that cannot be scored ends the run, and nothing is written."
+        )
+    return " ".join(sentences)
 
 
-def estimate(run: "BatchRun", made: "DataFrame", n_rows: int) -> str:
-    """How long scoring and writing would take, from a small sample.
-
-    Scores up to 20,000 rows in one task and writes them nowhere.
-    """
+def _estimate(context: RunContext, output: "DataFrame", n_rows: int) -> str:
+    """How long scoring and writing would take, by a sample that one task scores."""
     begun = time.monotonic()
-    sample = made.limit(_SAMPLE_ROWS)
+    sample = output.limit(_SAMPLE_ROWS)
     n_sample = min(n_rows, _SAMPLE_ROWS)
     sample.write.format("noop").mode("overwrite").save()
     sample_s = time.monotonic() - begun
-    n_slots = 1 if is_connect(run.spark) else run.spark.sparkContext.defaultParallelism
+    spark = context.spark
+    n_slots = 1 if is_connect(spark) else spark.sparkContext.defaultParallelism
     total_s = sample_s * n_rows / max(n_sample, 1) / n_slots
     return (
         f"about {max(total_s, sample_s):,.0f} s: {n_sample:,} rows took one task {sample_s:.1f} s, "

@@ -1,50 +1,124 @@
-"""Quarantine: the table of rows that could not be scored, with their input and the reason."""
+"""Bad rows: those that cannot be scored, told from the others and kept in a table of their own."""
 
+import json
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, Tuple
 
+from dai_spark.driver.isolated_dataframe import isolated_dataframe
 from dai_spark.driver.schema import quoted
-from dai_spark.table_job.lineage import RunRecord
+from dai_spark.errors import BadRowsError
+from dai_spark.table_job.report.distribution import Distribution, observed_expressions, read
+from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
+from dai_spark.table_job.run.write_result import WriteResult
+from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.targets.choose import target_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from dai_spark.table_job.run.batch import BatchRun
+__all__ = ["write_good_rows"]
 
-__all__ = ["write_quarantine"]
+# Column of staged rows that says why a row could not be scored.
+_ERROR = "_dai_spark_error"
+_N_EXAMPLES = 10
 
 
-def write_quarantine(
-    run: "BatchRun",
-    bad: "DataFrame",
-    kept: Sequence[str],
-    read: Sequence[str],
-    error: str,
-    record: RunRecord,
-) -> None:
+def write_good_rows(
+    context: RunContext, new: NewRows, accept: Callable[[Mapping[str, Distribution]], None]
+) -> WriteResult:
+    """Score all rows once more, set the bad ones apart, and write the others.
+
+    Runs on the driver, where the plain way has met a bad row.
+
+    Parameters
+    ----------
+    context : RunContext
+    new : NewRows
+    accept : callable
+        Looks at how the predictions lie before anything is committed; may raise.
+
+    Raises
+    ------
+    BadRowsError
+        More bad rows than allowed; the target is as it was.
+    Exception
+        What `accept` or Spark raised.
+    """
+    from pyspark.sql import functions as F
+
+    job = context.job
+    frame = isolated_dataframe(
+        new.rows,
+        context.plan,
+        list(dict.fromkeys([*context.columns.kept, *context.plan.wanted()])),
+        job.prediction,
+        _ERROR,
+        context.on_message,
+        context.where,
+        context.metrics,
+        # A percentage is of rows that are not counted yet; a number can end a task early.
+        None if "%" in (job.max_bad_rows or "%") else job.bad_rows_allowed(0),
+    )
+    begun = time.monotonic()
+    with staged_rows(context, frame) as folder:
+        scoring_s = time.monotonic() - begun
+        staged = context.spark.read.parquet(folder.path)
+        bad = staged.where(F.col(_ERROR).isNotNull())
+        good = staged.where(F.col(_ERROR).isNull()).drop(_ERROR)
+        kind: Any = staged.schema[job.prediction].dataType
+        n_good = F.count(F.lit(1)).alias("n_rows")
+        seen = good.agg(n_good, *observed_expressions(kind, job.prediction)).collect()[0].asDict()
+        n_bad = bad.count()
+        result = WriteResult(
+            n_scored=seen["n_rows"] + n_bad,
+            n_written=seen["n_rows"],
+            n_quarantined=n_bad,
+            bad_rows=tuple(_example(row, job.key) for row in bad.limit(_N_EXAMPLES).collect()),
+            distributions=read(seen),
+            scoring_s=scoring_s,
+        )
+        _check_number(context, result)
+        accept(result.distributions)
+        context.check_lock()
+        # First: rows that are in neither table would be lost where the driver is killed between.
+        _append(context, bad)
+        rows = with_deleted(context, context.for_target(good), new)
+        again = folder.parent / f"{folder.name}-good"
+        rows.write.parquet(again.path)
+        return commit_staged(context, again, result)
+
+
+def _check_number(context: RunContext, result: WriteResult) -> None:
+    allowed = context.job.bad_rows_allowed(result.n_scored)
+    if result.n_quarantined > allowed:
+        examples = "; ".join(f"{row}: {why}" for row, why in result.bad_rows[:3])
+        raise BadRowsError(
+            f"{result.n_quarantined:,} of {result.n_scored:,} rows of {context.source.table.text} "
+            f"cannot be scored, more than the {allowed:,} that --max-bad-rows "
+            f"{context.job.max_bad_rows} allows; nothing was written. For example {examples}"
+        )
+
+
+def _example(row: Any, key: Sequence[str]) -> Tuple[str, str]:
+    named = {name: row[name] for name in key or row.asDict() if name != _ERROR}
+    return json.dumps(named, default=str), row[_ERROR]
+
+
+def _append(context: RunContext, bad: "DataFrame") -> None:
     """Append bad rows to the job's quarantine table, which is created if need be.
 
     Its columns are those that the target keeps, ``input`` (the pipeline's columns of the row, as
     JSON, so that one table serves pipelines with different columns), ``reason`` and ``scoring``
     (the lineage).  A run that is repeated adds nothing twice.
-
-    Parameters
-    ----------
-    run : BatchRun
-    bad : DataFrame
-        Staged rows, with `kept`, `read` and `error`.
-    kept, read : sequence of str
-    error : str
-        Column with the reason.
-    record : RunRecord
     """
     from pyspark.sql import functions as F
 
-    assert run.job.quarantine is not None
+    assert context.job.quarantine is not None
     job = replace(
-        run.job,
-        target=run.job.quarantine,
+        context.job,
+        target=context.job.quarantine,
         target_options={},
         mode="append",
         partition_by=(),
@@ -53,17 +127,17 @@ def write_quarantine(
         since=None,
         evolve_schema=False,
     )
-    quarantine = target_of(run.spark, job)
+    quarantine = target_of(context.spark, job)
     quarantine.check_mode()
     quarantine.recover()
-    if quarantine.find(record.run_id) is not None:
+    if quarantine.find(context.record.run_id) is not None:
         return
-    values = F.struct(*[F.col(quoted(name)) for name in read])
+    values = F.struct(*[F.col(quoted(name)) for name in context.plan.wanted()])
     rows = bad.select(
-        *[quoted(name) for name in kept],
+        *[quoted(name) for name in context.columns.kept],
         F.to_json(values, {"ignoreNullFields": "false"}).alias("input"),
-        F.col(error).alias("reason"),
-        record.column(),
+        F.col(_ERROR).alias("reason"),
+        context.record.column(),
     )
     quarantine.check_schema(rows.schema)
-    quarantine.write(rows, record)
+    quarantine.write(rows, context.record)

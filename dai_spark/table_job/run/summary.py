@@ -1,73 +1,152 @@
-"""Summary: what a run knows, as a report."""
+"""RunSummary: what a run has found so far, and the report that it becomes."""
 
-from typing import TYPE_CHECKING, Optional
+import time
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Sequence
 
 from dai_spark._version import __version__
+from dai_spark.driver.filesystem.uris import write_text
+from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.session import is_connect
 from dai_spark.plan.plan import ScoringPlan
+from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.prediction import PredictionShape
 from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.html_report import page
 from dai_spark.table_job.report.report import Report
-from dai_spark.table_job.run.write import Written
+from dai_spark.table_job.run.write_result import WriteResult
+from dai_spark.table_job.settings.job import TableJob
 
-if TYPE_CHECKING:
-    from dai_spark.table_job.run.batch import BatchRun
-
-__all__ = ["summary"]
+__all__ = ["RunSummary", "keep_report"]
 
 
-def summary(
-    run: "BatchRun", record: Optional[RunRecord], plan: Optional[ScoringPlan], written: Written
-) -> Report:
-    """The report of a run, as far as it came.
+@dataclass
+class RunSummary:
+    """What a run can report at any moment, also where it fails.
+
+    Lives on the driver; only the conductor of the run writes into it.
+
+    Attributes
+    ----------
+    spark : SparkSession
+    job : TableJob
+    request : ScoringRequest
+    metrics : MetricsSum
+    source_version : str or None
+        What is read.
+    begun_s : float
+        When the run began, by the monotonic clock.
+    shipping_s : float or None
+        Seconds of bringing files to the executors and of asking the pipeline.
+    distributions : mapping of str to Distribution
+        How predictions lie that were measured and not committed.
+    """
+
+    spark: Any
+    job: TableJob
+    request: ScoringRequest
+    metrics: MetricsSum
+    source_version: Optional[str]
+    begun_s: float
+    shipping_s: Optional[float] = None
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.begun_s
+
+    def report(
+        self,
+        record: Optional[RunRecord] = None,
+        plan: Optional[ScoringPlan] = None,
+        result: Optional[WriteResult] = None,
+        *,
+        status: str = "done",
+        message: str = "",
+        preparing_s: Optional[float] = None,
+    ) -> Report:
+        """Make the report of the run, as far as it came.
+
+        Parameters
+        ----------
+        record : RunRecord, optional
+            None where the run ended before it had one.
+        plan : ScoringPlan, optional
+            None where the pipeline was not asked.
+        result : WriteResult, optional
+            None where nothing was written.
+        status : str, default "done"
+        message : str
+            The error's sentence.
+        preparing_s : float, optional
+            Seconds until everything was checked; by default until now.
+        """
+        job, pipeline = self.job, self.request.pipeline
+        result = result or WriteResult(distributions=self.distributions)
+        unchanged = None
+        if job.mode == "merge" and result.n_written is not None:
+            unchanged = result.n_scored - result.n_quarantined - result.n_written
+        fields: Sequence[str] = ()
+        if plan is not None and plan.described is not None:
+            fields = PredictionShape.of(plan).schema.names
+        context = None if is_connect(self.spark) else self.spark.sparkContext
+        return Report(
+            source=job.source,
+            target=job.target,
+            mode=job.mode,
+            pipeline=str(pipeline.path),
+            experiment_id=pipeline.experiment_id,
+            pipeline_digest=pipeline.digest,
+            environment=job.env,
+            columns=tuple(plan.wanted()) if plan is not None else (),
+            prediction=tuple(fields),
+            n_rows=result.n_written,
+            preparing_s=self.elapsed_s() if preparing_s is None else preparing_s,
+            scoring_s=result.scoring_s,
+            writing_s=result.writing_s,
+            shipping_s=self.shipping_s,
+            metrics=self.metrics.metrics(),
+            status=status,
+            message=message,
+            job_name=job.job_name,
+            run_id=record.run_id if record is not None else job.run_id or "",
+            n_read=result.n_scored,
+            n_scored=result.n_scored - result.n_quarantined,
+            n_inserted=result.n_inserted,
+            n_updated=result.n_updated,
+            n_unchanged=unchanged,
+            n_deleted=result.n_deleted,
+            n_quarantined=result.n_quarantined if job.quarantine else None,
+            quarantine=job.quarantine or "",
+            bad_rows=result.bad_rows,
+            n_slots=context.defaultParallelism if context is not None else None,
+            distributions=result.distributions,
+            drift_limit=job.fail_on_drift,
+            environment_digest=record.environment_digest if record is not None else "",
+            library_version=__version__,
+            scored_at=record.scored_at if record is not None else "",
+            source_version=self.source_version or "",
+            high_water_mark=(record.high_water_mark if record is not None else "") or "",
+        )
+
+
+def keep_report(spark: Any, job: TableJob, report: Report) -> None:
+    """Write a report to the files that the job names.
+
+    Runs on the driver, once a run.
 
     Parameters
     ----------
-    run : BatchRun
-    record : RunRecord or None
-        None where the run ended before it had an id.
-    plan : ScoringPlan or None
-        None where the pipeline was not asked.
-    written : Written
+    spark : SparkSession
+    job : TableJob
+    report : Report
+
+    Raises
+    ------
+    OptionError, ShippingError
+        A file cannot be written.
     """
-    job, pipeline = run.job, run.request.pipeline
-    described = plan is not None and plan.described is not None
-    unchanged = None
-    if job.mode == "merge" and written.n_written is not None:
-        unchanged = written.n_scored - written.n_quarantined - written.n_written
-    context = None if is_connect(run.spark) else run.spark.sparkContext
-    return Report(
-        source=run.source.table.text,
-        target=run.target.table.text,
-        mode=job.mode,
-        pipeline=str(pipeline.path),
-        experiment_id=pipeline.experiment_id,
-        pipeline_digest=pipeline.digest,
-        environment=job.env,
-        columns=tuple(plan.wanted()) if plan is not None else (),
-        prediction=tuple(PredictionShape.of(plan).schema.names) if plan and described else (),
-        n_rows=written.n_written,
-        preparing_s=0.0,
-        scoring_s=written.scoring_s,
-        writing_s=written.writing_s,
-        metrics=run.metrics.metrics(),
-        job_name=job.job_name,
-        run_id=record.run_id if record is not None else job.run_id or "",
-        n_read=written.n_scored,
-        n_scored=written.n_scored - written.n_quarantined,
-        n_inserted=written.n_inserted,
-        n_updated=written.n_updated,
-        n_unchanged=unchanged,
-        n_deleted=written.n_deleted,
-        n_quarantined=written.n_quarantined if job.quarantine else None,
-        quarantine=job.quarantine or "",
-        bad_rows=written.bad_rows,
-        n_slots=context.defaultParallelism if context is not None else None,
-        distributions=written.distributions,
-        drift_limit=job.fail_on_drift,
-        environment_digest=record.environment_digest if record is not None else "",
-        library_version=__version__,
-        scored_at=record.scored_at if record is not None else "",
-        source_version=run.source.version or "",
-        high_water_mark=(record.high_water_mark if record is not None else "") or "",
-    )
+    for path in job.report:
+        text = page(report) if path.endswith(".html") else report.to_json()
+        write_text(spark, path, text)

@@ -2,14 +2,11 @@
 
 import dataclasses
 import struct
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 from dai_spark.driver.schema import quoted
-from dai_spark.plan.plan import ScoringPlan
-from dai_spark.table_job.lineage import COLUMN, RunRecord
-
-if TYPE_CHECKING:
-    from dai_spark.table_job.run.batch import BatchRun
+from dai_spark.table_job.lineage import COLUMN
+from dai_spark.table_job.run.context import RunContext
 
 __all__ = ["verify"]
 
@@ -18,11 +15,16 @@ _FRESH = "DAI_SPARK_VERIFIES"
 _IDLE_S = 5.0
 
 
-def verify(run: "BatchRun", plan: ScoringPlan, record: RunRecord) -> Tuple[int, int]:
-    """Score random rows of what a run has written again and compare all bits.
+def verify(context: RunContext) -> Tuple[int, int]:
+    """Score random rows that a run has written again and compare all bits.
 
     Runs on the driver, after the commit: reads keys and predictions back from the target, finds
     their input in the source by key, and scores them in batches of one row in a sidecar of its own.
+
+    Parameters
+    ----------
+    context : RunContext
+        Its job says how many rows, and names the key.
 
     Returns
     -------
@@ -31,30 +33,28 @@ def verify(run: "BatchRun", plan: ScoringPlan, record: RunRecord) -> Tuple[int, 
     """
     from pyspark.sql import functions as F
 
-    job = run.job
-    written = run.target.table.read(run.spark)
+    job, record = context.job, context.record
+    written = context.target.table.read(context.spark)
     if job.lineage:
         written = written.where(F.col(f"{quoted(COLUMN)}.run_id") == record.run_id)
-    output = run.output(plan)
-    names = [n for n in output.columns(run.kept()) if n not in run.kept() and n != COLUMN]
     chosen = written.orderBy(F.rand()).limit(job.verify)
-    columns = [*job.key, *names]
+    columns = [*job.key, *context.columns.predicted]
     found = chosen.select(*map(quoted, columns)).collect()
     if not found:
         return 0, 0
     schema = chosen.select(*map(quoted, job.key)).schema
-    keys = run.spark.createDataFrame([tuple(row[: len(job.key)]) for row in found], schema)
-    rows = run.source.rows(job).join(F.broadcast(keys), on=list(job.key), how="left_semi")
-    options = plan.options
-    alone = dataclasses.replace(
+    keys = context.spark.createDataFrame([tuple(row[: len(job.key)]) for row in found], schema)
+    rows = context.source.rows(job).join(F.broadcast(keys), on=list(job.key), how="left_semi")
+    options = context.plan.options
+    one_by_one = dataclasses.replace(
         options,
         batch_rows=1,
         idle_timeout_s=_IDLE_S,
         env_vars={**options.env_vars, _FRESH: record.run_id},
     )
-    again = run.scored(rows.coalesce(1), dataclasses.replace(plan, options=alone))
-    scored = output.of(again, run.kept(), record).select(*map(quoted, columns)).collect()
-    expected = {tuple(row[: len(job.key)]): _bits(row[len(job.key) :]) for row in scored}
+    again = dataclasses.replace(context, plan=dataclasses.replace(context.plan, options=one_by_one))
+    scored = again.for_target(again.scored(rows.coalesce(1))).select(*map(quoted, columns))
+    expected = {tuple(row[: len(job.key)]): _bits(row[len(job.key) :]) for row in scored.collect()}
     differing = [
         row
         for row in found

@@ -2,7 +2,7 @@
 
 from typing import Mapping
 
-from dai_spark.table_job.report.outcome import STATUSES
+from dai_spark.table_job.report.outcome import EXIT_STATUSES
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 
 __all__ = ["epilog"]
@@ -32,7 +32,7 @@ examples:
 
 def epilog() -> str:
     """Return the text, with the job's own tables."""
-    statuses = {str(one.exit_status): one.meaning for one in STATUSES.values()}
+    statuses = {str(number): meaning for number, meaning in EXIT_STATUSES.items()}
     return "\n".join(
         (
             _TABLES,

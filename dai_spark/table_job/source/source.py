@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from dai_spark.driver.schema import quoted
@@ -68,10 +68,6 @@ class Source:
     def rows(self, job: TableJob) -> "DataFrame":
         """The rows to be scored: filtered, with the columns that ``--column`` makes."""
         return selected(self.frame, job, self.table.text)
-
-    def with_frame(self, frame: "DataFrame") -> "Source":
-        """The same source with other rows of it."""
-        return replace(self, frame=frame)
 
 
 def selected(frame: "DataFrame", job: TableJob, where: str) -> "DataFrame":

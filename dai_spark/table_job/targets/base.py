@@ -52,19 +52,21 @@ class Target(ABC):
     job : TableJob
     table : TableName
     schema : StructType or None
-        Of the table; None where it does not exist, without fields where it is an empty folder.
+        The table's; None where it does not exist, without fields where it is an empty folder.
+    before_commit : callable, optional
+        Called by kinds that write aside, right before they change the table; may raise.
 
     Attributes
     ----------
     modes : tuple of str
-        That the format can keep the promises of.
+        Those whose promises the format can keep.
+    instead : str
+        What a message tells to do where the mode is another one.
     unsafe : str
         Characters that it refuses in column names.
     has_structs : bool
     can_evolve : bool
         Whether a column that is added is seen by every reader of the table.
-    before_commit : callable
-        Called by kinds that write aside, right before they change the table; may raise.
     """
 
     modes: ClassVar[Tuple[str, ...]] = ("fail", "overwrite")
@@ -74,13 +76,18 @@ class Target(ABC):
     can_evolve: ClassVar[bool] = False
 
     def __init__(
-        self, spark: Any, job: TableJob, table: TableName, schema: "Optional[StructType]"
+        self,
+        spark: Any,
+        job: TableJob,
+        table: TableName,
+        schema: "Optional[StructType]",
+        before_commit: Optional[Callable[[], None]] = None,
     ) -> None:
         self.spark = spark
         self.job = job
         self.table = table
         self.schema = schema
-        self.before_commit: Callable[[], None] = _nothing
+        self._before_commit = before_commit
 
     # -- what each kind does --------------------------------------------------------------------
 
@@ -240,10 +247,6 @@ class Target(ABC):
             raise TableJobError(
                 f"Spark refused a statement on {self.table.text}: {first_line(error)}", text
             ) from error
-
-
-def _nothing() -> None:
-    pass
 
 
 def _differences(

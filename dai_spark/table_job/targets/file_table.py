@@ -14,7 +14,7 @@ table, which Spark, Hive and Trino read past.
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence
 
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
@@ -38,7 +38,7 @@ class FileTableTarget(Target):
 
     Parameters
     ----------
-    spark, job, table, schema
+    spark, job, table, schema, before_commit
         See `Target`.
     provider : str
         Its format.
@@ -57,8 +57,9 @@ class FileTableTarget(Target):
         schema: "Optional[StructType]",
         provider: str,
         work: HadoopPath,
+        before_commit: Optional[Callable[[], None]] = None,
     ) -> None:
-        super().__init__(spark, job, table, schema)
+        super().__init__(spark, job, table, schema, before_commit)
         self.provider = provider
         self._work = work
         self.has_structs = provider not in ("csv",)
@@ -84,7 +85,8 @@ class FileTableTarget(Target):
             "files": aside.files(),
         }
         pending = self._work / "pending" / f"{name}.json"
-        self.before_commit()
+        if self._before_commit is not None:
+            self._before_commit()
         pending.parent.make()
         pending.write(json.dumps(journal))
         self._finish(pending, journal)

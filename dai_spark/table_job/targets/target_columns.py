@@ -1,4 +1,4 @@
-"""Output: the columns that a target gets, made of a scored frame."""
+"""TargetColumns: the columns that a target gets, made of scored rows."""
 
 import re
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Sequence
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-__all__ = ["Output"]
+__all__ = ["TargetColumns"]
 
 
-class Output:
-    """Brings scored rows into the columns of the target.
+class TargetColumns:
+    """Kept columns, predictions and lineage, under names that the target's format takes.
 
     Lives on the driver.
 
@@ -25,25 +25,31 @@ class Output:
     ----------
     job : TableJob
     target : Target
+    kept : sequence of str
+        Source columns that the target gets.
     fields : sequence of str
         The pipeline's own output names.
-    on_message : callable
-        Is told, once, which names the format refuses and what they become.
+
+    Attributes
+    ----------
+    kept : list of str
+    fields : tuple of str
+    predicted : list of str
+        The columns that hold predictions.
 
     Raises
     ------
+    ColumnError
+        Two columns have the same name.
     TableJobError
         The format has no structs, or two names become the same.
     """
 
     def __init__(
-        self,
-        job: TableJob,
-        target: Target,
-        fields: Sequence[str],
-        on_message: Callable[[str], None],
+        self, job: TableJob, target: Target, kept: Sequence[str], fields: Sequence[str]
     ) -> None:
         self._job = job
+        self.kept = list(kept)
         self.fields = tuple(fields)
         if job.prediction_layout == "struct" and not target.has_structs:
             raise TableJobError(
@@ -55,24 +61,18 @@ class Output:
                 f"{target.table.text} cannot hold the struct of lineage; give --no-lineage."
             )
         self._names: Dict[str, str] = {name: _safe(name, target.unsafe) for name in fields}
-        changed = {old: new for old, new in self._names.items() if old != new}
+        self._changed = {old: new for old, new in self._names.items() if old != new}
         if len(set(self._names.values())) < len(self._names):
             raise TableJobError(
                 f"{target.table.text} refuses some characters in names, and without them the "
-                f"outputs {', '.join(changed)} cannot be told apart; keep the target as an Iceberg "
-                "table or as Parquet."
+                f"outputs {', '.join(self._changed)} cannot be told apart; keep the target as an "
+                "Iceberg table or as Parquet."
             )
-        if changed:
-            shown = ", ".join(f"{old} is {new}" for old, new in changed.items())
-            on_message(f"names that the target's format refuses are made safe: {shown}")
+        is_struct = job.prediction_layout == "struct"
+        self.predicted: List[str] = [job.prediction] if is_struct else list(self._names.values())
+        self._check_unique([*self.kept, *self.predicted, *([COLUMN] if job.lineage else [])])
 
-    def columns(self, kept: Sequence[str]) -> List[str]:
-        """Names of all columns of the target, in order."""
-        job = self._job
-        predicted = (
-            [job.prediction] if job.prediction_layout == "struct" else list(self._names.values())
-        )
-        names = [*kept, *predicted, *([COLUMN] if job.lineage else [])]
+    def _check_unique(self, names: List[str]) -> None:
         lower = [name.lower() for name in names]
         twice = sorted({name for name in names if lower.count(name.lower()) > 1})
         if twice:
@@ -80,14 +80,32 @@ class Output:
                 f"Two columns of the target would be called {', '.join(twice)}; leave the source's "
                 "out (--keep), or name the prediction otherwise (--prediction)."
             )
-        return names
 
-    def of(self, scored: "DataFrame", kept: Sequence[str], record: RunRecord) -> "DataFrame":
-        """Kept columns, prediction and lineage of a scored frame; `DELETED` where it has it."""
+    def tell(self, on_message: Callable[[str], None]) -> None:
+        """Say which names the format refuses, and what they become.
+
+        Parameters
+        ----------
+        on_message : callable
+            Is not called where the format takes them all.
+        """
+        if self._changed:
+            shown = ", ".join(f"{old} is {new}" for old, new in self._changed.items())
+            on_message(f"names that the target's format refuses are made safe: {shown}")
+
+    def select(self, scored: "DataFrame", record: RunRecord) -> "DataFrame":
+        """Return kept columns, prediction and lineage of scored rows; `DELETED` where they have it.
+
+        Parameters
+        ----------
+        scored : DataFrame
+            Kept columns and the prediction's struct.
+        record : RunRecord
+            What the lineage says.
+        """
         from pyspark.sql import functions as F
 
-        self.columns(kept)
-        made: List[Any] = [F.col(quoted(name)) for name in kept]
+        made: List[Any] = [F.col(quoted(name)) for name in self.kept]
         struct = quoted(self._job.prediction)
         if self._job.prediction_layout == "struct":
             safe = self._safe_struct(scored.schema)

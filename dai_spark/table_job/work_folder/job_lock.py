@@ -36,8 +36,14 @@ class JobLock:
         Who holds it, for the one who waits.
     on_overlap : {"wait", "refuse"}
     timeout_s : float
-        Of the wait.
+        How long to wait at most.
     on_message : callable
+        Is told of a run that is waited for, or whose lock is taken over.
+
+    Attributes
+    ----------
+    has_waited : bool
+        Whether another run was at work when the lock was asked for.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class JobLock:
         self._on_overlap = on_overlap
         self._timeout_s = timeout_s
         self._on_message = on_message
+        self.has_waited = False
         self._lost = threading.Event()
         self._ended = threading.Event()
         self._beat: Optional[threading.Thread] = None
@@ -84,6 +91,7 @@ class JobLock:
                     f"{_holder(text)} still runs after {self._timeout_s:g} s; wait longer "
                     "(--overlap-timeout-s), or look what holds it up."
                 )
+            self.has_waited = True
             time.sleep(_POLL_S)
         self._beat = threading.Thread(target=self._keep, daemon=True)
         self._beat.start()

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional
 
 from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.drift import check_drift
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 from dai_spark.table_job.work_folder.location import work_folder
 
-__all__ = ["LastRun"]
+__all__ = ["LastRun", "check_against_last_run"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,29 @@ class LastRun:
         }
         file.parent.make()
         file.write(json.dumps(known))
+
+
+def check_against_last_run(
+    spark: Any, job: TableJob, distributions: Mapping[str, Distribution], limit: float
+) -> None:
+    """Refuse predictions that have moved too far from those of the job's last run.
+
+    Runs on the driver.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    job : TableJob
+    distributions : mapping of str to Distribution
+        How this run's predictions lie.
+    limit : float
+        Highest population stability index.
+
+    Raises
+    ------
+    DriftError
+    """
+    check_drift(LastRun.read(spark, job).distributions, distributions, limit)
 
 
 def _file(spark: Any, job: TableJob) -> Optional[HadoopPath]:

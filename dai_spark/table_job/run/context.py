@@ -1,0 +1,150 @@
+"""RunContext: what the steps of a run share, decided before the first of them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from dai_spark.driver.dataframe import scored_frame
+from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.schema.prediction import PredictionShape
+from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.run.tables import RunTables
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.source.source import Source
+from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.target_columns import TargetColumns
+from dai_spark.table_job.work_folder.job_lock import JobLock
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["RunContext"]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What one run works with; each micro-batch of a stream has one of its own.
+
+    Plain data of the driver.  Steps are functions of it that return what they have found.
+
+    Attributes
+    ----------
+    spark : SparkSession
+    job : TableJob
+    request : ScoringRequest
+    plan : ScoringPlan
+        With the pipeline's own description.
+    record : RunRecord
+        What the commit will say of the run.
+    source : Source
+    target : Target
+    columns : TargetColumns
+        The columns that the target gets.
+    lock : JobLock or None
+        None in a dry run and over Spark Connect.
+    metrics : MetricsSum
+        What all tasks of the run, or of the whole stream, took.
+    on_message : callable
+        Is told what is being done.
+    shows_progress : bool
+    """
+
+    spark: Any
+    job: TableJob
+    request: ScoringRequest
+    plan: ScoringPlan
+    record: RunRecord
+    source: Source
+    target: Target
+    columns: TargetColumns
+    lock: Optional[JobLock]
+    metrics: MetricsSum
+    on_message: Callable[[str], None]
+    shows_progress: bool
+
+    @classmethod
+    def of(
+        cls,
+        tables: RunTables,
+        request: ScoringRequest,
+        plan: ScoringPlan,
+        record: RunRecord,
+        *,
+        metrics: MetricsSum,
+        on_message: Callable[[str], None],
+        shows_progress: bool,
+    ) -> "RunContext":
+        """Make the context of a run whose pipeline has been asked.
+
+        Parameters
+        ----------
+        tables : RunTables
+            As they are under the lock.
+        request, plan, record, metrics, say, shows_progress
+            See the attributes.
+
+        Raises
+        ------
+        ColumnError, TableJobError
+            The target cannot get the columns that the run would give it.
+        """
+        job, source = tables.job, tables.source
+        kept = source.frame.columns if job.keep is None else job.keep
+        fields = PredictionShape.of(plan).schema.names
+        return cls(
+            spark=tables.spark,
+            job=job,
+            request=request,
+            plan=plan,
+            record=record,
+            source=source,
+            target=tables.target,
+            columns=TargetColumns(job, tables.target, kept, fields),
+            lock=tables.lock,
+            metrics=metrics,
+            on_message=on_message,
+            shows_progress=shows_progress,
+        )
+
+    @property
+    def where(self) -> str:
+        """How a message names the rows that are scored."""
+        return f"Table {self.source.table.text}"
+
+    def scored(self, rows: "DataFrame") -> "DataFrame":
+        """Return the kept columns and the prediction's struct; the next action scores them.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Rows of the source.
+
+        Raises
+        ------
+        ColumnError
+            Columns that are missing or cannot be given to the pipeline.
+        """
+        kept, name = self.columns.kept, self.job.prediction
+        return scored_frame(rows, self.plan, kept, name, self.on_message, self.where, self.metrics)
+
+    def for_target(self, scored: "DataFrame") -> "DataFrame":
+        """Return scored rows with the columns that the target gets, lineage included.
+
+        Parameters
+        ----------
+        scored : DataFrame
+            Rows as `scored` gives them.
+        """
+        return self.columns.select(scored, self.record)
+
+    def check_lock(self) -> None:
+        """Make sure, as the last thing before a commit, that the lock is still this run's.
+
+        Raises
+        ------
+        OverlapError
+            Another run has taken it over.
+        """
+        if self.lock is not None:
+            self.lock.check()

@@ -1,0 +1,125 @@
+"""Staged rows: scored rows beside the target, as Parquet, and the commit that takes them in.
+
+Rows are staged where they are read twice: for a MERGE, for a check before the commit, and to tell
+bad rows from good ones.
+"""
+
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Iterator
+
+from dai_spark.errors import TableJobError
+from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.write_result import WriteResult
+from dai_spark.table_job.source.new_rows import NewRows
+from dai_spark.table_job.targets.base import DELETED
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
+from dai_spark.table_job.work_folder.location import work_folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["commit_staged", "staged_rows", "with_deleted"]
+
+
+@contextmanager
+def staged_rows(context: RunContext, rows: "DataFrame") -> Iterator[HadoopPath]:
+    """Write rows beside the target, give their folder, and remove it behind the block.
+
+    Runs on the driver; this is the Spark action that scores the rows.
+
+    Parameters
+    ----------
+    context : RunContext
+    rows : DataFrame
+
+    Raises
+    ------
+    TableJobError
+        Over Spark Connect, where there is no place for them.
+    """
+    work = work_folder(context.spark, context.job, context.target.table)
+    if work is None:
+        raise TableJobError(
+            "Over Spark Connect there is no place to stage rows, which a merge and a quarantine "
+            "need; run the job with spark-submit."
+        )
+    staged = work / "staged"
+    # Killed runs may have left some: this run holds the lock, so nobody else writes here.
+    staged.remove()
+    folder = staged / uuid.uuid4().hex
+    rows.write.parquet(folder.path)
+    try:
+        yield folder
+    finally:
+        staged.remove()
+
+
+def commit_staged(context: RunContext, folder: HadoopPath, result: WriteResult) -> WriteResult:
+    """Bring staged rows into the target.
+
+    Runs on the driver.
+
+    Parameters
+    ----------
+    context : RunContext
+    folder : HadoopPath
+        Where they lie.
+    result : WriteResult
+        What is known of them.
+
+    Returns
+    -------
+    WriteResult
+        With what the commit did, and how long it took.
+
+    Raises
+    ------
+    OverlapError
+        Another run has taken the lock over.
+    Exception
+        What Spark raised.
+    """
+    context.check_lock()
+    begun = time.monotonic()
+    staged = context.spark.read.parquet(folder.path)
+    if context.job.mode != "merge":
+        context.target.write(staged, context.record)
+        return replace(result, writing_s=time.monotonic() - begun)
+    columns = [name for name in staged.columns if name != DELETED]
+    merged = context.target.merge(folder.path, context.record, columns)
+    n_written = None
+    if merged.n_inserted is not None and merged.n_updated is not None:
+        n_written = merged.n_inserted + merged.n_updated
+    return replace(
+        result,
+        n_written=n_written,
+        n_inserted=merged.n_inserted,
+        n_updated=merged.n_updated,
+        n_deleted=merged.n_deleted,
+        writing_s=time.monotonic() - begun,
+    )
+
+
+def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataFrame":
+    """Return rows to be written and keys to be deleted in one frame, told apart by `DELETED`.
+
+    Parameters
+    ----------
+    context : RunContext
+    rows : DataFrame
+        With the target's columns.
+    new : NewRows
+        Names the keys that the source no longer has.
+    """
+    from pyspark.sql import functions as F
+
+    if context.job.incremental != "changes":
+        return rows
+    rows = rows.withColumn(DELETED, F.lit(False))
+    if new.deleted is None:
+        return rows
+    gone = new.deleted.withColumn(DELETED, F.lit(True))
+    return rows.unionByName(gone, allowMissingColumns=True)
