@@ -43,3 +43,48 @@ def breaches(paths, is_allowed):
 def is_below(name, *packages):
     """Whether a dotted name is one of the packages or lies in one."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def module_name(path):
+    """The dotted name of a module's file; a package's is that of its folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph(name_of=lambda module: module):
+    """Which of the package's modules import which, for typing too; or groups of them, by a name.
+
+    The root is left out: it imports nothing before a name is asked for, and then everything.
+    """
+    paths = {module_name(path): path for path in modules(".") if path.parent != PACKAGE}
+    paths.update({module_name(path): path for path in PACKAGE.glob("*.py")})
+    del paths["dai_spark"]
+    graph = {}
+    for module, path in paths.items():
+        found = graph.setdefault(name_of(module), set())
+        for _, name in imported(path):
+            # The name of a module, or of something in one.
+            target = name if name in paths else name.rpartition(".")[0]
+            if target in paths and name_of(target) != name_of(module):
+                found.add(name_of(target))
+    return graph
+
+
+def circles(graph):
+    """Groups of nodes that reach each other, each as a sorted list."""
+
+    def reached(start):
+        seen, waiting = set(), [start]
+        while waiting:
+            for node in graph[waiting.pop()] - seen:
+                seen.add(node)
+                waiting.append(node)
+        return seen
+
+    below = {node: reached(node) for node in graph}
+    found = {
+        tuple(sorted(other for other in below[node] if node in below[other]))
+        for node in graph
+        if node in below[node]
+    }
+    return sorted(map(list, found))

@@ -4,7 +4,7 @@ import re
 import sys
 
 import pytest
-from imports import PACKAGE, ROOT, breaches, imported, is_below, modules
+from imports import PACKAGE, ROOT, breaches, circles, import_graph, is_below, modules
 
 SIDECAR_LIBRARIES = {"numpy", "pandas", "pyarrow"}
 # Every room, and the rooms below it that it may import; what is not named here it may not.
@@ -115,43 +115,25 @@ def test_only_the_driver_and_the_table_job_know_spark_sql():
     assert breaches(elsewhere, lambda name: not is_below(name, "pyspark.sql")) == []
 
 
-def circles():
-    """Chains of modules that import each other, those for types included."""
-    names = {
-        ".".join(("dai_spark", *path.relative_to(PACKAGE).with_suffix("").parts)): path
-        for path in modules(".")
-        if path.name != "__init__.py"
-    }
-
-    def below(name):
-        for _, found in imported(names[name]):
-            while found and found not in names:
-                found = found.rpartition(".")[0]
-            if found and found != name:
-                yield found
-
-    known, trail, found = {}, [], []
-
-    def visit(name):
-        if known.get(name) == "done":
-            return
-        if name in trail:
-            found.append(" -> ".join([*trail[trail.index(name) :], name]))
-            return
-        trail.append(name)
-        for other in below(name):
-            visit(other)
-        trail.pop()
-        known[name] = "done"
-
-    for name in sorted(names):
-        visit(name)
-    return found
+def test_no_modules_import_each_other():
+    """There is an order in which the modules stand on each other, imports for typing included."""
+    graph = import_graph()
+    assert len(graph) > 100
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+    assert circles(graph) == []
 
 
-def test_no_module_imports_its_caller():
-    """There is no circle of imports, not for types either."""
-    assert circles() == []
+def test_the_table_jobs_rooms_stand_on_each_other():
+    """Settings and reports are below the tables, the tables below the run, one way."""
+
+    def room(module):
+        parts = module.split(".")
+        return ".".join(parts[:3]) if parts[1] == "table_job" else "the rest"
+
+    graph = import_graph(room)
+    assert {"dai_spark.table_job.run", "dai_spark.table_job.targets"} <= set(graph)
+    del graph["the rest"]
+    assert circles({node: found - {"the rest"} for node, found in graph.items()}) == []
 
 
 @pytest.mark.parametrize("folder", folders(), ids=lambda path: str(path.relative_to(PACKAGE)))
