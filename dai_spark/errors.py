@@ -33,7 +33,7 @@ from an executor to the driver, so what was found, where, why and what to do are
 """
 
 import re
-from typing import Dict, Optional, Tuple, Type
+from typing import Dict, Optional, Sequence, Tuple, Type
 
 __all__ = [
     "BadRowsError",
@@ -60,8 +60,10 @@ __all__ = [
     "SidecarTimeoutError",
     "TableExistsError",
     "TableJobError",
+    "first_line",
     "from_spark",
     "named",
+    "shortened",
 ]
 
 # Closes every message that crosses from an executor, so that `from_spark` can tell where our text
@@ -229,6 +231,32 @@ def _tree(base: Type[DaiSparkError]) -> Dict[str, Type[DaiSparkError]]:
 def named(name: str) -> Type[DaiSparkError]:
     """Return the class of this tree with that name; `SidecarError` for a name it does not have."""
     return _tree(DaiSparkError).get(name, SidecarError)
+
+
+def first_line(said: object, max_chars: Optional[int] = None) -> str:
+    """Return the first line of an error or a text, which mostly says what happened.
+
+    Parameters
+    ----------
+    said : object
+        Its `str` is looked at.
+    max_chars : int, optional
+        Cut a line of so many characters or more, and say so with three dots.
+    """
+    line = str(said).strip().partition("\n")[0]
+    return line if max_chars is None or len(line) < max_chars else line[:max_chars] + "..."
+
+
+def shortened(names: Sequence[str], n_shown: int = 20) -> str:
+    """Return names for a message, the first ones and how many more there are.
+
+    Parameters
+    ----------
+    names : sequence of str
+    n_shown : int, default 20
+    """
+    shown = ", ".join(names[:n_shown])
+    return shown if len(names) <= n_shown else f"{shown}, and {len(names) - n_shown} more"
 
 
 def from_spark(error: BaseException) -> Optional[DaiSparkError]:

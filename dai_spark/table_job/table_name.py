@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.schema import sql_text
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import OptionError, TableJobError
+from dai_spark.errors import OptionError, TableJobError, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["FILE_FORMATS", "TableName", "first_line"]
+__all__ = ["FILE_FORMATS", "TableName"]
 
 # Formats whose tables are nothing but files below a folder.
 FILE_FORMATS = ("parquet", "orc", "csv", "json", "avro")
@@ -31,11 +31,6 @@ _ABSENT = (
 )
 _EMPTY_FOLDER = ("UNABLE_TO_INFER_SCHEMA", "DELTA_SCHEMA_NOT_SET")
 _NO_FORMAT = ("DATA_SOURCE_NOT_FOUND", "Failed to find the data source")
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what Spark says, which is the one that says what happened."""
-    return str(error).strip().partition("\n")[0]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from dai_spark.errors import shortened
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.drift import psi_of_each, reading
@@ -12,6 +13,8 @@ from dai_spark.table_job.report.outcome import STATUSES
 
 __all__ = ["Report"]
 
+# Names that a line of the text has room for.
+_N_NAMES = 12
 _COUNTS = ("inserted", "updated", "unchanged", "deleted", "quarantined")
 _DISTRIBUTIONS = ("distributions", "last_distributions", "example_distributions")
 
@@ -230,8 +233,8 @@ class Report:
         lines += [
             f"source      {self.source}{version}",
             f"pipeline    {self.pipeline} (experiment {self.experiment_id})",
-            f"columns     {len(self.columns)}: {_shortened(self.columns)}",
-            f"prediction  {_shortened(self.prediction)}",
+            f"columns     {len(self.columns)}: {shortened(self.columns, _N_NAMES)}",
+            f"prediction  {shortened(self.prediction, _N_NAMES)}",
         ]
         if self.dry_run:
             lines += [f"ok  {what:<12} {found}" for what, found in self.checks]
@@ -271,8 +274,3 @@ class Report:
         if self.high_water_mark:
             lines.append(f"up to       {self.high_water_mark}")
         return lines
-
-
-def _shortened(names: Tuple[str, ...]) -> str:
-    shown = ", ".join(names[:12])
-    return shown if len(names) <= 12 else f"{shown}, and {len(names) - 12} more"

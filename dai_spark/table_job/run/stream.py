@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import DaiSparkError, TableJobError, from_spark
+from dai_spark.errors import DaiSparkError, TableJobError, first_line, from_spark
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.outcome import refusing
@@ -29,7 +29,6 @@ from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.source.source import Source, selected
-from dai_spark.table_job.table_name import first_line
 from dai_spark.table_job.work_folder.last_run import check_against_last_run
 
 if TYPE_CHECKING:

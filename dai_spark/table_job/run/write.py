@@ -16,6 +16,7 @@ from dai_spark.errors import (
     SidecarDiedError,
     SidecarTimeoutError,
     TableJobError,
+    first_line,
     from_spark,
 )
 from dai_spark.table_job.lineage import COLUMN
@@ -30,7 +31,6 @@ from dai_spark.table_job.run.quarantine import write_good_rows
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
-from dai_spark.table_job.table_name import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

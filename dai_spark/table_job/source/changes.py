@@ -4,10 +4,9 @@ import uuid
 from typing import TYPE_CHECKING, Any, Tuple
 
 from dai_spark.driver.schema import quoted
-from dai_spark.errors import TableJobError
+from dai_spark.errors import TableJobError, first_line
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source, selected
-from dai_spark.table_job.table_name import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

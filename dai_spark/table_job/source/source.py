@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from dai_spark.driver.schema import quoted
-from dai_spark.errors import ColumnError, TableJobError
+from dai_spark.errors import ColumnError, TableJobError, first_line
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.table_name import FILE_FORMATS, TableName, first_line
+from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -17,10 +17,10 @@ from typing import (
 )
 
 from dai_spark.driver.schema import quoted, sql_type
-from dai_spark.errors import TableExistsError, TableJobError
+from dai_spark.errors import TableExistsError, TableJobError, first_line
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.table_name import TableName, first_line
+from dai_spark.table_job.table_name import TableName
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -12,8 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import TableJobError
-from dai_spark.table_job.table_name import first_line
+from dai_spark.errors import TableJobError, first_line
 
 __all__ = ["HadoopPath"]
 
