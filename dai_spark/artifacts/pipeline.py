@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-from dai_spark.errors import NotAPipelineError, PipelineNotFoundError
+from dai_spark.errors import NotAPipelineError, PipelineNotFoundError, shortened
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.zip_entry import zip_entry
 
@@ -307,9 +307,7 @@ class ScoringPipeline:
         return sink.getvalue()
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{c.name} {c.dtype}" for c in self.columns[:20])
-        if len(self.columns) > 20:
-            shown += f", and {len(self.columns) - 20} more"
+        shown = shortened([f"{column.name} {column.dtype}" for column in self.columns])
         version = self.dai_version or "version not told (no core wheel in the export)"
         python = f" (Python {self.python})" if self.python else ""
         target = self.target or "not told (no experiment summary in the export)"

@@ -13,13 +13,14 @@ import pyarrow as pa
 from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.launch import find_or_start
 from dai_spark.client.sidecar_handle import SidecarHandle
-from dai_spark.client.start_failure import died, first_line, loading_error, memory_limit
+from dai_spark.client.start_failure import died, loading_error, memory_limit
 from dai_spark.errors import (
     DaiSparkError,
     OptionError,
     ProtocolError,
     ScoringError,
     SidecarTimeoutError,
+    first_line,
 )
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.sidecar import protocol
@@ -278,9 +279,9 @@ class Connection:
         limit = memory_limit() if failure["type"].endswith("MemoryError") else ""
         return ScoringError(
             f"Pipeline {self._plan.pipeline.label} failed on {rows} on {self._executor.host}: "
-            f"{first_line(text)}{limit}",
+            f"{first_line(text, max_chars=300)}{limit}",
             self._sidecar.clean(failure["traceback"]),
-            cause=f"The pipeline raised {first_line(text)}",
+            cause=f"The pipeline raised {first_line(text, max_chars=300)}",
         )
 
     def _unexpected(self, kind: bytes, payload: Any, during: str) -> DaiSparkError:

@@ -17,6 +17,7 @@ from dai_spark.errors import (
     SidecarDiedError,
     SidecarStartError,
     SidecarTimeoutError,
+    first_line,
 )
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.sidecar.log import END
@@ -83,7 +84,7 @@ def loading_error(
         )
     return SidecarStartError(
         f"Scorer() of pipeline {pipeline} failed on {executor.host} in environment "
-        f"{plan.environment.label}: {first_line(text)}{memory_limit()}",
+        f"{plan.environment.label}: {first_line(text, max_chars=300)}{memory_limit()}",
         trace,
     )
 
@@ -207,9 +208,3 @@ def _full_disk(executor: ExecutorContext, sidecar: SidecarHandle) -> str:
             if found.f_bavail * found.f_frsize < _NO_ROOM_BYTES:
                 return f" (the disk of {folder} is full)"
     return ""
-
-
-def first_line(text: str) -> str:
-    """The first line of a text, cut where it is too long for a sentence."""
-    line = text.strip().partition("\n")[0]
-    return line if len(line) < 300 else line[:300] + "..."

@@ -38,10 +38,13 @@ from typing import Iterable, List, Mapping, NamedTuple, Sequence, Union
 import pyarrow as pa
 
 from dai_spark.artifacts.pipeline import PipelineColumn
-from dai_spark.errors import ColumnError
+from dai_spark.errors import ColumnError, shortened
 from dai_spark.plan.options import ScoringOptions
 
 __all__ = ["Refused", "check_columns", "check_groups", "is_text", "parsed_columns", "sent_as"]
+
+# Names that a message has room for.
+_N_NAMES = 50
 
 
 class Refused(NamedTuple):
@@ -128,11 +131,14 @@ def check_columns(
     parts = []
     if missing:
         parts.append(
-            f"lacks {_list(missing)} of the {len(wanted)} columns that the pipeline reads by name"
-            f"{_near_misses(missing, types)}"
+            f"lacks {shortened(missing, _N_NAMES)} of the {len(wanted)} columns that the pipeline "
+            f"reads by name{_near_misses(missing, types)}"
         )
     if refused:
-        parts.append(f"has columns of types that the pipeline cannot be given: {_list(refused)}")
+        parts.append(
+            "has columns of types that the pipeline cannot be given: "
+            f"{shortened(refused, _N_NAMES)}"
+        )
     raise ColumnError(f"{where} {' and '.join(parts)}.")
 
 
@@ -147,19 +153,14 @@ def check_groups(options: ScoringOptions, columns: Sequence[str], where: str) ->
     if missing:
         raise ColumnError(
             f"{where} lacks columns to group or order by: {', '.join(missing)}; it has "
-            f"{', '.join(list(columns)[:50])}."
+            f"{', '.join(list(columns)[:_N_NAMES])}."
         )
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:50])
-    return shown if len(names) <= 50 else f"{shown}, and {len(names) - 50} more"
 
 
 def _near_misses(missing: Iterable[str], types: Iterable[str]) -> str:
     lower = {name.lower(): name for name in types}
     near = [f"{lower[m.lower()]} for {m}" for m in missing if m.lower() in lower]
-    return f" (names must match in case: found {_list(near)})" if near else ""
+    return f" (names must match in case: found {shortened(near, _N_NAMES)})" if near else ""
 
 
 def parsed_columns(

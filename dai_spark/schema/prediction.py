@@ -1,11 +1,11 @@
 """PredictionShape: the columns of a prediction, made of the pipeline's own answer as asked."""
 
-from typing import List, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 import pyarrow as pa
 
-from dai_spark.errors import OptionError, ScoringError, SidecarError
+from dai_spark.errors import OptionError, ScoringError, SidecarError, shortened
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
 
@@ -61,7 +61,7 @@ class PredictionShape:
             asked = "labels=True" if self._has_label else "probabilities='map'"
             raise OptionError(
                 f"{asked} wants class probabilities, and this pipeline answers "
-                f"{_some(self._answer.names)}; leave the option out."
+                f"{shortened(self._answer.names)}; leave the option out."
             )
         if self._threshold is not None and len(self._labels or ()) != 2:
             raise OptionError(
@@ -75,8 +75,8 @@ class PredictionShape:
         if options.intervals and not has_interval:
             raise OptionError(
                 f"intervals=True wants prediction intervals, and this pipeline answers "
-                f"{_some(self._answer.names)}; train the experiment with them, or leave the option "
-                "out."
+                f"{shortened(self._answer.names)}; train the experiment with them, or leave the "
+                "option out."
             )
         self._kept = list(range(len(self._answer)))
         if has_interval and options.intervals is False:
@@ -170,8 +170,8 @@ def check_answer(
     schema = answer_schema(expected)
     if answer.schema.names != schema.names:
         raise ScoringError(
-            f"The pipeline answered {_some(answer.schema.names)} for {rows}, but said before that "
-            f"it answers {_some(schema.names)}."
+            f"The pipeline answered {shortened(answer.schema.names)} for {rows}, but said before "
+            f"that it answers {shortened(schema.names)}."
         )
     if answer.schema.types == schema.types:
         return pa.RecordBatch.from_arrays(answer.columns, schema=schema)
@@ -187,8 +187,3 @@ def check_answer(
 def answer_schema(expected: Sequence[Tuple[str, str]]) -> pa.Schema:
     """The Arrow schema of a pipeline's answer, from what it described."""
     return pa.schema([pa.field(name, _ANSWER_TYPES[kind]) for name, kind in expected])
-
-
-def _some(names: List[str]) -> str:
-    shown = ", ".join(names[:20])
-    return shown if len(names) <= 20 else f"{shown}, and {len(names) - 20} more"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Iterator
 
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import DaiSparkError, OptionError, ShippingError
+from dai_spark.errors import DaiSparkError, OptionError, ShippingError, first_line
 
 __all__ = ["as_ours"]
 
@@ -89,7 +89,7 @@ def _text(error: Exception) -> str:
 
 def _sentence(uri: str, doing: str, text: str, spark: Any) -> DaiSparkError:
     scheme = uri.partition(":")[0].lower()
-    first = text.strip().partition("\n")[0]
+    first = first_line(text)
     if any(words in text for words in _NO_SCHEME):
         return OptionError(_no_scheme(uri, scheme, spark), text)
     if any(words in text for words in _MISSING):
