@@ -60,10 +60,7 @@ __all__ = [
     "SidecarTimeoutError",
     "TableExistsError",
     "TableJobError",
-    "first_line",
     "from_spark",
-    "named",
-    "shortened",
 ]
 
 # Closes every message that crosses from an executor, so that `from_spark` can tell where our text

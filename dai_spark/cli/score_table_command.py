@@ -4,8 +4,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from dai_spark.cli.command import add_command
-from dai_spark.table_job.settings.arguments import add_arguments
 from dai_spark.table_job.report.outcome import exit_status
+from dai_spark.table_job.settings.arguments import add_arguments
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
@@ -27,8 +27,8 @@ def add_score_table(commands: "Commands") -> None:
 
 
 def _score_table(arguments: argparse.Namespace) -> None:
-    from dai_spark.table_job.settings.arguments import run
     from dai_spark.table_job.score_table import score_table
+    from dai_spark.table_job.settings.arguments import run
 
     report = run(arguments, score_table)
     print(report.to_json() if arguments.json else report.text())
