@@ -69,7 +69,7 @@ def isolate_batches(
     ----------
     plan : ScoringPlan
         With its description.
-    batches, place, report
+    batches, executor, report
         See `score_batches`.
     max_bad_rows : int, optional
         With more of them the task fails: each costs many small batches, and time where it hangs.

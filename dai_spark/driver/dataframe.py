@@ -51,14 +51,18 @@ def score_dataframe(
     ----------
     df : DataFrame
         Its columns are matched by name; only the pipeline's and the kept ones are read.
-    pipeline, env, license, license_file, options, on_message, **overrides
+    pipeline, env
         See `score_udf`.
     keep : sequence of str, optional
         Columns to carry through, in this order.  By default all of `df`.
     prediction : str, default "prediction"
         Name of the struct column.
+    license, license_file, options, on_message
+        See `score_udf`.
     metrics : MetricsSum, optional
         Sums what tasks report: ``MetricsSum(spark)``, whose `metrics()` is read after an action.
+    **overrides
+        Fields of `ScoringOptions` by keyword, laid over `options`.
 
     Returns
     -------
