@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMN", "RunRecord", "derived_run_id"]
 
-# Of the struct column that every target has unless lineage is off.
+# The struct column that every target has unless lineage is off.
 COLUMN = "scoring"
-# Under which a commit's own metadata carries the record, among what others may put there.
-_NAME = "dai_spark"
+# A commit's own metadata, in which others may put things too, carries the record under this key.
+_KEY = "dai_spark"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RunRecord:
     scored_at : str
         When the run began, ISO 8601 in UTC.
     version : str
-        Of dai_spark.
+        The version of dai_spark.
     high_water_mark : str or None
         Largest value of ``--since`` that this run or an earlier one has seen, as SQL text.
     """
@@ -54,16 +54,22 @@ class RunRecord:
 
     def to_json(self) -> str:
         """The text that goes into a commit."""
-        return json.dumps({_NAME: self.__dict__}, sort_keys=True)
+        return json.dumps({_KEY: self.__dict__}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: Optional[str]) -> "Optional[RunRecord]":
-        """Read a commit's metadata; None where it is not ours."""
+        """Read a commit's metadata; None where it is not ours.
+
+        Parameters
+        ----------
+        text : str or None
+            The metadata of a commit.
+        """
         try:
             found: Any = json.loads(text or "")
-            words: Mapping[str, Any] = found[_NAME]
+            fields: Mapping[str, Any] = found[_KEY]
             known: Dict[str, Any] = {
-                name: words[name] for name in cls.__dataclass_fields__ if name in words
+                name: fields[name] for name in cls.__dataclass_fields__ if name in fields
             }
             return cls(**known)
         except (ValueError, KeyError, TypeError):
@@ -90,6 +96,13 @@ def derived_run_id(
     environment_digest: str,
     version: str,
 ) -> str:
-    """A run id that is the same whenever the same rows would be written to the same place."""
+    """A run id that is the same whenever the same rows would be written to the same place.
+
+    Parameters
+    ----------
+    job_name, job_digest, pipeline_digest, environment_digest : str
+    version : str
+        The source's version, and whatever else decides which rows are new.
+    """
     text = json.dumps([job_name, job_digest, pipeline_digest, environment_digest, version])
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]

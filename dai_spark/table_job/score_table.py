@@ -61,9 +61,10 @@ def score_table(
     Raises
     ------
     OptionError
-        A keyword that is none, a value that cannot be meant, or two that exclude each other.
+        A keyword that does not exist, a value that cannot be meant, or two that exclude each other.
     TableExistsError, TableJobError
-        Of source and target; their `status` is ``"refused"`` where nothing was scored yet.
+        Something is wrong with source or target; the error's `status` is ``"refused"`` where
+        nothing was scored yet.
     BadRowsError, DriftError
         The target is as it was.
     OverlapError

@@ -55,6 +55,10 @@ class TableName:
     def of(cls, text: str) -> "TableName":
         """Read ``lake.db.table`` or ``FORMAT:PATH`` (``jdbc:`` alone, its options say the rest).
 
+        Parameters
+        ----------
+        text : str
+
         Raises
         ------
         OptionError
@@ -84,6 +88,10 @@ class TableName:
 
         Iceberg's catalogs keep a table as they have read it for 30 s, for each session its own
         (``cache.expiration-interval-ms``), and Spark the list of a table's files.
+
+        Parameters
+        ----------
+        spark : SparkSession
         """
         if self.format is None and spark.catalog.tableExists(self.name):
             spark.catalog.refreshTable(self.name)
@@ -92,6 +100,10 @@ class TableName:
         """What ``DESCRIBE TABLE EXTENDED`` says of a catalog table; empty where it has nothing.
 
         Runs on the driver.  The keys asked for here are ``Provider``, ``Location`` and ``Type``.
+
+        Parameters
+        ----------
+        spark : SparkSession
         """
         if self.format is not None:
             return {}
@@ -108,7 +120,12 @@ class TableName:
         return {row["col_name"]: row["data_type"] for row in rows if row["data_type"] is not None}
 
     def provider(self, spark: Any) -> Optional[str]:
-        """The table's format in lower case; None for a catalog table that does not exist."""
+        """The table's format in lower case; None for a catalog table that does not exist.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        """
         if self.format is not None:
             return self.format
         found = self.details(spark)
@@ -142,7 +159,14 @@ class TableName:
         return found
 
     def schema_if_exists(self, spark: Any, options: Optional[Mapping[str, str]] = None) -> "Any":
-        """The table's schema, None where nothing is there, and an empty one for an empty folder."""
+        """The table's schema, None where nothing is there, and an empty one for an empty folder.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        options : mapping of str to str, optional
+            For Spark's reader.
+        """
         from pyspark.sql.types import StructType
 
         try:

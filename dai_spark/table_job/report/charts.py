@@ -1,4 +1,4 @@
-"""Pictures of the report's page: SVG that stands within HTML and takes its colours from there."""
+"""Charts of the HTML report: SVG that stands within the page and takes its colours from there."""
 
 import io
 import re
@@ -62,10 +62,10 @@ def histogram(
     Parameters
     ----------
     name : str
-        Of the picture within the page; letters, digits and dashes.
+        The chart's name within the page: letters, digits and dashes.
     this, last, example : Distribution
     title, description : str
-        For those who do not see it.
+        For readers who do not see it.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -40,9 +40,9 @@ _PREFIX = "distribution of "
 _N_ROWS = "rows of distributions"
 _LAST_PLACE = "last place of distributions"
 _PLACE = "dai_spark place in partition"
-# Quantiles of every row would cost more than all else together.  They are taken of each
-# partition's first rows, which are all rows of a small table, and of one row in so many, which are
-# enough of a large one; `read` picks.
+# Quantiles over every row would cost more than all else together.  They are taken over each
+# partition's first rows, which are all rows of a small table, and over one row in so many, which
+# are enough of a large one; `read` picks.
 _FIRST_ROWS = 32_768
 _ONE_IN = 8
 
@@ -58,7 +58,7 @@ class Distribution:
     n_null, n_nan, n_infinite : int
         The others.
     minimum, maximum, mean : float or None
-        Of the `n`; None where there are none.
+        Over the `n` numbers; None where there are none.
     values, shares : tuple of float
         The cumulative distribution: the share `shares[i]` of the `n` is at most `values[i]`.  Both
         ascend, from the minimum and 0 to the maximum and 1; a value that many rows have stands
@@ -77,7 +77,12 @@ class Distribution:
 
     @classmethod
     def of(cls, values: Sequence[Optional[float]]) -> "Distribution":
-        """Measure values that are in memory: the few rows of an export's example."""
+        """Measure values that are in memory: the few rows of an export's example.
+
+        Parameters
+        ----------
+        values : sequence of float or None
+        """
         present = np.array([value for value in values if value is not None], dtype="float64")
         finite = present[np.isfinite(present)]
         n_nan = int(np.isnan(present).sum())
@@ -104,7 +109,7 @@ class Distribution:
         return cls(
             **figures,
             values=(low, *(float(value) for value in ascending), high),
-            # Of a few numbers among many NaN the sample may have caught none.
+            # The sample may have caught none of a few numbers among many NaN.
             shares=(0.0, *(_SHARES if ascending.size else ()), 1.0),
         )
 
@@ -117,6 +122,10 @@ class Distribution:
         """Share of the `n` values that are at most each of the places, between 0 and 1.
 
         Between two known values it is taken to grow evenly.  All 0 where `n` is 0.
+
+        Parameters
+        ----------
+        places : float or sequence of float
         """
         at = np.atleast_1d(np.asarray(places, "float64"))
         if not self.values:
@@ -132,7 +141,13 @@ class Distribution:
         return np.where(n_below == 0, 0.0, np.where(n_below == values.size, 1.0, between))
 
     def quantile(self, share: float) -> float:
-        """The value that so large a share of the `n` is at most; NaN where `n` is 0."""
+        """The value that so large a share of the `n` is at most; NaN where `n` is 0.
+
+        Parameters
+        ----------
+        share : float
+            Between 0 and 1.
+        """
         if not self.values:
             return float("nan")
         return self.values[min(int(np.searchsorted(self.shares, share)), len(self.values) - 1)]
@@ -143,6 +158,11 @@ class Distribution:
         """Share of the `n` values in each bin (over its left edge, up to its right one).
 
         The first bin takes what is below it, and the last what is above.
+
+        Parameters
+        ----------
+        edges : sequence of float
+            Ascending, one more than there are bins.
         """
         inner = self.share_up_to(edges[1:-1]) if len(edges) > 2 else np.zeros(0)
         total = 1.0 if self.n else 0.0
@@ -154,7 +174,12 @@ class Distribution:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Distribution":
-        """Read what `to_json` gave, also after it was text; what newer versions add is left."""
+        """Read what `to_json` gave, also after it was text; what newer versions add is left.
+
+        Parameters
+        ----------
+        data : mapping of str to object
+        """
         known = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
         for name in ("values", "shares"):
             known[name] = tuple(float(value) for value in known.get(name, ()))
@@ -168,7 +193,14 @@ def _mean(finite: "NDArray[np.float64]") -> float:
 
 
 def measured_fields(schema: "StructType", max_fields: int = MAX_FIELDS) -> List[str]:
-    """Names of the predictions that are numbers, the first ones."""
+    """Names of the predictions that are numbers, the first ones.
+
+    Parameters
+    ----------
+    schema : StructType
+        The fields of a prediction.
+    max_fields : int, default 20
+    """
     numeric = [f.name for f in schema.fields if f.dataType.simpleString() in _NUMERIC]
     return numeric[:max_fields]
 
@@ -188,7 +220,7 @@ def observed_expressions(
     Parameters
     ----------
     schema : StructType
-        Of the struct column, or of the whole table where predictions are columns of their own.
+        The struct column's, or the whole table's where predictions are columns of their own.
     parent : str or None, default "prediction"
         Name of the struct column; None where the fields are columns of the table.
     max_fields : int, default 20
@@ -268,6 +300,7 @@ def observe(
     others : sequence of Column
         Further aggregates to observe in the same pass, such as a count.
     max_fields : int, default 20
+        Only so many are measured, the first ones.
 
     Returns
     -------
@@ -288,6 +321,10 @@ def numbered_rows(frame: "DataFrame") -> "DataFrame":
     """Add the column of each row's place in its partition.
 
     `DataFrame.observe` takes nothing that is not deterministic, so it comes from below.
+
+    Parameters
+    ----------
+    frame : DataFrame
     """
     from pyspark.sql import functions as F
 
@@ -295,7 +332,12 @@ def numbered_rows(frame: "DataFrame") -> "DataFrame":
 
 
 def read(row: Mapping[str, Any]) -> Dict[str, Distribution]:
-    """Read what was observed: `Observation.get`, which may hold figures of others too."""
+    """Read what was observed: `Observation.get`, which may hold other figures too.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+    """
     found = {}
     last_place = row.get(_LAST_PLACE)
     is_small = last_place is None or last_place < _FIRST_ROWS

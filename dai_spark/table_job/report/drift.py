@@ -4,8 +4,8 @@ The index sums (a - e) * ln(a / e) over bins, where e and a are the shares of th
 later rows in a bin; the bins are the tenths of the earlier.  Credit scoring reads it so: below 0.1
 nothing has moved; from 0.1 to 0.25 a little, look at it; above 0.25 much (N. Siddiqi, *Credit Risk
 Scorecards*, 2006).  Chance alone gives about (bins - 1) * (1/n + 1/m) for n and m rows
-(B. Yurdakul, *Statistical Properties of Population Stability Index*, 2018), so of few rows there is
-no index.
+(B. Yurdakul, *Statistical Properties of Population Stability Index*, 2018), so few rows have no
+index.
 """
 
 from typing import TYPE_CHECKING, Dict, Mapping, Optional
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_ROWS", "LITTLE", "MUCH", "check_drift", "psi", "psi_of_each", "reading"]
 
 LITTLE, MUCH = 0.1, 0.25
-# Of two samples of so many rows chance makes 0.036.
+# Chance alone makes an index of 0.036 between two samples of so many rows.
 LEAST_ROWS = 500
 
 _N_BINS = 10
@@ -34,6 +34,10 @@ def psi(earlier: Distribution, later: Distribution) -> Optional[float]:
 
     What is no number (null, NaN, infinite) makes a bin of its own, so a pipeline that begins to
     answer NaN has moved.
+
+    Parameters
+    ----------
+    earlier, later : Distribution
     """
     if min(earlier.n_rows, later.n_rows) < LEAST_ROWS:
         return None
@@ -54,12 +58,23 @@ def _shares(of: Distribution, edges: "NDArray[np.float64]") -> "NDArray[np.float
 def psi_of_each(
     earlier: Mapping[str, Distribution], later: Mapping[str, Distribution]
 ) -> Dict[str, Optional[float]]:
-    """`psi` of each prediction that both have, in the later's order."""
+    """`psi` of each prediction that both have, in the later's order.
+
+    Parameters
+    ----------
+    earlier, later : mapping of str to Distribution
+    """
     return {name: psi(earlier[name], later[name]) for name in later if name in earlier}
 
 
 def reading(value: Optional[float]) -> str:
-    """The usual reading of an index, in a word or two."""
+    """The usual reading of an index, in a word or two.
+
+    Parameters
+    ----------
+    value : float or None
+        An index as `psi` gives it.
+    """
     if value is None:
         return "too few rows"
     return "moved much" if value > MUCH else "moved a little" if value > LITTLE else "stable"
@@ -69,6 +84,11 @@ def check_drift(
     earlier: Mapping[str, Distribution], later: Mapping[str, Distribution], limit: float
 ) -> None:
     """Refuse predictions that have moved further than `limit` from those of an earlier run.
+
+    Parameters
+    ----------
+    earlier, later : mapping of str to Distribution
+    limit : float
 
     Raises
     ------

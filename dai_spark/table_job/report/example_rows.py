@@ -24,6 +24,10 @@ def example_rows(pipeline: ScoringPipeline) -> "Optional[pd.DataFrame]":
     column (``example.py``, else ``training_data_column_stats.json``), taken from the training data
     column by column: a row of them need not have been a row there.
 
+    Parameters
+    ----------
+    pipeline : ScoringPipeline
+
     Returns
     -------
     pandas.DataFrame or None
@@ -50,20 +54,22 @@ def example_distributions(
 ) -> Dict[str, Distribution]:
     """Score the example's rows, in one small task, and measure the predictions.
 
-    Runs on the driver.  A comparison in a report and no more: what the pipeline cannot score of its
-    own example ends no job.
+    Runs on the driver.  A comparison in a report and no more: a pipeline that cannot score its own
+    example ends no job.
 
     Parameters
     ----------
     spark : SparkSession
     pipeline : ScoringPipeline
     plan : ScoringPlan
-        Of that pipeline, described (`dai_spark.driver.prepare`).
+        Made for that pipeline, with its description (`dai_spark.driver.prepare`).
+    max_fields : int, default 20
+        Only so many predictions are measured, the first ones.
 
     Returns
     -------
     dict of str to Distribution
-        Of each numeric prediction; empty without an example, or where it cannot be scored.
+        One for each numeric prediction; empty without an example, or where it cannot be scored.
     """
     from pyspark.sql import types as t
 

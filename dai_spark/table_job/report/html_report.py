@@ -55,6 +55,10 @@ def page(report: Report) -> str:
     Runs on the driver.  All that comes from tables and pipelines is escaped, and the page forbids
     itself to load or run anything.
 
+    Parameters
+    ----------
+    report : Report
+
     Raises
     ------
     OptionError

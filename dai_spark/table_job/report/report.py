@@ -37,7 +37,8 @@ class Report:
     n_rows : int or None
         Rows written; None for a dry run.
     preparing_s, scoring_s : float
-        Until everything was checked; of the Spark action that read, scored and wrote (or staged).
+        Seconds until everything was checked; seconds of the Spark action that read, scored and
+        wrote (or staged).
     dry_run : bool
     preview : tuple of str
         A dry run's scored rows, as JSON texts.
@@ -55,21 +56,22 @@ class Report:
     message : str
         Why, where it was not simply done: the error's sentence.
     job_name, run_id, last_run_id : str
-        The last run is that whose predictions these are compared with.
+        `last_run_id` is the run whose predictions these are compared with.
     n_read, n_scored, n_inserted, n_updated, n_unchanged, n_deleted, n_quarantined : int or None
     quarantine : str
         Table of the bad rows.
     bad_rows : tuple of (str, str)
         A few bad rows: the row as JSON text, and the reason.
     shipping_s, writing_s, verifying_s : float or None
-        Seconds of the driver: of `preparing_s` those that brought files to the executors; after
-        `scoring_s` those of bringing staged rows into the target, and of `verified`.
+        Seconds of the driver: the part of `preparing_s` that brought files to the executors; after
+        `scoring_s` those that brought staged rows into the target, and those of the verification.
     n_slots : int or None
         Tasks that ran at once, which the time split wants.
     distributions, last_distributions, example_distributions : mapping of str to Distribution
-        Of each numeric prediction: of this run, of the last one, and of the export's example rows.
+        One for each numeric prediction, over the rows of this run, of the last one, and of the
+        export's example.
     drift_limit : float or None
-        Of ``--fail-on-drift``.
+        The value of ``--fail-on-drift``.
     verified : (int, int) or None
         Rows that were scored again one by one, and how many of them differed.
     environment_digest, library_version, scored_at : str
@@ -201,7 +203,12 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """Read what `to_json` wrote; what newer versions add is left."""
+        """Read what `to_json` wrote; what newer versions add is left.
+
+        Parameters
+        ----------
+        text : str
+        """
         data = json.loads(text)
         known: Dict[str, Any] = {
             f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data

@@ -6,21 +6,26 @@ from typing import Any, Callable, Dict, Mapping
 
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.settings.flags import GROUPS
-from dai_spark.table_job.settings.help_text import epilog
+from dai_spark.table_job.settings.help_text import help_text
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.settings.toml_config import read_config
 
 __all__ = ["add_arguments", "job_words", "run"]
 
-# Of the command line itself.
-_NOT_OF_THE_JOB = ("command", "config", "exit_status", "verbose")
+# What the parser holds beside the job's settings.
+_PARSER_ONLY = ("command", "config", "exit_status", "verbose")
 _USAGE = "%(prog)s --pipeline ZIP [--env ENV] --source SRC --target DST [option ...]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options of the table job; what is not said is not in its namespace."""
+    """Give a parser the options of the table job; what is not said is not in its namespace.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
     parser.usage = _USAGE
-    parser.epilog = epilog()
+    parser.epilog = help_text()
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     # A scheduler's command line must not change its meaning when an option is added.
     parser.allow_abbrev = False
@@ -48,11 +53,11 @@ def job_words(
     Raises
     ------
     OptionError
-        Of the configuration.
+        The configuration cannot be read, or holds what cannot be meant.
     """
     path = getattr(arguments, "config", None)
     words = {} if path is None else read_config(path, read, environment)
-    said = {k: v for k, v in vars(arguments).items() if k not in _NOT_OF_THE_JOB}
+    said = {k: v for k, v in vars(arguments).items() if k not in _PARSER_ONLY}
     for name in ("source_options", "target_options", "columns", "env_vars"):
         if name in said:
             said[name] = {**words.get(name, {}), **dict(said[name])}
@@ -62,7 +67,15 @@ def job_words(
 
 
 def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Report:
-    """Call `score_table` with what was said, in a session that is made if there is none."""
+    """Call `score_table` with what was said, in a session that is made if there is none.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Is given `json`: whether the report is to be printed so.
+    score_table : callable
+        `dai_spark.score_table`.
+    """
     from dai_spark.driver.filesystem.uris import read_bytes
     from dai_spark.driver.progress.messages import log_message
     from dai_spark.driver.progress.terminal import tell

@@ -5,7 +5,7 @@ from typing import Mapping
 from dai_spark.table_job.report.outcome import EXIT_STATUSES
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 
-__all__ = ["epilog"]
+__all__ = ["help_text"]
 
 _TABLES = """\
 SRC, DST and TABLE are a catalog table (lake.db.customers) or FORMAT:PATH (parquet:/data/customers,
@@ -30,7 +30,7 @@ examples:
 """
 
 
-def epilog() -> str:
+def help_text() -> str:
     """Return the text, with the job's own tables."""
     statuses = {str(number): meaning for number, meaning in EXIT_STATUSES.items()}
     return "\n".join(

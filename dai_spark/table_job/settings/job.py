@@ -28,8 +28,8 @@ INCREMENTAL = {
 }
 LAYOUTS = ("struct", "flat")
 
-# What only changes how a run goes about its work, and not which rows it writes.
-_OF_THE_RUN = frozenset(
+# Settings that change how a run works, and not which rows it writes.
+_NO_EFFECT_ON_ROWS = frozenset(
     {
         "license_file",
         "job_name",
@@ -79,7 +79,7 @@ class TableJob:
     partition_by : sequence of str, optional
         Partition columns of a target that is created, or that the target has.
     target_format : str, optional
-        Of a catalog table that is created; by default the catalog's own.
+        Format of a catalog table that is created; by default the catalog's own.
     n_files : int, optional
         Write so many files (a partition), with a shuffle after scoring.
     max_file_rows : int, optional
@@ -245,10 +245,14 @@ class TableJob:
     def of(cls, words: Mapping[str, Any]) -> "TableJob":
         """Make a job of keywords: its own, and those of `ScoringOptions`.
 
+        Parameters
+        ----------
+        words : mapping of str to object
+
         Raises
         ------
         OptionError
-            Also a keyword that is neither, with the nearest one that is.
+            Also for a keyword that is neither; the message names the nearest one that is.
         """
         own = {f.name for f in dataclasses.fields(cls)}
         scoring = {f.name for f in dataclasses.fields(ScoringOptions)}
@@ -267,7 +271,13 @@ class TableJob:
         return cls(**mine, options=options)
 
     def bad_rows_allowed(self, n_rows: int) -> int:
-        """Most bad rows among `n_rows`; all of them where there is a quarantine and no limit."""
+        """Most bad rows among `n_rows`; all of them where there is a quarantine and no limit.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows that were scored, bad ones too.
+        """
         if self.max_bad_rows is None:
             return n_rows if self.quarantine else 0
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", self.max_bad_rows.strip())
@@ -285,7 +295,7 @@ class TableJob:
         plain = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)
-            if f.name not in _OF_THE_RUN and f.name not in ("pipeline", "env", "options")
+            if f.name not in _NO_EFFECT_ON_ROWS and f.name not in ("pipeline", "env", "options")
         }
         plain["options"] = self.options.for_prediction()
         text = json.dumps(plain, sort_keys=True, default=dict)

@@ -25,14 +25,14 @@ FLAGS = {
     "target_options": "--target-option",
 }
 
-# They are of `score_udf` alone.
-_NOT_OF_A_JOB = ("udf_type", "deterministic")
+# Options that only `score_udf` has.
+_UDF_ONLY = ("udf_type", "deterministic")
 _KINDS = {
     bool: "true or false",
     float: "a number",
     int: "a whole number",
     str: "a text",
-    # Of `contributions`, whose True has a name.
+    # The type of `contributions`, whose True has a name.
     Union[bool, str]: "a text",
     Mapping[str, str]: "a table",
     Tuple[str, ...]: "a list of texts",
@@ -58,7 +58,7 @@ def kinds() -> Dict[str, str]:
     for owner in (TableJob, ScoringOptions):
         hints = typing.get_type_hints(owner)
         for field in dataclasses.fields(owner):
-            if field.name not in ("options", *_NOT_OF_A_JOB):
+            if field.name not in ("options", *_UDF_ONLY):
                 found[field.name] = _KINDS[_without_none(hints[field.name])]
     return {**found, "json": _KINDS[bool], "quiet": _KINDS[bool]}
 
@@ -85,7 +85,7 @@ def read_config(
         The file cannot be read or is not TOML; a key is unknown, stands there twice, or has a
         value of another type; a variable is not set; a secret stands in the file.
     """
-    file = _File(path, environment)
+    file = _ConfigFile(path, environment)
     known = kinds()
     found: Dict[str, Any] = {}
     for key, value in _parsed(path, read).items():
@@ -104,11 +104,16 @@ def read_config(
 
 
 def split_names(text: str) -> List[str]:
-    """``a,b`` as a list; names that hold a comma can stand in a list of the file alone."""
+    """``a,b`` as a list; names that hold a comma can stand in a list of the file alone.
+
+    Parameters
+    ----------
+    text : str
+    """
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-class _File:
+class _ConfigFile:
     """One configuration file, as its messages name it."""
 
     def __init__(self, path: str, environment: Mapping[str, str]) -> None:

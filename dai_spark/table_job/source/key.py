@@ -19,6 +19,13 @@ def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
     Runs on the driver, with one Spark job that reads the key's columns alone, and a second one for
     examples where something is wrong.
 
+    Parameters
+    ----------
+    rows : DataFrame
+    key : sequence of str
+    where : str
+        How messages name the rows.
+
     Returns
     -------
     int

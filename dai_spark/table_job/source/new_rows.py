@@ -29,7 +29,7 @@ class NewRows:
     deleted : DataFrame or None
         Keys of rows that the source no longer has.
     high_water_mark : str or None
-        Of ``--since``, to be remembered with the commit.
+        The largest value of the ``--since`` column, to be remembered with the commit.
     is_known_empty : bool
         Nothing can be new, as was seen without reading rows.
     """
@@ -51,6 +51,16 @@ class NewRows:
         """Find the rows that the job's ``--incremental`` asks for; all where it asks for none.
 
         Runs on the driver, with Spark jobs over the columns that decide alone.
+
+        Parameters
+        ----------
+        source : Source
+        target : Target
+        job : TableJob
+        pipeline_digest : str
+            Digest of the pipeline that scores.
+        on_message : callable
+            Is told which rows are taken for new.
 
         Raises
         ------

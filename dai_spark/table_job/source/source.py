@@ -47,6 +47,11 @@ class Source:
 
         Runs on the driver; reads metadata and file listings.
 
+        Parameters
+        ----------
+        spark : SparkSession
+        job : TableJob
+
         Raises
         ------
         TableJobError, OptionError
@@ -66,7 +71,12 @@ class Source:
         return cls(table, provider, frame, version or _listing(frame, provider))
 
     def rows(self, job: TableJob) -> "DataFrame":
-        """The rows to be scored: filtered, with the columns that ``--column`` makes."""
+        """The rows to be scored: filtered, with the columns that ``--column`` makes.
+
+        Parameters
+        ----------
+        job : TableJob
+        """
         return selected(self.frame, job, self.table.text)
 
 
@@ -103,7 +113,15 @@ def _resolved(action: Any, text: str, flag: str, where: str) -> "DataFrame":
 
 
 def current_version(spark: Any, table: TableName, provider: Optional[str]) -> Optional[str]:
-    """The version that a reader of a Delta or Iceberg table sees now; None for other formats."""
+    """The version that a reader of a Delta or Iceberg table sees now; None for other formats.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    table : TableName
+    provider : str or None
+        Its format in lower case.
+    """
     if provider == "delta":
         rows = spark.sql(f"DESCRIBE HISTORY {table.sql} LIMIT 1").collect()
         return str(rows[0]["version"]) if rows else None

@@ -34,7 +34,13 @@ DELETED = "_dai_spark_deleted"
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What a merge did, in rows; None where the format does not say."""
+    """What a merge did.
+
+    Attributes
+    ----------
+    n_inserted, n_updated, n_deleted : int or None
+        Rows; None where the format does not say.
+    """
 
     n_inserted: Optional[int] = None
     n_updated: Optional[int] = None
@@ -96,6 +102,12 @@ class Target(ABC):
         """Write rows by the job's mode (not ``merge``); the action that scores them.
 
         Either all rows are committed, with the record, or none is.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            With the target's columns.
+        record : RunRecord
         """
 
     def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
@@ -107,7 +119,7 @@ class Target(ABC):
             Path of the scored rows, as Parquet: a MERGE may read its source twice.
         record : RunRecord
         columns : sequence of str
-            Of the staged rows that the target gets: all but `DELETED`.
+            Columns of the staged rows that the target gets: all but `DELETED`.
         """
         raise AssertionError("check_mode refuses merge for this format")
 
@@ -129,11 +141,21 @@ class Target(ABC):
     # -- what is the same for all ---------------------------------------------------------------
 
     def find(self, run_id: str) -> Optional[RunRecord]:
-        """The record of a run that was committed; None where there is none, or none is kept."""
+        """The record of a run that was committed; None where there is none, or none is kept.
+
+        Parameters
+        ----------
+        run_id : str
+        """
         return next((r for r in self.records() if r is not None and r.run_id == run_id), None)
 
     def last(self, job_name: str) -> Optional[RunRecord]:
-        """The newest record of a job; None where there is none, or none is kept."""
+        """The newest record of a job; None where there is none, or none is kept.
+
+        Parameters
+        ----------
+        job_name : str
+        """
         return next((r for r in self.records() if r is not None and r.job_name == job_name), None)
 
     def newest(self) -> Optional[RunRecord]:
@@ -173,6 +195,11 @@ class Target(ABC):
 
     def check_schema(self, scored: "StructType") -> "List[Tuple[str, str]]":
         """Hold the columns to be written against those of a target that exists.
+
+        Parameters
+        ----------
+        scored : StructType
+            The columns to be written.
 
         Returns
         -------
@@ -216,6 +243,10 @@ class Target(ABC):
 
         Spark writes a file for each task and partition of the table.  Without ``--partition-by``
         that is a file a task, and Spark's reader has made tasks of some 128 MB already.
+
+        Parameters
+        ----------
+        frame : DataFrame
         """
         cols = [quoted(name) for name in self.job.partition_by]
         if self.job.n_files is not None:
@@ -236,6 +267,10 @@ class Target(ABC):
 
     def run_sql(self, text: str) -> "List[Any]":
         """Run a statement on the target.
+
+        Parameters
+        ----------
+        text : str
 
         Raises
         ------

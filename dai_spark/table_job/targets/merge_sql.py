@@ -23,7 +23,7 @@ def merge_statement(target: Target, view: str, columns: Sequence[str]) -> str:
     view : str
         Staged rows: `columns`, and `DELETED` where the source tells of deletions.
     columns : sequence of str
-        Of the target that are written.
+        Columns of the target that are written.
     """
     job = target.job
     on = " AND ".join(f"t.{quoted(k)} = s.{quoted(k)}" for k in job.key)

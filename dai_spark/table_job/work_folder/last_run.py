@@ -32,7 +32,13 @@ class LastRun:
 
     @classmethod
     def read(cls, spark: Any, job: TableJob) -> "LastRun":
-        """The last run of a job; an empty one where there was none, or over Connect."""
+        """The last run of a job; an empty one where there was none, or over Connect.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        job : TableJob
+        """
         file = _file(spark, job)
         found: Optional[Dict[str, Any]] = None if file is None else file.read_json()
         one = (found or {}).get(job.job_name)
@@ -44,7 +50,13 @@ class LastRun:
         )
 
     def write(self, spark: Any, job: TableJob) -> None:
-        """Keep it for the next run; called with the lock held."""
+        """Keep it for the next run; called with the lock held.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        job : TableJob
+        """
         file = _file(spark, job)
         if file is None or not self.distributions:
             return

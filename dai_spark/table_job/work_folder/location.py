@@ -16,6 +16,13 @@ def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[HadoopP
     Beside a path, hidden by its underscore from whoever reads the folder above.  Files of a catalog
     table are renamed into it, so the folder is beside theirs as well; for other tables of a catalog
     it is in the warehouse's.  It is the same before and after the target is created.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    job : TableJob
+    table : TableName
+        The job's target.
     """
     if is_connect(spark):
         return None
@@ -30,7 +37,14 @@ def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[HadoopP
 
 
 def created_format(spark: Any, job: TableJob, table: TableName) -> str:
-    """Format of a catalog table that is to be created."""
+    """Format of a catalog table that is to be created.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    job : TableJob
+    table : TableName
+    """
     if job.target_format is not None:
         return job.target_format.lower()
     catalog = table.name.partition(".")[0].strip("`") if table.name.count(".") > 1 else ""
