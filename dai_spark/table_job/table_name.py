@@ -19,7 +19,7 @@ __all__ = ["FILE_FORMATS", "TableName"]
 FILE_FORMATS = ("parquet", "orc", "csv", "json", "avro")
 
 _WITH_FORMAT = re.compile(r"^([a-z][a-z0-9_]*):(.+)$", re.DOTALL)
-# Spark's error classes for "there is nothing": of a path, and of a catalog table.
+# Spark's words for a path, or a name in the catalog, where nothing is.
 _ABSENT = (
     "PATH_NOT_FOUND",
     "TABLE_OR_VIEW_NOT_FOUND",
@@ -116,7 +116,7 @@ class TableName:
             if any(word in str(error) for word in _ABSENT):
                 return {}
             raise TableJobError(f"Table {self.text} cannot be read: {first_line(error)}") from None
-        # Behind the columns; a later row of a name is the table's, a column may be called so too.
+        # The table's own rows stand behind those of its columns, which may have the same names.
         return {row["col_name"]: row["data_type"] for row in rows if row["data_type"] is not None}
 
     def provider(self, spark: Any) -> Optional[str]:
@@ -216,7 +216,7 @@ class TableName:
         # A pattern of many paths, and Delta's `PATH@v3`, are Spark's to read.
         if not self.name or any(sign in self.name for sign in "*?[{@"):
             return False
-        # A file system that cannot be reached is told of by the reader, in its own words.
+        # Spark's reader will say in its own words where a file system cannot be reached.
         with contextlib.suppress(Exception):
             return not HadoopFile(spark, self.name).exists()
         return False

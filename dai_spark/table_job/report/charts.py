@@ -144,7 +144,7 @@ def _inline(svg: str, name: str, title: str, description: str) -> str:
     root = ElementTree.fromstring(svg)
     for parent in root.iter():
         for child in list(parent):
-            # A style sheet within the picture would be one of the whole page.
+            # A style sheet within the picture would apply to the whole page.
             if _bare(child.tag) in ("metadata", "style"):
                 parent.remove(child)
     for element in root.iter():

@@ -87,7 +87,7 @@ class Distribution:
         finite = present[np.isfinite(present)]
         n_nan = int(np.isnan(present).sum())
         shares = [share for share in _SHARES if finite.size]
-        return cls._of_quantiles(
+        return cls._from_quantiles(
             n=int(finite.size),
             n_null=len(values) - present.size,
             n_nan=n_nan,
@@ -95,16 +95,16 @@ class Distribution:
             minimum=float(finite.min()) if finite.size else None,
             maximum=float(finite.max()) if finite.size else None,
             mean=_mean(finite) if finite.size else None,
-            # The smallest value that so many are at most, as Spark's percentile_approx has it.
+            # As percentile_approx of Spark: the smallest value that such a share does not exceed.
             quantiles=np.quantile(finite, shares, method="inverted_cdf") if shares else [],
         )
 
     @classmethod
-    def _of_quantiles(cls, quantiles: Any, **figures: Any) -> "Distribution":
+    def _from_quantiles(cls, quantiles: Any, **figures: Any) -> "Distribution":
         low, high = figures["minimum"], figures["maximum"]
         if not figures["n"] or low is None or high is None:
             return cls(**figures)
-        # What is approximate need not ascend.
+        # Approximate quantiles need not ascend.
         ascending = np.clip(np.maximum.accumulate(np.asarray(quantiles, "float64")), low, high)
         return cls(
             **figures,
@@ -130,7 +130,7 @@ class Distribution:
         at = np.atleast_1d(np.asarray(places, "float64"))
         if not self.values:
             return np.zeros(at.shape)
-        # Halves, since the distance of two numbers need not be one.
+        # Halved, since the difference of two large numbers may overflow.
         values, shares, at = np.array(self.values) / 2, np.array(self.shares), at / 2
         n_below = np.searchsorted(values, at, side="right")
         left = np.clip(n_below - 1, 0, values.size - 1)
@@ -174,7 +174,7 @@ class Distribution:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Distribution":
-        """Read what `to_json` gave, also after it was text; what newer versions add is left.
+        """Read what `to_json` gave, also after it was text; what newer versions add is ignored.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class Distribution:
 
 
 def _mean(finite: "NDArray[np.float64]") -> float:
-    # A float may not hold the sum, nor, by rounding, that of the values' shares.
+    # The sum of large values may overflow, and rounding may carry a mean outside the values.
     mean = 2 * float((finite / 2 / finite.size).sum())
     return min(max(mean, float(np.min(finite))), float(np.max(finite)))
 
@@ -346,9 +346,9 @@ def read(row: Mapping[str, Any]) -> Dict[str, Distribution]:
             continue
         figures = json.loads(text)
         n, n_present, n_nan = (figures[key] for key in ("n", "n_present", "n_nan"))
-        # to_json leaves out what is null, and writes as text what overflowed.
+        # to_json leaves out nulls, and writes a number that overflowed as text.
         mean = float(figures.get("mean", "nan"))
-        found[name[len(_PREFIX) :]] = Distribution._of_quantiles(
+        found[name[len(_PREFIX) :]] = Distribution._from_quantiles(
             n=n,
             n_null=row[_N_ROWS] - n_present,
             n_nan=n_nan,

@@ -13,7 +13,7 @@ from dai_spark.table_job.report.report import Report
 __all__ = ["check_available", "page"]
 
 _LIBRARIES = ("jinja2", "matplotlib")
-# Whatever parts a run has, a part has the colour that it has on every other page.
+# A part has the same colour on every page, whichever parts a run has.
 _PARTS = {
     "checking": 1,
     "shipping": 2,
@@ -27,7 +27,7 @@ _PARTS = {
 
 
 def check_available() -> None:
-    """Refuse a page that could not be drawn in the end, before anything is scored.
+    """Refuse a page that this Python could not draw, before anything is scored.
 
     Runs on the driver; takes a second, since it loads what draws.
 

@@ -163,7 +163,7 @@ class Report:
 
     @property
     def time_split(self) -> Dict[str, float]:
-        """Seconds of the run by what they went to; they add up to `total_s`.
+        """What the run's seconds were spent on; they add up to `total_s`.
 
         The action's seconds are divided by what its tasks waited for.  Without their metrics (over
         Connect) or without `n_slots` they stay together.
@@ -203,7 +203,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """Read what `to_json` wrote; what newer versions add is left.
+        """Read what `to_json` wrote; what newer versions add is ignored.
 
         Parameters
         ----------

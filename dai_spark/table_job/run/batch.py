@@ -78,6 +78,7 @@ def run_batch(
 def _run(
     tables: RunTables, summary: RunSummary, on_message: Callable[[str], None], shows_progress: bool
 ) -> Report:
+    """Lock, recover, look whether it is done, prepare, find new rows, check, write, compare."""
     job, request = summary.job, summary.request
     with ExitStack() as stack:
         with refusing():

@@ -353,8 +353,8 @@ def _add_names(group: "argparse._ArgumentGroup", flag: str, metavar: str, what: 
 
 
 def _add_switch(group: "argparse._ArgumentGroup", flag: str, what: str, **words: Any) -> None:
-    # Both ways, so that a flag can take back what the configuration says.  Given beside the
-    # action, the help would get a default added by Python before 3.13: that of "not said".
+    # Both ways, so that a flag can take back what the configuration says.  The help is set behind
+    # the call, since Python before 3.13 would add a default to it: that of an option left out.
     group.add_argument(flag, action=argparse.BooleanOptionalAction, **words).help = what
 
 

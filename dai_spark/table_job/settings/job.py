@@ -291,7 +291,7 @@ class TableJob:
         return int(match.group(1))
 
     def digest(self) -> str:
-        """SHA-256 of all that decides which rows a run writes where, but files and versions."""
+        """SHA-256 of the settings that decide which rows a run writes where."""
         plain = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)

@@ -15,7 +15,7 @@ from dai_spark.table_job.settings.job import TableJob
 
 __all__ = ["FLAGS", "kinds", "read_config", "split_names"]
 
-# Settings whose flag says less than the keyword of `score_table`; each other flag is its name.
+# Settings whose flag has another name than the keyword of `score_table`.
 FLAGS = {
     "columns": "--column",
     "env_vars": "--env-var",

@@ -50,9 +50,9 @@ def changes_between(
     from pyspark.sql import functions as F
 
     if source.provider == "delta":
-        changes, order = _of_delta(spark, source, after), "_commit_version"
+        changes, order = _delta_changes(spark, source, after), "_commit_version"
     elif source.provider == "iceberg" and source.table.format is None:
-        changes, order = _of_iceberg(spark, source, job, after), "_change_ordinal"
+        changes, order = _iceberg_changes(spark, source, job, after), "_change_ordinal"
     else:
         raise TableJobError(
             f"{source.table.text} keeps no log of its changes; use --incremental missing or "
@@ -60,7 +60,7 @@ def changes_between(
         )
     key = [quoted(name) for name in job.key]
     kind = F.lower(F.col(_KIND))
-    # Within one commit a row that is deleted and written again is there afterwards.
+    # A row that one commit deletes and writes again is there afterwards.
     newest = Window.partitionBy(*key).orderBy(
         F.col(order).desc(), F.when(kind == _DELETE, 1).otherwise(0)
     )
@@ -80,7 +80,7 @@ def changes_between(
     return rows, gone
 
 
-def _of_delta(spark: Any, source: Source, after: str) -> "DataFrame":
+def _delta_changes(spark: Any, source: Source, after: str) -> "DataFrame":
     options = {
         "readChangeFeed": "true",
         "startingVersion": str(int(after) + 1),
@@ -97,7 +97,7 @@ def _of_delta(spark: Any, source: Source, after: str) -> "DataFrame":
     return frame
 
 
-def _of_iceberg(spark: Any, source: Source, job: TableJob, after: str) -> "DataFrame":
+def _iceberg_changes(spark: Any, source: Source, job: TableJob, after: str) -> "DataFrame":
     catalog, _, name = source.table.name.partition(".")
     view = f"dai_spark_changes_{uuid.uuid4().hex}"
     keys = ", ".join("'" + name.replace("'", "\\'") + "'" for name in job.key)

@@ -147,7 +147,7 @@ def _since(
         rows = rows.where(above)
     if seen["top"] is None:
         return cls(rows, is_known_empty=True, high_water_mark=mark)
-    # Rows that come while this run reads are the next one's.
+    # Rows that arrive while this run reads are left to the next one.
     rows = rows.where(column <= F.lit(seen["top"]).cast(kind))
     return cls(rows, high_water_mark=seen["top"])
 

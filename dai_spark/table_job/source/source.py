@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "current_version"]
 
 
-# In the names of options by which a user has chosen a version.
+# Words in the names of a reader's options that choose a version.
 _TRAVEL = ("asof", "snapshot")
 
 

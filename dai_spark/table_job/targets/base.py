@@ -227,7 +227,7 @@ class Target(ABC):
         return added
 
     def inferred_columns(self) -> Sequence[str]:
-        """Columns whose type a reader infers, so that it says nothing of what was written."""
+        """Columns whose type a reader infers, so it does not tell what was written."""
         return ()
 
     def _check_new(self, scored: "StructType") -> None:
@@ -287,7 +287,7 @@ class Target(ABC):
 def _differences(
     old: "StructType", new: "StructType", prefix: str, inferred: Sequence[str] = ()
 ) -> "Tuple[List[Tuple[str, str]], List[str]]":
-    """Fields to add, and what cannot be: a missing field, or one of another type."""
+    """Fields to add, and what cannot be added: a missing field, or one of another type."""
     from pyspark.sql.types import StructType
 
     added: List[Tuple[str, str]] = []

@@ -33,7 +33,7 @@ class DeltaTarget(Target):
 
     modes = ("fail", "append", "overwrite", "overwrite-partitions", "merge")
     can_evolve = True
-    # Refused in names at every level of a table without column mapping.
+    # A table without column mapping refuses them in names at every level.
     unsafe = " ,;{}()\n\t="
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
@@ -134,7 +134,7 @@ class DeltaTarget(Target):
             above = self.spark.catalog.getDatabase(database).locationUri
         except Exception:  # noqa: BLE001 - a catalog that tells of no folders
             return None
-        # As Spark's own catalog writes it.
+        # Spark's own catalog writes it so.
         name = name.strip("`").lower()
         return HadoopPath.of(self.spark, f"{above.rstrip('/')}/{name}") if above else None
 

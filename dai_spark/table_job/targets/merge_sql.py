@@ -12,7 +12,7 @@ __all__ = ["merge_statement", "own_session"]
 
 
 def merge_statement(target: Target, view: str, columns: Sequence[str]) -> str:
-    """``MERGE INTO`` by the job's key: rows of which nothing but the lineage differs stay as is.
+    """``MERGE INTO`` by the job's key: rows that differ in nothing but the lineage stay.
 
     With ``--incremental missing`` a row from another pipeline takes the new lineage even where its
     scores are the same, since its lineage is what tells that it need not be scored again.

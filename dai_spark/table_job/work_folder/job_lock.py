@@ -141,7 +141,7 @@ class JobLock:
         except Exception:  # noqa: BLE001 - somebody else was quicker
             return
         if aside.read() != stale and not self._file.exists():
-            # Somebody else was quicker, and this is already the new one's.
+            # Another run was quicker, and this is its new lock.
             aside.rename_to(self._file)
             return
         aside.remove()
@@ -179,7 +179,7 @@ def _holder(text: Optional[str]) -> str:
 
 
 def _is_dead(text: str) -> bool:
-    """Whether the lock's process was one of this host, and is no more."""
+    """Whether the lock's process ran on this host, and has ended."""
     try:
         found = json.loads(text)
         if (found["host"], found["boot"]) != (socket.gethostname(), _boot()):
@@ -190,7 +190,7 @@ def _is_dead(text: str) -> bool:
 
 
 def _boot() -> str:
-    """What tells this boot and this container's process ids from those of another of its name."""
+    """Identify this boot and container: others of its host name have process ids of their own."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
