@@ -31,6 +31,13 @@ MODELS = ("lightgbm", "xgboost")
 LAYOUTS = ("zip", "flat", "nested", "unpacked")
 FATES = fates.ALL
 
+_ALLOWED: Dict[str, Sequence[Union[str, int]]] = {
+    "kind": KINDS,
+    "model": MODELS,
+    "layout": LAYOUTS,
+    "fate": ("", *FATES),
+    "n_scoring_wheels": (0, 1, 2),
+}
 _TOP = "scoring-pipeline"
 _FOLDERS = {"zip": f"{_TOP}/", "flat": "", "nested": f"export/{_TOP}/", "unpacked": ""}
 _SUMMARY = "A stand-in made by dai_spark.testing, not H2O's"
@@ -149,31 +156,15 @@ def build_export(
     on the batch that a row is in.
     """
     path, line = Path(path), find_dai_line(dai_version)
-    for name, value, allowed in (
-        ("kind", kind, KINDS),
-        ("model", model, MODELS),
-        ("layout", layout, LAYOUTS),
-        ("fate", fate, ("", *FATES)),
-        ("n_scoring_wheels", n_scoring_wheels, (0, 1, 2)),
-    ):
-        if value not in allowed:
-            raise OptionError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}.")
+    _check_words(
+        kind=kind, model=model, layout=layout, fate=fate, n_scoring_wheels=n_scoring_wheels
+    )
     if path.is_dir() or (layout == "unpacked" and path.exists()):
         raise OptionError(f"{path} exists; give a new path for the stand-in export.")
-    names = list(features) if features is not None else [str(n) for n in table if n != target]
-    if kind == "timeseries":
-        if time_column is None:
-            raise OptionError("kind='timeseries' needs time_column=.")
-        names += [n for n in (time_column, *group_columns, target) if n not in names]
-    elif time_column is not None or group_columns:
-        raise OptionError("time_column and group_columns are for kind='timeseries'.")
-    absent = [name for name in [*names, target] if name not in table]
-    if absent:
-        raise OptionError(f"The table has no column {', '.join(map(repr, absent))}.")
+    names = _input_columns(table, target, kind, features, time_column, group_columns)
     classes = kind in ("binomial", "multinomial")
-    n_classes = table[target].nunique()
-    if classes and (n_classes < 2 or (kind == "binomial" and n_classes != 2)):
-        raise OptionError(f"kind={kind!r} does not fit the {n_classes} values of {target!r}.")
+    if classes:
+        _check_classes(table, target, kind)
 
     dtypes = {name: _dtype(table[name]) for name in names}
     if kind == "timeseries":
@@ -226,6 +217,42 @@ def build_export(
         contents = {_FOLDERS[layout] + name: data for name, data in contents.items()}
         _write(path, contents, as_folder=layout == "unpacked")
     return path
+
+
+def _check_words(**words: Union[str, int]) -> None:
+    """Refuse a value that is none of those that its argument allows."""
+    for name, value in words.items():
+        allowed = _ALLOWED[name]
+        if value not in allowed:
+            raise OptionError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}.")
+
+
+def _input_columns(
+    table: pd.DataFrame,
+    target: str,
+    kind: str,
+    features: Optional[Sequence[str]],
+    time_column: Optional[str],
+    group_columns: Sequence[str],
+) -> List[str]:
+    """Name the input columns; a time series also reads its time, its groups and its target."""
+    names = list(features) if features is not None else [str(n) for n in table if n != target]
+    if kind == "timeseries":
+        if time_column is None:
+            raise OptionError("kind='timeseries' needs time_column=.")
+        names += [n for n in (time_column, *group_columns, target) if n not in names]
+    elif time_column is not None or group_columns:
+        raise OptionError("time_column and group_columns are for kind='timeseries'.")
+    absent = [name for name in [*names, target] if name not in table]
+    if absent:
+        raise OptionError(f"The table has no column {', '.join(map(repr, absent))}.")
+    return names
+
+
+def _check_classes(table: pd.DataFrame, target: str, kind: str) -> None:
+    n_classes = table[target].nunique()
+    if n_classes < 2 or (kind == "binomial" and n_classes != 2):
+        raise OptionError(f"kind={kind!r} does not fit the {n_classes} values of {target!r}.")
 
 
 def _dtype(values: "pd.Series[Any]") -> str:
