@@ -22,10 +22,11 @@ test: check java python38  ## checks and the whole suite
 test-long: .venv/.stamp java python38  ## what takes minutes, or wants Maven: HDFS, every kind of table
 	$(PYTHON) -m pytest -n 2 --dist loadscope -m long
 
-check: .venv/.stamp  ## ruff, formatting, mypy
+check: .venv/.stamp  ## ruff, formatting, mypy, docstrings
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) scripts/docstrings.py
 
 format: .venv/.stamp  ## mend what ruff can mend
 	$(PYTHON) -m ruff check --fix .

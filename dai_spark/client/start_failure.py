@@ -155,6 +155,13 @@ def died(
 
     Parameters
     ----------
+    plan : ScoringPlan
+    executor : ExecutorContext
+    sidecar : SidecarHandle
+    pid : int or None
+        The scorer's process id; None where it had not said it yet.
+    during : str
+        When that was, as an error says it: ``while it scored rows 0-9999 of partition 3``.
     sidecar_process : ProcessId, optional
         The scorer's parent, where that is known.
     """

@@ -161,11 +161,15 @@ def mapped_frame(
 
     Parameters
     ----------
+    df, plan, keep
+        See `scored_frame`.
     added : mapping of str to str
         Names of the columns behind the kept ones, by the arguments that name them:
         ``"prediction"``, then maybe ``"error"``.
     body : callable
         Makes the body, given the columns that are read and those of them that are kept.
+    on_message, where
+        See `scored_frame`.
 
     Raises
     ------

@@ -26,16 +26,18 @@ def isolated_dataframe(
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already, with bad rows set apart.
 
-    Runs on the driver.  Rows that can be scored are so as by `scored_frame`; see `isolate_batches`
-    for which are not and what finding them costs.
+    Runs on the driver.  Good rows get the scores that `scored_frame` gives them.  See
+    `isolate_batches` for what makes a row bad, and for what it costs to find it.
 
     Parameters
     ----------
-    df, plan, keep, prediction, on_message, where, metrics
+    df, plan, keep, prediction
         See `scored_frame`.
     error : str
         Name of the text column behind the prediction: null for a good row; for a bad one, whose
-        prediction is null, a sentence that says what befell it.
+        prediction is null, a sentence that says why.
+    on_message, where, metrics
+        See `scored_frame`.
     max_bad_rows : int, optional
         A task that finds more fails with `BadRowsError`.
 

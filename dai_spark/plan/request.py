@@ -52,14 +52,27 @@ class ScoringRequest:
         license: Optional[str],
         license_file: Optional[str],
         options: Optional[ScoringOptions],
-        words: Mapping[str, Any],
+        overrides: Mapping[str, Any],
         read_uri: Callable[[str], bytes],
         fetch: Callable[[str], Path],
     ) -> "ScoringRequest":
         """Check a caller's arguments.
 
+        Runs on the driver, or in a process that scores without Spark; once for each caller.
+
         Parameters
         ----------
+        pipeline : str, Path or ScoringPipeline
+            An export of this host; as text also a URI.
+        env : str, Path or PackedEnvironment
+            An archive, a folder, or the name of an archive that ``--archives`` shipped.
+        license : str or None
+            The licence's text.
+        license_file : str or None
+            Its path, or a URI.
+        options : ScoringOptions or None
+        overrides : mapping of str to object
+            Fields of `ScoringOptions`, laid over `options`.
         read_uri, fetch : callable
             Read a small file, and bring a large one to this host, by a URI that is no path of it.
 
@@ -68,7 +81,7 @@ class ScoringRequest:
         OptionError, PipelineError, PackedEnvironmentError, LicenseError, ShippingError
             Whichever argument cannot be meant, is not there, or does not fit the others.
         """
-        resolved = ScoringOptions.resolve(options, words)
+        resolved = ScoringOptions.resolve(options, overrides)
         found = (
             pipeline
             if isinstance(pipeline, ScoringPipeline)

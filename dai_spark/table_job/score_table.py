@@ -20,6 +20,9 @@ from dai_spark.table_job.settings.job import TableJob
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from typing_extensions import Unpack
+
+    from dai_spark.table_job.settings.job_arguments import JobArguments
 
 __all__ = ["score_table"]
 
@@ -34,7 +37,7 @@ def score_table(
     license: Optional[str] = None,
     on_message: Optional[Callable[[str], None]] = None,
     progress: bool = True,
-    **words: Any,
+    **settings: "Unpack[JobArguments]",
 ) -> Report:
     """Score a table into a table: what ``jobs/score_table.py`` calls.
 
@@ -44,13 +47,15 @@ def score_table(
 
     Parameters
     ----------
-    pipeline, env, spark, license, say
+    pipeline, env
+        See `dai_spark.score_udf`.
+    source, target : str
+        A catalog table (``lake.db.table``) or ``FORMAT:PATH``.
+    spark, license, on_message
         See `dai_spark.score_udf`.
     progress : bool, default True
         Show how far the job is: a bar on a terminal, else a line now and then.
-    source, target : str
-        A catalog table (``lake.db.table``) or ``FORMAT:PATH``.
-    **words
+    **settings
         Fields of `dai_spark.table_job.settings.job.TableJob` (mode, key, keep, where, incremental,
         quarantine, dry_run, ...) and of `dai_spark.ScoringOptions`.
 
@@ -75,7 +80,7 @@ def score_table(
     with refusing():
         job = TableJob.of(
             {
-                **words,
+                **settings,
                 "pipeline": _text(pipeline),
                 "env": _text(env),
                 "source": source,

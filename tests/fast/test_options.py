@@ -13,6 +13,7 @@ from dai_spark.plan.option_arguments import OptionArguments
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.settings.job_arguments import JobArguments
 from dai_spark.table_job.table_name import TableName
 
 
@@ -42,6 +43,14 @@ def test_an_editor_is_shown_the_options_that_there_are():
     hints, own = typing.get_type_hints(OptionArguments), typing.get_type_hints(ScoringOptions)
     wider = {"group_by", "order_by"}
     assert {n for n in hints if hints[n] != own[n]} == wider
+
+
+def test_an_editor_is_shown_the_settings_of_a_job():
+    """`score_table` takes what a job has and what the options are, by the same names."""
+    explicit = {"pipeline", "env", "source", "target"}
+    fields = {field.name for field in dataclasses.fields(TableJob)} - explicit
+    options = {field.name for field in dataclasses.fields(ScoringOptions)}
+    assert set(typing.get_type_hints(JobArguments)) == fields | options
 
 
 def test_an_unknown_option_is_refused_with_those_that_exist():

@@ -81,7 +81,7 @@ class RunContext:
         ----------
         tables : RunTables
             As they are under the lock.
-        request, plan, record, metrics, say, shows_progress
+        request, plan, record, metrics, on_message, shows_progress
             See the attributes.
 
         Raises

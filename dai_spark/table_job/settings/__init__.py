@@ -2,9 +2,10 @@
 
 ::
 
-    job          TableJob: all settings, checked as far as words alone can be
-    arguments    the command line, laid over ``--config`` and handed to `score_table`
-    flags        each flag of the command line
-    toml_config  the file behind ``--config``
-    help_text    what stands below the flags in ``--help``
+    job            TableJob: all settings, checked as far as words alone can be
+    job_arguments  what `score_table` takes as keywords, for editors
+    arguments      the command line, laid over ``--config`` and handed to `score_table`
+    flags          each flag of the command line
+    toml_config    the file behind ``--config``
+    help_text      what stands below the flags in ``--help``
 """

@@ -38,12 +38,14 @@ class FileTableTarget(Target):
 
     Parameters
     ----------
-    spark, job, table, schema, before_commit
+    spark, job, table, schema
         See `Target`.
     provider : str
         Its format.
     work : HadoopPath
         Where rows are written first: on the same file system, so that a rename moves nothing.
+    before_commit : callable, optional
+        See `Target`.
     """
 
     modes = ("fail", "append", "overwrite", "overwrite-partitions")
