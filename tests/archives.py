@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from dai_spark.artifacts.environment import MANIFEST_NAME, EnvironmentManifest
+from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.plan.plan import ShippedFile
 
 MANIFEST = EnvironmentManifest(

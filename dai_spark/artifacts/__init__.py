@@ -2,8 +2,12 @@
 
 ::
 
-    pipeline        the export of an experiment: columns, target, version, wheel
-    environment     the packed environment: its manifest, its Python, whether it fits
-    extract         an archive into a fresh folder, with nothing outside it
-    license         the Driverless AI licence: found, carried, never shown
+    pipeline          the export of an experiment: columns, target, version, wheel
+    pipeline_columns  the input columns that it declares
+    slim_copy         the part of an export that travels
+    environment       the packed environment: its Python, whether it fits
+    manifest          what it states of itself
+    archive           its archive as a stream of members
+    extract           its archive into a fresh folder, with nothing outside it
+    license           the Driverless AI licence: found, carried, never shown
 """

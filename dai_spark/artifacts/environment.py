@@ -5,22 +5,16 @@ dependencies that all exports of one Driverless AI line share.  Its first member
 so that asking an archive of half a gigabyte what it holds reads some kilobytes of it.
 """
 
-import contextlib
-import gzip
 import hashlib
-import json
 import os
 import platform
 import re
-import tarfile
-import zlib
-from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Optional, Tuple, Union
 
-import pyarrow as pa
-
+from dai_spark.artifacts.archive import DAMAGE, open_archive
+from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import (
     EnvironmentMismatchError,
     EnvironmentNotFoundError,
@@ -32,129 +26,7 @@ from dai_spark.host.digest import file_digest
 if TYPE_CHECKING:
     from dai_spark.artifacts.pipeline import ScoringPipeline
 
-__all__ = [
-    "DAMAGE",
-    "MANIFEST_NAME",
-    "EnvironmentManifest",
-    "PackedEnvironment",
-    "open_archive",
-]
-
-MANIFEST_NAME = "dai_spark_environment.json"
-FORMAT_VERSION = 1
-
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-# Measured on an environment of 600 MB: smaller costs Python's loop, and from a quarter of a
-# megabyte on every read is memory that the system maps and clears afresh.
-_BLOCK_BYTES = 1 << 16
-
-# What the readers below raise on bytes that are damaged or cut off.  Arrow and gzip both use
-# OSError for it, so a caller that writes to disk must look at `errno` first.
-DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError)
-
-
-@dataclass(frozen=True)
-class EnvironmentManifest:
-    """What a packed environment states of itself, written by `dai-spark env build`.
-
-    Attributes
-    ----------
-    python : str
-        Full version of its Python, ``"3.8.18"``.
-    platform : str
-        Operating system and processor, ``"linux-x86_64"``.
-    interpreter : str
-        Path of its Python, relative to the folder, ``"bin/python3.8"``.
-    dai_line : str or None
-        ``"1.10"``; None where it was built from requirements of no DAI line.
-    core_version : str or None
-        Version of h2oaicore in it, ``"1.10.7.3"``; None where it was built without an export.
-    glibc : str or None
-        Oldest GNU C library on which all of it loads, ``"2.35"``.
-    built_from : str
-        ``"interpreter"``: a Python found on the building machine, made relocatable; ``"conda"``:
-        one of conda channels.
-    how : str
-        One sentence on the way that was taken.
-    packages : dict of str to str
-        Installed packages and their versions.
-    unpacked_bytes, n_files : int
-        Size and number of files and links once unpacked, this manifest not counted.
-    inputs : str
-        Digest of all that the build was asked for; a build with the same inputs is not repeated.
-    format_version : int
-    """
-
-    python: str
-    platform: str
-    interpreter: str
-    dai_line: Optional[str] = None
-    core_version: Optional[str] = None
-    glibc: Optional[str] = None
-    built_from: str = "interpreter"
-    how: str = ""
-    packages: Dict[str, str] = field(default_factory=dict)
-    unpacked_bytes: int = 0
-    n_files: int = 0
-    inputs: str = ""
-    format_version: int = FORMAT_VERSION
-
-    def to_json(self) -> str:
-        """Return the manifest as JSON text, the same text for the same manifest."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: Union[str, bytes]) -> "EnvironmentManifest":
-        """Read a manifest; keys that this version does not know are passed over.
-
-        Raises
-        ------
-        ValueError
-            The text is no manifest, or one of a later format.
-        """
-        found: Any = json.loads(text)
-        required = {"python", "platform", "interpreter"}
-        if not isinstance(found, dict) or not required <= set(found):
-            raise ValueError("it does not name python, platform and interpreter")
-        if int(found.get("format_version", 0)) > FORMAT_VERSION:
-            raise ValueError(
-                f"its format is {found['format_version']}, this dai_spark reads up to "
-                f"{FORMAT_VERSION}: install a newer dai_spark"
-            )
-        known = {one.name for one in fields(cls)}
-        return cls(**{key: value for key, value in found.items() if key in known})
-
-
-@contextlib.contextmanager
-def open_archive(path: Path) -> Iterator[tarfile.TarFile]:
-    """Open a packed archive for one pass from its first member to its last.
-
-    The compression is told by the first bytes and not by the name: the file that is shipped to
-    the executors has a digest for a name.
-
-    Raises
-    ------
-    EnvironmentUnpackError
-        The file is neither a gzip nor a zstd archive.  Damage further on is raised by tarfile
-        and the decompressor while members are read: see `DAMAGE`.
-    """
-    with path.open("rb") as raw:
-        magic = raw.read(4)
-    with contextlib.ExitStack() as stack:
-        stream: IO[bytes]
-        if magic == _ZSTD:
-            stream = stack.enter_context(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
-        elif magic[:2] == _GZIP:
-            stream = cast(IO[bytes], stack.enter_context(gzip.open(path, "rb")))
-        else:
-            raise EnvironmentUnpackError(
-                f"{path} is not a packed environment: its first bytes are neither gzip nor zstd. "
-                "Give the .tar.gz or .tar.zst that `dai-spark env build` wrote."
-            )
-        yield stack.enter_context(
-            tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK_BYTES)  # type: ignore[call-overload,unused-ignore]
-        )
+__all__ = ["PackedEnvironment"]
 
 
 class PackedEnvironment:

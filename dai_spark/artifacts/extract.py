@@ -21,7 +21,8 @@ import tarfile
 from pathlib import Path
 from typing import Callable, Optional, Set
 
-from dai_spark.artifacts.environment import DAMAGE, MANIFEST_NAME, EnvironmentManifest, open_archive
+from dai_spark.artifacts.archive import DAMAGE, open_archive
+from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import EnvironmentUnpackError
 
 __all__ = ["extract_archive"]

@@ -1,52 +1,29 @@
 """ScoringPipeline: what a Driverless AI export says of itself, read without running any of it."""
 
-import ast
-import hashlib
 import io
 import json
 import os
 import re
 import shutil
 import zipfile
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
+from dai_spark.artifacts.pipeline_columns import (
+    PipelineColumn,
+    example_columns,
+    statistics_columns,
+)
+from dai_spark.artifacts.slim_copy import slim_copy
 from dai_spark.errors import NotAPipelineError, PipelineNotFoundError, shortened
-from dai_spark.host.cache_folder import cache_folder, private_folder
-from dai_spark.host.zip_entry import zip_entry
 
-__all__ = ["PipelineColumn", "ScoringPipeline"]
+__all__ = ["ScoringPipeline"]
 
 # Exports of 2017 to 2.x name it so; "suffixed" packages put more behind the id, so the import
 # name is whatever stands before the version.
 _SCORING_WHEEL = re.compile(r"^(scoring_(?!mli)\w+?)-(\d[^-]*)-[^/]*\.whl$")
 _CORE_WHEEL = re.compile(r"h2oaicore-(\d+(?:\.\d+)+)[^-]*-cp(\d)(\d+)")
-
-
-@dataclass(frozen=True)
-class PipelineColumn:
-    """One input column as the export's example declares it.
-
-    Attributes
-    ----------
-    name : str
-    dtype : str
-        pandas' name of the type: ``"float32"`` for every number since DAI 1.7 (also for
-        integers), ``"object"`` for text and dates.
-    samples : tuple of (str or None)
-        The example's values, as text; None where missing.
-    """
-
-    name: str
-    dtype: str
-    samples: Tuple[Optional[str], ...] = ()
-
-    @property
-    def is_number(self) -> bool:
-        """Whether the pipeline wants numbers in this column."""
-        return self.dtype != "object" and not self.dtype.startswith(("str", "datetime"))
 
 
 class _Member(NamedTuple):
@@ -237,23 +214,13 @@ class ScoringPipeline:
     def columns(self) -> Tuple[PipelineColumn, ...]:
         """Input columns in the example's order; the scorer may use fewer, and says so itself."""
         if "example.py" in self._members:
-            found = tuple(_example_columns(self.read("example.py").decode("utf-8", "replace")))
+            found = example_columns(self.read("example.py").decode("utf-8", "replace"))
             if found:
                 return found
         if "training_data_column_stats.json" in self._members:
-            return tuple(self._statistics_columns())
+            statistics = self.read("training_data_column_stats.json").decode("utf-8")
+            return statistics_columns(statistics, self.target)
         return ()
-
-    def _statistics_columns(self) -> Iterator[PipelineColumn]:
-        stats = json.loads(self.read("training_data_column_stats.json").decode("utf-8"))
-        if isinstance(stats, str):  # exports exist that hold JSON inside a JSON string
-            stats = json.loads(stats)
-        for name, column in stats.items():
-            if name == self.target:
-                continue
-            is_number = bool(column.get("stats", {}).get("is_numeric", False))
-            samples = tuple(None if v is None else str(v) for v in column.get("data", []))
-            yield PipelineColumn(name, "float32" if is_number else "object", samples)
 
     @cached_property
     def size_bytes(self) -> int:
@@ -266,45 +233,20 @@ class ScoringPipeline:
 
     @cached_property
     def slim_path(self) -> Path:
-        """A copy with only what a scorer needs: scoring wheel, metadata and ``tmp/``.
-
-        An export is mostly dependency wheels, which the packed environment already holds.  Made
-        once per content in the cache folder; equal exports give equal bytes, whatever their
-        layout.  Named so that Spark leaves it alone (it unpacks .tar, .tgz and .tar.gz).
-        """
-        content = self._slim_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        path = private_folder(cache_folder() / "slim") / f"{digest}.pipeline"
-        if not path.exists():
-            aside = path.with_suffix(f".{os.getpid()}")
-            aside.write_bytes(content)
-            aside.replace(path)
-        return path
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the slim copy: the identity of what scores."""
-        return self.slim_path.stem
-
-    def _slim_bytes(self) -> bytes:
+        """The copy that travels to the executors: scoring wheel, metadata and ``tmp/``."""
         about = {
             "package": self.package,
             "wheel": self.wheel_name,
             "dai_version": self.dai_version,
             "columns": [[c.name, c.dtype, list(c.samples)] for c in self.columns],
         }
-        sink = io.BytesIO()
-        with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        temporary = [member for member in self.members if member.startswith("tmp/")]
+        return slim_copy(about, [self.wheel_name, *temporary], self.read)
 
-            def add(name: str, content: bytes) -> None:
-                archive.writestr(zip_entry(name, mode=0o600), content)
-
-            add("pipeline.json", json.dumps(about, sort_keys=True).encode("utf-8"))
-            add(self.wheel_name, self.read(self.wheel_name))
-            for member in self.members:
-                if member.startswith("tmp/"):
-                    add(member, self.read(member))
-        return sink.getvalue()
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the slim copy: the identity of what scores."""
+        return self.slim_path.stem
 
     def __repr__(self) -> str:
         shown = shortened([f"{column.name} {column.dtype}" for column in self.columns])
@@ -328,44 +270,3 @@ class ScoringPipeline:
 
 def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB"
-
-
-def _example_columns(source: str) -> Iterator[PipelineColumn]:
-    """Read ``pd.Series([...], name='x', dtype='float32')`` lines out of an export's example.py.
-
-    The file is parsed and never run.  The last frame section (fit_transform_batch) repeats the
-    columns with the target among them, so only the first mention of each name counts, and
-    reading stops where that section begins.
-    """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return
-    cut = source.find("fit_transform_batch(")
-    last_line = source[:cut].count("\n") + 1 if cut >= 0 else source.count("\n") + 1
-    seen = set()
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and n.lineno <= last_line]
-    for call in sorted(calls, key=lambda c: (c.lineno, c.col_offset)):
-        if not (isinstance(call.func, ast.Attribute) and call.func.attr == "Series"):
-            continue
-        words = {k.arg: k.value for k in call.keywords}
-        name, dtype = _text(words.get("name")), _text(words.get("dtype"))
-        if name is None or dtype is None or name in seen:
-            continue
-        seen.add(name)
-        yield PipelineColumn(name, dtype, _samples(call))
-
-
-def _text(node: Optional[ast.AST]) -> Optional[str]:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _samples(call: ast.Call) -> Tuple[Optional[str], ...]:
-    if not call.args or not isinstance(call.args[0], (ast.List, ast.Tuple)):
-        return ()
-    values: List[Optional[str]] = []
-    for node in call.args[0].elts:
-        value = node.value if isinstance(node, ast.Constant) else None
-        missing = value is None or str(value) in ("nan", "None", "")
-        values.append(None if missing else str(value))
-    return tuple(values)

@@ -9,8 +9,9 @@ import time
 from dataclasses import asdict
 from typing import List, Optional
 
-from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
+from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.license import find_license
+from dai_spark.artifacts.manifest import MANIFEST_NAME
 from dai_spark.client.executor import ExecutorContext
 from dai_spark.client.sidecar_handle import SidecarHandle
 from dai_spark.client.start_failure import (

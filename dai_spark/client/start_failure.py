@@ -19,6 +19,7 @@ from dai_spark.errors import (
     SidecarTimeoutError,
     first_line,
 )
+from dai_spark.host.atomic_file import write_atomically
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.sidecar.log import END
 from dai_spark.sidecar.process import is_alive
@@ -102,11 +103,9 @@ def hung(plan: ScoringPlan, executor: ExecutorContext, sidecar: SidecarHandle) -
 def remember_hang(plan: ScoringPlan, sidecar: SidecarHandle) -> None:
     """Leave a verdict, so that Spark's retries do not each wait for the same limit."""
     verdict = {"kind": _HUNG, "limit_s": plan.options.start_timeout_s, "time": time.time()}
-    aside = sidecar.run_folder / f"{VERDICT_NAME}.{os.getpid()}"
     # Without room for it the next attempt waits again.
     with contextlib.suppress(OSError):
-        aside.write_text(json.dumps(verdict), encoding="utf-8")
-        aside.replace(sidecar.run_folder / VERDICT_NAME)
+        write_atomically(sidecar.run_folder / VERDICT_NAME, json.dumps(verdict).encode("utf-8"))
 
 
 def not_started(plan: ScoringPlan, executor: ExecutorContext, error: OSError) -> DaiSparkError:

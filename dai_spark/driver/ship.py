@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterator, Set, Tuple
 
 from dai_spark.driver.session import identity, is_connect, is_local
 from dai_spark.errors import ShippingError
+from dai_spark.host.atomic_file import replacing, write_atomically
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.zip_entry import zip_entry
 from dai_spark.plan.plan import ShippedFile
@@ -78,9 +79,7 @@ def package_zip() -> Path:
     digest = hashlib.sha256(content).hexdigest()
     path = private_folder(cache_folder() / "ship") / f"dai_spark-{digest[:16]}.zip"
     if not path.exists():
-        aside = path.with_suffix(f".{os.getpid()}")
-        aside.write_bytes(content)
-        aside.replace(path)
+        write_atomically(path, content)
     return path
 
 
@@ -101,15 +100,11 @@ def _named(path: Path, name: str) -> Path:
     under the name that it leads to.  It stays, since executors that start later fetch it as well.
     """
     named = private_folder(cache_folder() / "ship") / name
-    aside = named.with_name(f".{name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    try:
-        os.link(path.resolve(), aside)
-    except OSError:
-        shutil.copyfile(path, aside)
-    aside.replace(named)
-    # Renaming does nothing where both names are links to the same file already.
-    aside.unlink(missing_ok=True)
+    with replacing(named) as beside:
+        try:
+            os.link(path.resolve(), beside)
+        except OSError:
+            shutil.copyfile(path, beside)
     return named
 
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Set, Tuple, Union
 
-from dai_spark.artifacts.environment import EnvironmentManifest
+from dai_spark.artifacts.manifest import EnvironmentManifest
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.envbuild.packages.export_requirements import from_export
 from dai_spark.envbuild.packages.package_sources import NETWORK, PackageSources

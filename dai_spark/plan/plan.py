@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from dai_spark.artifacts.license import License
-from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.plan.options import ScoringOptions
 
 __all__ = ["Description", "ScoringPlan", "ShippedFile"]

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
 from dai_spark.schema.columns import Refused, is_text, sent_as
 

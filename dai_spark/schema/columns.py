@@ -37,7 +37,7 @@ from typing import Iterable, List, Mapping, NamedTuple, Sequence, Union
 
 import pyarrow as pa
 
-from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError, shortened
 from dai_spark.plan.options import ScoringOptions
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.manifest import MANIFEST_NAME
 
 # Of each run: what its one sentence says.  {..} are fixtures' paths.
 SENTENCES = {

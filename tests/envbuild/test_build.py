@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from wheels import wheel
 
-from dai_spark.artifacts.environment import EnvironmentManifest, PackedEnvironment
+from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
+from dai_spark.artifacts.manifest import EnvironmentManifest
 from dai_spark.envbuild.build import build_from_requirements
 from dai_spark.envbuild.packages.requirements import RequirementSet
 from dai_spark.envbuild.packages.selection import select_packages

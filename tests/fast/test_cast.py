@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
 from dai_spark.schema.cast import MISSING_WORDS, cast_batch
 from dai_spark.testing.scoring_package import columns as standin_columns

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
 from dai_spark.schema.columns import check_columns, parsed_columns
 

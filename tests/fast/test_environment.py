@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 from archives import MANIFEST, archive, member
 
-from dai_spark.artifacts.environment import MANIFEST_NAME, EnvironmentManifest, PackedEnvironment
+from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
+from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import (
     EnvironmentMismatchError,
     EnvironmentNotFoundError,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import OptionError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.table_job.report.charts import histogram

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dai_spark import score_pandas
-from dai_spark.artifacts.pipeline import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.client.groups import whole_groups
 from dai_spark.errors import ColumnError, OptionError
 from dai_spark.plan.options import ScoringOptions

@@ -15,6 +15,7 @@ from dai_spark.driver.filesystem.row_file import RowFile
 from dai_spark.driver.progress.messages import log_message, waiting
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import OptionError, ShippingError
+from dai_spark.host.atomic_file import replacing
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.uri import is_uri, local_path
 
@@ -135,7 +136,11 @@ def write_text(spark: Any, uri: str, text: str) -> None:
     content = text.encode("utf-8")
     with as_ours(uri, "write", spark):
         if not is_uri(uri):
-            _write_here(local_path(uri), content)
+            path = local_path(uri)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # As readable as whatever this process writes: a report is no secret.
+            with replacing(path) as beside:
+                beside.write_bytes(content)
         elif is_connect(spark):
             raise OptionError(
                 f"{uri} cannot be written over Spark Connect, which has no file systems at hand; "
@@ -147,16 +152,6 @@ def write_text(spark: Any, uri: str, text: str) -> None:
 
 def _file(spark: Any, uri: str) -> Union[HadoopFile, RowFile]:
     return RowFile(spark, uri) if is_connect(spark) else HadoopFile(spark, uri)
-
-
-def _write_here(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _check_small(uri: str, n_bytes: int) -> None:

@@ -20,8 +20,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Set
 
-from dai_spark.artifacts.environment import MANIFEST_NAME, PackedEnvironment
+from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
+from dai_spark.artifacts.manifest import MANIFEST_NAME
 from dai_spark.envbuild.python.interpreter import describe
 from dai_spark.envbuild.python.python_source import PythonSource
 from dai_spark.errors import EnvironmentBuildError

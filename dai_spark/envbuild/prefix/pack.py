@@ -10,7 +10,7 @@ from typing import IO, Callable, Iterator, List, cast
 
 import pyarrow as pa
 
-from dai_spark.artifacts.environment import MANIFEST_NAME, EnvironmentManifest
+from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import EnvironmentBuildError
 from dai_spark.host.atomic_file import replacing
 
