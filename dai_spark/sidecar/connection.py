@@ -18,10 +18,6 @@ from .slots import Slot, take_slot
 _GREETING_S = 30.0
 # Of a frame whose first byte has come.
 _STALL_S = 120.0
-_LIMITS = ("max_scorers", "max_batches", "max_memory_bytes")
-_FLAGS = ("margin", "fast_approx", "apply_data_recipes")
-_CONTRIBUTIONS = (None, "transformed", "original")
-_OPTIONS = frozenset(["contributions"]).union(_FLAGS, _LIMITS)
 
 
 class ScorerConnection:
@@ -109,7 +105,7 @@ class ScorerConnection:
             raise protocol.BrokenProtocol("the client's key is not this sidecar's")
         self._options = checked_options(hello.get("options", {}))
         self._task = str(hello.get("task", self._task))
-        self._say("serves {}".format(self._task))
+        self._log("serves {}".format(self._task))
         max_scorers = self._options.get("max_scorers")
         self._slot = take_slot(
             os.path.join(self._run_folder, protocol.SLOTS_NAME),
@@ -131,7 +127,7 @@ class ScorerConnection:
             },
         )
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         # One write a line, so that lines of several scorers do not run into each other.
         sys.stdout.write("dai_spark: scorer {} {}\n".format(os.getpid(), text))
         sys.stdout.flush()
@@ -184,7 +180,7 @@ class ScorerConnection:
     def _leave(self, how: str, kind: bytes) -> None:
         peak = peak_bytes()
         totals = dict(self._totals, peak_memory_bytes=peak)
-        self._say(
+        self._log(
             "{}: {} rows in {} batches, {:.2f} s of scoring, at most {:.0f} MB of memory".format(
                 how,
                 self._totals["n_rows"],
@@ -224,7 +220,7 @@ class ScorerConnection:
                 ) from None
             # Before what the pipeline itself prints on these rows.
             last_row = first_row + len(frame) - 1
-            self._say("scores rows {}-{} of {}".format(first_row, last_row, self._task))
+            self._log("scores rows {}-{} of {}".format(first_row, last_row, self._task))
             answer = self._scorer.score(frame, self._options)
             try:
                 stream = frames.to_stream(answer)
@@ -242,16 +238,16 @@ class ScorerConnection:
 
 def checked_options(options: Any) -> Dict[str, Any]:
     """The options of a HELLO, or BrokenProtocol."""
-    if not isinstance(options, dict) or not _OPTIONS.issuperset(options):
+    if not isinstance(options, dict) or not set(protocol.OPTIONS).issuperset(options):
         raise protocol.BrokenProtocol("unknown options {!r}".format(options))
-    for name in _LIMITS:
+    for name in protocol.LIMITS:
         value = options.get(name)
         if value is not None and not (type(value) is int and value > 0):
             raise protocol.BrokenProtocol("option {} is {!r}".format(name, value))
-    for name in _FLAGS:
+    for name in protocol.FLAGS:
         if not isinstance(options.get(name, False), bool):
             raise protocol.BrokenProtocol("option {} is {!r}".format(name, options[name]))
-    if options.get("contributions") not in _CONTRIBUTIONS:
+    if options.get("contributions") not in protocol.CONTRIBUTIONS:
         raise protocol.BrokenProtocol(
             "option contributions is {!r}".format(options["contributions"])
         )

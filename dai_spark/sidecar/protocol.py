@@ -22,7 +22,9 @@ The order, client to sidecar::
     BATCH     Arrow the pipeline's columns, in any order, of the types in `columns.py`; the schema's
                     metadata may name the rows for the log: {"first_row": TEXT of an integer}
     FINISH    empty no more batches will come
-    CANCEL    empty nothing that is still under way is wanted; no answer follows
+    CANCEL    empty nothing that is still under way is wanted; no answer follows.  dai_spark's own
+                    client closes instead, which does the same; Spark's protocol for UDFs out of
+                    process (SPARK-55278) has the message
 
 The order, sidecar to client: one answer to each message, in the order of the messages::
 
@@ -32,7 +34,7 @@ The order, sidecar to client: one answer to each message, in the order of the me
     READY        JSON  to HELLO     {"protocol": 1, "pid": INT, "sidecar_pid": INT,
                                      "start_method": "fork"|"spawn", "load_s": FLOAT,
                                      "loaded": BOOL}: whether for this connection
-    DESCRIPTION  JSON  to DESCRIBE  see `DESCRIPTION` below
+    DESCRIPTION  JSON  to DESCRIBE  see below
     RESULT       Arrow to BATCH     as many rows, in the same order
     FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
     RETIRED      JSON  to BATCH     TOTALS; this batch and later ones were not looked at, then the
@@ -40,10 +42,31 @@ The order, sidecar to client: one answer to each message, in the order of the me
     DONE         JSON  to FINISH    TOTALS; then the sidecar closes
     ERROR        JSON  to anything  an error object; then the sidecar closes
 
-OPTIONS: ``margin`` (BOOL), ``max_scorers`` (INT|null, scorers of this sidecar that score at the
-same time), ``max_batches`` (INT|null) and ``max_memory_bytes`` (INT|null, resident): a scorer that
-has reached one of these two, over all its connections, is RETIRED by its next batch, though not
-by the first of a connection.
+OPTIONS, an object of any of these::
+
+    contributions       "transformed"|"original"|null: what each feature adds to the margin, of the
+                        features that the pipeline makes or of the table's own columns, in place of
+                        the prediction
+    margin              BOOL: the margin in place of the prediction
+    fast_approx         BOOL: contributions by fewer trees, where the pipeline's version can
+    apply_data_recipes  BOOL: batches are raw data, to which the pipeline applies its data recipe
+    max_scorers         INT|null: scorers of this sidecar that score at the same time
+    max_batches         INT|null, and
+    max_memory_bytes    INT|null, resident: a scorer that has reached one of these two, over all its
+                        connections, is RETIRED by its next batch, though not by the first of a
+                        connection
+
+DESCRIPTION::
+
+    columns             [TEXT]: the columns that the pipeline uses, in its own order
+    output              [[NAME, ARROW TYPE]]: of each column of its answer, with these options
+    labels              [TEXT]|null: class labels, null of a regression
+    signatures          {"score": [TEXT], "score_batch": [TEXT]}: arguments that they know
+    load_s              FLOAT: seconds that `Scorer()` took
+    memory_bytes        INT: of this process, at its largest
+    versions            {"python": TEXT, "pandas": TEXT, "pyarrow": TEXT}
+    start_method        "fork"|"spawn"
+    depends_on_batch    BOOL: rows of the export's example have other scores alone than together
 
 TOTALS: ``{"n_rows": INT, "n_batches": INT, "scoring_s": FLOAT, "peak_memory_bytes": INT}`` of this
 connection, the last of its scorer's whole life.
@@ -88,9 +111,6 @@ CANCEL = b"C"
 
 QUEUED = b"q"
 READY = b"r"
-# {"columns": [TEXT], "output": [[NAME, ARROW TYPE]], "labels": [TEXT]|null,
-#  "signatures": {"score": [TEXT], "score_batch": [TEXT]}, "load_s": FLOAT, "memory_bytes": INT,
-#  "versions": {"python": TEXT, "pandas": TEXT, "pyarrow": TEXT}, "start_method": TEXT}
 DESCRIPTION = b"d"
 RESULT = b"b"
 FAILURE = b"f"
@@ -98,6 +118,22 @@ RETIRED = b"t"
 DONE = b"e"
 ERROR = b"x"
 
+CONTRIBUTIONS = (None, "transformed", "original")
+# Options that are BOOL, and options that are INT|null.
+FLAGS = ("margin", "fast_approx", "apply_data_recipes")
+LIMITS = ("max_scorers", "max_batches", "max_memory_bytes")
+OPTIONS = ("contributions", *FLAGS, *LIMITS)
+DESCRIPTION_FIELDS = (
+    "columns",
+    "output",
+    "labels",
+    "signatures",
+    "load_s",
+    "memory_bytes",
+    "versions",
+    "start_method",
+    "depends_on_batch",
+)
 ERROR_FIELDS = ("kind", "type", "message", "traceback")
 TOTALS = ("n_rows", "n_batches", "scoring_s", "peak_memory_bytes")
 

@@ -1,5 +1,6 @@
 """The frames on the socket, read and written by the one file that both sides have."""
 
+import dataclasses
 import json
 import socket
 import struct
@@ -10,7 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import Description
+from dai_spark.schema import cast, prediction
 from dai_spark.sidecar import protocol
+from dai_spark.sidecar.pipeline import frames
+from dai_spark.testing.scoring_package import columns
 
 
 @pytest.fixture
@@ -149,3 +155,37 @@ def test_a_peer_that_does_not_read_is_timed_out(pair):
     left.setblocking(False)
     with pytest.raises(protocol.TimedOut):
         protocol.send(left, protocol.BATCH, b"x" * (50 << 20), time.monotonic() + 0.2)
+
+
+def section(title):
+    """The names that a list of the protocol's text explains, in their order."""
+    text = protocol.__doc__.partition(f"\n{title}")[2].partition("::\n\n")[2].partition("\n\n")[0]
+    return tuple(line.split()[0] for line in text.splitlines() if line[4:5].strip())
+
+
+def test_the_text_explains_every_option_and_field():
+    """Another client can be written from the text: it lists what both sides really demand."""
+    assert set(section("OPTIONS")) == set(protocol.OPTIONS)
+    assert section("DESCRIPTION::"[:-2]) == protocol.DESCRIPTION_FIELDS
+    for name in (*protocol.ERROR_FIELDS, *protocol.TOTALS):
+        assert f'"{name}"' in protocol.__doc__
+    for name in (protocol.SOCKET_NAME, protocol.VERDICT_NAME, protocol.READY_NAME):
+        assert f"``{name}``" in protocol.__doc__
+    assert f"``{protocol.EXITS_NAME}/" in protocol.__doc__
+
+
+def test_a_client_sends_the_options_that_there_are():
+    """What travels in HELLO and comes in DESCRIPTION has the same names on both sides."""
+    assert set(ScoringOptions().for_connection()) == set(protocol.OPTIONS)
+    fields = {field.name for field in dataclasses.fields(Description)}
+    assert fields == set(protocol.DESCRIPTION_FIELDS)
+
+
+def test_both_sides_know_the_same_types_of_answers():
+    """A type that the sidecar names is one that the client can read, and the other way round."""
+    assert {str(kind): kind for kind in frames._ARROW_TYPES.values()} == prediction._ANSWER_TYPES
+
+
+def test_stand_ins_read_missing_values_as_the_casts_do():
+    """The list of words that stand for nothing is needed on both sides of the process."""
+    assert set(cast.MISSING_WORDS) == set(columns.MISSING_WORDS)

@@ -14,14 +14,6 @@ _ARROW_TYPES = {
     "bool": pa.bool_(),
     "object": pa.string(),
 }
-_ARROW_NAMES = {
-    "float32": "float",
-    "float64": "double",
-    "int32": "int32",
-    "int64": "int64",
-    "bool": "bool",
-    "object": "string",
-}
 
 
 def to_frame(payload: bytearray) -> Tuple[pd.DataFrame, int]:
@@ -37,12 +29,12 @@ def to_frame(payload: bytearray) -> Tuple[pd.DataFrame, int]:
 
 def output_types(answer: pd.DataFrame) -> List[List[str]]:
     """Name and Arrow type of each column of a pipeline's answer, as lists that go into JSON."""
-    return [[str(name), _ARROW_NAMES[_kind(answer[name])]] for name in answer.columns]
+    return [[str(name), str(_ARROW_TYPES[_kind(answer[name])])] for name in answer.columns]
 
 
 def _kind(series: Any) -> str:
     kind = str(series.dtype)
-    if kind not in _ARROW_NAMES:
+    if kind not in _ARROW_TYPES:
         raise TypeError(
             "the pipeline answered column {!r} with type {}, which has no place in a table".format(
                 series.name, kind
