@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from dai_spark.driver.progress.show import show_progress
     from dai_spark.driver.transformer import ScoringTransformer
     from dai_spark.driver.udf import ScoreUdf, score_udf
-    from dai_spark.local import score_pandas
+    from dai_spark.local.pandas_call import score_pandas
     from dai_spark.metrics import ScoringMetrics
     from dai_spark.plan.options import ScoringOptions
     from dai_spark.table_job.report.report import Report
@@ -76,7 +76,7 @@ _HOMES = {
     "ScoringPipeline": "dai_spark.artifacts.pipeline",
     "ScoringTransformer": "dai_spark.driver.transformer",
     "score_dataframe": "dai_spark.driver.dataframe",
-    "score_pandas": "dai_spark.local",
+    "score_pandas": "dai_spark.local.pandas_call",
     "score_table": "dai_spark.table_job.score_table",
     "score_udf": "dai_spark.driver.udf",
     "show_progress": "dai_spark.driver.progress.show",

@@ -9,7 +9,7 @@ from processes import processes_of, wait_until
 from standin import Installed
 
 from dai_spark.client.executor import ExecutorContext, ProcessId
-from dai_spark.local import no_uri
+from dai_spark.local.plan import no_uri
 from dai_spark.plan.plan import ShippedFile
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.sidecar.process import process_start_time

@@ -5,27 +5,24 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Optional, Set, Union
+from typing import TYPE_CHECKING, Any, Optional, Set, Union
 
 import pyarrow as pa
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.client.connection import Connection
 from dai_spark.client.executor import ExecutorContext, current_executor
 from dai_spark.client.score import score_batches
-from dai_spark.errors import OptionError
+from dai_spark.local.plan import local_plan, no_uri
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions
-from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.columns import check_columns, check_groups
-from dai_spark.unpack.folders import environment_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["local_plan", "no_uri", "score_pandas", "unpacked_python"]
+__all__ = ["score_pandas"]
 
 _LOG = logging.getLogger("dai_spark")
 
@@ -98,38 +95,6 @@ def score_pandas(
     return answer.iloc[np.argsort(places.to_numpy())].set_axis(frame.index, axis=0)
 
 
-def local_plan(request: ScoringRequest, executor: ExecutorContext) -> ScoringPlan:
-    """The plan of a request for this host, described by the sidecar itself."""
-
-    def stay(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
-        return ShippedFile("path", str(path), digest, label)
-
-    plan = request.plan(stay)
-    with Connection(plan, executor) as connection:
-        described = connection.describe()
-        # In order, so that a scorer that had to load is kept for the rows.
-        connection.finish()
-    return plan.with_description(described)
-
-
-def unpacked_python(env: Union[str, "os.PathLike[str]"]) -> Path:
-    """Unpack an environment on this machine, unless it is already, and return its Python's path.
-
-    What needs the pipeline's packages and no scorer runs there: training a stand-in, comparing
-    with the pipeline's own scores.
-
-    Raises
-    ------
-    PackedEnvironmentError
-    """
-    environment = PackedEnvironment(env)
-    if environment.is_folder:
-        return environment.path / environment.interpreter
-    file = ShippedFile("path", str(environment.path), environment.digest, str(environment.path))
-    folder = environment_folder(file, ScoringOptions().start_timeout_s)
-    return folder / environment.interpreter
-
-
 def _executor() -> ExecutorContext:
     executor = current_executor()
     if executor.folder not in _to_remove:
@@ -137,8 +102,3 @@ def _executor() -> ExecutorContext:
         _to_remove.add(executor.folder)
         atexit.register(shutil.rmtree, executor.folder, ignore_errors=True)
     return executor
-
-
-def no_uri(uri: str) -> NoReturn:
-    """Refuse what only Spark can read."""
-    raise OptionError(f"{uri} can only be read with Spark; give a path of this machine.")

@@ -1,0 +1,31 @@
+"""The plan of a request for this host, and what only Spark could bring here."""
+
+from pathlib import Path
+from typing import NoReturn
+
+from dai_spark.client.connection import Connection
+from dai_spark.client.executor import ExecutorContext
+from dai_spark.errors import OptionError
+from dai_spark.plan.plan import ScoringPlan, ShippedFile
+from dai_spark.plan.request import ScoringRequest
+
+__all__ = ["local_plan", "no_uri"]
+
+
+def local_plan(request: ScoringRequest, executor: ExecutorContext) -> ScoringPlan:
+    """The plan of a request for this host, described by the sidecar itself."""
+
+    def stay(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
+        return ShippedFile("path", str(path), digest, label)
+
+    plan = request.plan(stay)
+    with Connection(plan, executor) as connection:
+        described = connection.describe()
+        # In order, so that a scorer that had to load is kept for the rows.
+        connection.finish()
+    return plan.with_description(described)
+
+
+def no_uri(uri: str) -> NoReturn:
+    """Refuse what only Spark can read."""
+    raise OptionError(f"{uri} can only be read with Spark; give a path of this machine.")
