@@ -20,6 +20,8 @@
     │   ├── SidecarTimeoutError            no answer within the limit
     │   └── ProtocolError                  bytes that are not of this protocol or its version
     ├── ScoringError                       the pipeline raised while scoring a batch
+    ├── ScorerBusyError                    open_scorer: no scorer was free for a call
+    ├── ScorerClosedError                  open_scorer: a call on a scorer that is closed
     ├── ShippingError                      the files could not be brought to the executors
     └── TableJobError                      score_table
         ├── TableExistsError
@@ -52,6 +54,8 @@ __all__ = [
     "PipelineError",
     "PipelineNotFoundError",
     "ProtocolError",
+    "ScorerBusyError",
+    "ScorerClosedError",
     "ScoringError",
     "ShippingError",
     "SidecarDiedError",
@@ -188,6 +192,17 @@ class ProtocolError(SidecarError):
 
 class ScoringError(DaiSparkError):
     """The pipeline raised while it scored a batch; details hold its own traceback."""
+
+
+class ScorerBusyError(DaiSparkError):
+    """No scorer was free within a call's limits, or too many calls wait for one already.
+
+    Nothing was scored; the same call may well succeed a little later.
+    """
+
+
+class ScorerClosedError(DaiSparkError):
+    """A call on a scorer that was closed, before the call or while it went on."""
 
 
 class ShippingError(DaiSparkError):

@@ -1,10 +1,10 @@
 """One connection to the sidecar: behind it stands a scorer process of its own."""
 
 import os
+import select
 import socket
-import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Dict, Iterator, Optional, Tuple, Type, Union
 
@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.launch import find_or_start
-from dai_spark.client.sidecar_handle import SidecarHandle
 from dai_spark.client.start_failure import died, loading_error, memory_limit
+from dai_spark.client.unix_socket import connected_socket
 from dai_spark.errors import (
     DaiSparkError,
     OptionError,
     ProtocolError,
     ScoringError,
+    SidecarDiedError,
     SidecarTimeoutError,
     first_line,
 )
@@ -30,7 +31,7 @@ __all__ = ["Connection", "Retired"]
 
 # A sidecar may end for idleness between being found and being greeted.
 _TRIES = 3
-_CONNECT_POLL_S = 0.02
+_END_POLL_S = 0.005
 
 
 class Retired(Exception):
@@ -61,6 +62,13 @@ class Connection:
     ----------
     load_s : float or None
         Seconds that `Scorer()` took, where it was constructed for this connection.
+    deadline : float or None
+        Value of `time.monotonic` that no wait of this connection outlasts, whatever other limits
+        say.  Who scores under a limit of its own sets it.
+    sidecar : ProcessId or None
+        The sidecar's process.
+    is_counted : bool
+        Whether somebody's metrics have this connection already.
 
     Raises
     ------
@@ -72,12 +80,19 @@ class Connection:
         self._plan = plan
         self._executor = executor
         self._pid: Optional[int] = None
-        self._parent: Optional[ProcessId] = None
+        self._scorer_began_at: Optional[int] = None
+        self._opened_by = os.getpid()
+        self._was_aborted = False
+        self.sidecar: Optional[ProcessId] = None
         self.load_s: Optional[float] = None
+        self.is_counted = False
+        self.deadline: Optional[float] = None
         for tries_left in reversed(range(_TRIES)):
             self._sidecar = find_or_start(plan, executor)
             try:
-                self._socket = _connect(self._sidecar, plan.options.start_timeout_s)
+                self._socket = connected_socket(
+                    self._sidecar.run_folder, plan.options.start_timeout_s
+                )
                 self._greet()
                 return
             except protocol.TimedOut:
@@ -114,7 +129,8 @@ class Connection:
         with self._read_as("READY"):
             self._pid = int(ready["pid"])
             parent = int(ready["sidecar_pid"])
-            self._parent = ProcessId(parent, process_start_time(parent))
+            self._scorer_began_at = process_start_time(self._pid)
+            self.sidecar = ProcessId(parent, process_start_time(parent))
             if self._sidecar.was_started or ready["loaded"]:
                 self.load_s = float(ready["load_s"])
 
@@ -183,10 +199,70 @@ class Connection:
             return {name: float(found[name]) for name in protocol.TOTALS}
 
     def close(self) -> None:
-        """Close the connection, which ends its scorer; harmless when repeated."""
+        """Close the connection, which ends its scorer; harmless when repeated.
+
+        In a process that was forked from the one that opened it, only that process's copy.
+        """
         found = getattr(self, "_socket", None)
-        if found is not None:
-            found.close()
+        if found is None:
+            return
+        if os.getpid() == self._opened_by:
+            # Also where a forked process has a copy, which would keep the connection open.
+            with suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
+        found.close()
+
+    # -- kept between calls --------------------------------------------------------------------
+
+    def begin_call(self, plan: ScoringPlan, deadline: Optional[float]) -> None:
+        """Serve another call: `plan` differs in what no scorer needs to know."""
+        self._plan = plan
+        self.deadline = deadline
+
+    def abort(self) -> None:
+        """Let who waits for an answer fail at once, and the scorer end; from any thread."""
+        self._was_aborted = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def can_score(self) -> bool:
+        """Whether the scorer lives and has nothing to say, as between two calls."""
+        assert self._pid is not None
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        if poller.poll(0):
+            return False
+        # A sidecar closes a dead scorer's connection a moment after its death.
+        return process_start_time(self._pid) == self._scorer_began_at
+
+    def hand_on(self, limit_s: float) -> None:
+        """Finish, and wait until the scorer is free for another connection or has ended.
+
+        Raises
+        ------
+        SidecarError
+            It did neither within the limit.
+        """
+        self.deadline = time.monotonic() + limit_s
+        try:
+            self.finish()
+            # The sidecar closes its own copy of the connection when it knows.
+            protocol.receive(self._socket, self.deadline)
+        except protocol.Closed:
+            pass
+        except protocol.TimedOut:
+            raise self._timed_out(limit_s, "batch_timeout_s", "when it finished") from None
+        finally:
+            self.close()
+
+    def wait_for_end(self, limit_s: float) -> None:
+        """Wait, behind `close`, until the scorer has ended; at most so long."""
+        deadline = time.monotonic() + limit_s
+        while self._pid is not None and time.monotonic() < deadline:
+            found = process_start_time(self._pid)
+            if found is None or found != self._scorer_began_at:
+                return
+            time.sleep(_END_POLL_S)
 
     def __enter__(self) -> "Connection":
         return self
@@ -201,8 +277,9 @@ class Connection:
 
     # -- frames --------------------------------------------------------------------------------
 
-    def _deadline(self) -> float:
-        return time.monotonic() + self._plan.options.batch_timeout_s
+    def _deadline(self, limit_s: Optional[float] = None) -> float:
+        until = time.monotonic() + (limit_s or self._plan.options.batch_timeout_s)
+        return until if self.deadline is None else min(until, self.deadline)
 
     def _guarded_send(self, kind: bytes, payload: Any) -> None:
         try:
@@ -225,12 +302,14 @@ class Connection:
 
     def _receive(self, limit_s: float, limit: str, during: str) -> Tuple[bytes, Any]:
         try:
-            kind, payload = protocol.receive(self._socket, time.monotonic() + limit_s)
+            kind, payload = protocol.receive(self._socket, self._deadline(limit_s))
         except protocol.Closed:
             if self._pid is None:
                 raise
+            if self._was_aborted:
+                raise SidecarDiedError(f"The call was given up {during}.") from None
             raise died(
-                self._plan, self._executor, self._sidecar, self._pid, during, self._parent
+                self._plan, self._executor, self._sidecar, self._pid, during, self.sidecar
             ) from None
         except protocol.TimedOut:
             raise self._timed_out(limit_s, limit, during) from None
@@ -304,38 +383,3 @@ class Connection:
             f"The sidecar of pipeline {self._plan.pipeline.label} on {self._executor.host} "
             f"answered {kind!r} out of turn {during}; restart the application."
         )
-
-
-def _connect(sidecar: SidecarHandle, timeout_s: float) -> socket.socket:
-    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # With a deadline on every send, a send may not block by itself; nor may a connect.
-    found.setblocking(False)
-    try:
-        if sys.platform.startswith("linux"):
-            # A Unix socket's address has 107 bytes; executors' folders are often deeper.  Through
-            # a descriptor of the folder every path is short.
-            folder = os.open(sidecar.run_folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                path = f"/proc/self/fd/{folder}/{protocol.SOCKET_NAME}"
-                _connect_within(found, path, timeout_s)
-            finally:
-                os.close(folder)
-        else:
-            _connect_within(found, str(sidecar.run_folder / protocol.SOCKET_NAME), timeout_s)
-    except BaseException:
-        found.close()
-        raise
-    return found
-
-
-def _connect_within(found: socket.socket, path: str, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            found.connect(path)
-            return
-        except BlockingIOError:
-            # More wait already than the sidecar has room for: it is stopped, or very busy.
-            if time.monotonic() > deadline:
-                raise protocol.TimedOut() from None
-            time.sleep(_CONNECT_POLL_S)

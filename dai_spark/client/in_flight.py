@@ -3,15 +3,14 @@
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Deque, Optional, Union
+from typing import Any, Deque, Dict, Optional, Union
 
 import pyarrow as pa
 
 from dai_spark.client.connection import Connection, Retired
-from dai_spark.client.executor import ExecutorContext
+from dai_spark.client.lending import Lender
 from dai_spark.errors import ScoringError, SidecarDiedError, SidecarError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.plan.plan import ScoringPlan
 
 __all__ = ["Failure", "InFlight", "InFlightBatch"]
 
@@ -38,18 +37,19 @@ class InFlight:
 
     Parameters
     ----------
-    plan : ScoringPlan
-    executor : ExecutorContext
+    lender : Lender
+        Where its connections come from.
     """
 
-    def __init__(self, plan: ScoringPlan, executor: ExecutorContext) -> None:
-        self._plan = plan
-        self._executor = executor
+    def __init__(self, lender: Lender) -> None:
+        self._lender = lender
         self._connection: Optional[Connection] = None
         self._sent: Deque[InFlightBatch] = deque()
         self._stuck: Optional[SidecarTimeoutError] = None
         # By the scorer of this connection; its own totals take their place when it leaves in order.
         self._answered = ScoringMetrics()
+        self._is_clean = True
+        self.has_scored = False
         self.metrics = ScoringMetrics()
 
     def __len__(self) -> int:
@@ -64,13 +64,16 @@ class InFlight:
     def _connected(self) -> Connection:
         if self._connection is None:
             begun = time.monotonic()
-            connection = self._connection = Connection(self._plan, self._executor)
-            self.metrics += ScoringMetrics(
-                n_scorers=1,
-                n_loads=int(connection.load_s is not None),
-                load_s=connection.load_s or 0.0,
-                starting_s=time.monotonic() - begun,
-            )
+            connection = self._connection = self._lender.lend()
+            self.has_scored = True
+            self.metrics += ScoringMetrics(starting_s=time.monotonic() - begun)
+            if not connection.is_counted:
+                connection.is_counted = True
+                self.metrics += ScoringMetrics(
+                    n_scorers=1,
+                    n_loads=int(connection.load_s is not None),
+                    load_s=connection.load_s or 0.0,
+                )
             for batch in self._sent:
                 self._send(connection, batch)
         return self._connection
@@ -110,12 +113,13 @@ class InFlight:
         answer = self._answer(oldest, limit_s)
         self.metrics += ScoringMetrics(waiting_s=time.monotonic() - begun)
         if isinstance(answer, SidecarError):
-            self.close()
+            self._leave(is_clean=False)
         elif isinstance(answer, ScoringError):
+            self._is_clean = False
             self.metrics += ScoringMetrics(n_failures=1)
         else:
             self.metrics += ScoringMetrics(received_bytes=answer.nbytes)
-            self._answered += ScoringMetrics(n_rows=answer.num_rows, n_batches=1)
+            self._answered += _told(answer)
         self._sent.popleft()
         return oldest, answer
 
@@ -129,8 +133,8 @@ class InFlight:
             try:
                 return connection.receive_batch(oldest.rows, limit_s)
             except Retired as retired:
-                self._count(retired.totals)
-                self.close()
+                self._count(self._lender.totals_of(retired.totals))
+                self._leave(is_clean=False)
             except (SidecarDiedError, SidecarTimeoutError) as error:
                 return error
 
@@ -145,9 +149,11 @@ class InFlight:
     def finish(self) -> None:
         """Say that no more batches come, and take down what the scorer counted."""
         if self._connection is not None:
-            self._count(self._connection.finish())
+            self._count(self._lender.finish(self._connection))
 
-    def _count(self, totals: "dict[str, float]") -> None:
+    def _count(self, totals: Optional[Dict[str, Any]]) -> None:
+        if totals is None:
+            return
         self._answered = ScoringMetrics()
         self.metrics += ScoringMetrics(
             n_rows=int(totals["n_rows"]),
@@ -157,10 +163,24 @@ class InFlight:
         )
 
     def close(self) -> None:
-        """End the scorer; harmless when repeated."""
+        """Give the scorer back; harmless when repeated."""
+        self._leave(is_clean=self._is_clean and not self._sent)
+
+    def _leave(self, is_clean: bool) -> None:
         if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            connection, self._connection = self._connection, None
+            self._lender.take_back(connection, is_clean)
         self._stuck = None
+        self._is_clean = True
         self.metrics += self._answered
         self._answered = ScoringMetrics()
+
+
+def _told(answer: pa.RecordBatch) -> ScoringMetrics:
+    told = answer.schema.metadata or {}
+    return ScoringMetrics(
+        n_rows=answer.num_rows,
+        n_batches=1,
+        scoring_s=float(told.get(b"scoring_s", 0)),
+        peak_memory_bytes=int(told.get(b"peak_memory_bytes", 0)),
+    )

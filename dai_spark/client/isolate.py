@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from dai_spark.client.executor import ExecutorContext, current_executor
 from dai_spark.client.in_flight import Failure, InFlight, InFlightBatch
+from dai_spark.client.lending import TaskLender
 from dai_spark.client.nan import nan_causes
 from dai_spark.client.score import IN_FLIGHT, checked, pieces, rows_name
 from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
@@ -126,7 +127,7 @@ class _Isolation:
         self._first_bad_row = ""
         self._n_kills = 0
         self._least_limit_s: Optional[float] = None
-        self.in_flight = InFlight(plan, executor)
+        self.in_flight = InFlight(TaskLender(plan, executor))
 
     def run(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Isolated]:
         for batch, first_row in pieces(self._plan, batches, self._executor):

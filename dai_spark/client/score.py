@@ -1,13 +1,14 @@
 """An iterator of record batches to an iterator of answers: what every face scores through."""
 
 from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator, Optional, Tuple, Union
+from typing import Callable, Generator, Iterable, Iterator, Optional, Tuple, Union
 
 import pyarrow as pa
 
 from dai_spark.client.executor import ExecutorContext, current_executor
 from dai_spark.client.groups import whole_groups
 from dai_spark.client.in_flight import InFlight, InFlightBatch
+from dai_spark.client.lending import Lender, TaskLender
 from dai_spark.client.nan import nan_causes
 from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarError
 from dai_spark.metrics import ScoringMetrics
@@ -56,7 +57,8 @@ def score_batches(
     batches: Iterable[pa.RecordBatch],
     executor: Optional[ExecutorContext] = None,
     report: Optional[Callable[[ScoringMetrics], None]] = None,
-) -> Iterator[Scored]:
+    lender: Optional[Lender] = None,
+) -> Generator[Scored, None, None]:
     """Score batches in order, with two under way: one is scored while the next travels.
 
     Runs in a Python worker, once a task, or in a local process.  The sidecar is found or started
@@ -73,6 +75,8 @@ def score_batches(
         By default found out (`current_executor`).
     report : callable, optional
         Is given the metrics of this task once, at its end.
+    lender : Lender, optional
+        Where connections come from; by default they are opened for this task alone.
 
     Yields
     ------
@@ -90,7 +94,7 @@ def score_batches(
     """
     executor = executor or current_executor()
     shape, wanted = PredictionShape.of(plan), plan.wanted()
-    in_flight = InFlight(plan, executor)
+    in_flight = InFlight(lender or TaskLender(plan, executor))
     try:
         for batch, first_row in pieces(plan, batches, executor):
             rows = rows_name(first_row, batch.num_rows, executor)
@@ -124,7 +128,7 @@ def score_batches(
         # Also reached when Spark wants no more rows (a limit) and closes this generator; a worker
         # that is killed closes the socket all the same.
         in_flight.close()
-        if report is not None and in_flight.metrics.n_scorers:
+        if report is not None and in_flight.has_scored:
             report(in_flight.metrics + ScoringMetrics(n_tasks=1))
 
 

@@ -2,7 +2,13 @@
 
 ::
 
-    pandas_call  score_pandas: a pandas DataFrame in, one out
-    plan         the plan of a request for this host
-    interpreter  the Python of a packed environment, on this machine
+    scorer           open_scorer, and the handle that it returns
+    pandas_call      score_pandas: a pandas DataFrame in, one out
+    tables           what callers give as record batches, and the answer in their kind
+    lease            the scorer that one call has, waited for and given back
+    connection_pool  the connections of one content, kept open between calls
+    process_pools    the pools of this process; a fork and the process's end
+    fork_lock        the lock of all that calls share
+    plan             the plan of a request for this host
+    interpreter      the Python of a packed environment, on this machine
 """

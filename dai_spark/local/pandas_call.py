@@ -1,32 +1,31 @@
-"""score_pandas: the same scoring through the same sidecar, with no Spark and no JVM."""
+"""score_pandas: one call, one frame; what it needs is kept between calls."""
 
-import atexit
-import logging
 import os
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Set, Union
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.artifacts.license import read_license
+from dai_spark.artifacts.manifest import MANIFEST_NAME
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.client.executor import ExecutorContext, current_executor
-from dai_spark.client.score import score_batches
-from dai_spark.local.plan import local_plan, no_uri
+from dai_spark.host.uri import is_uri, local_path
+from dai_spark.local.lease import Limits
+from dai_spark.local.plan import no_uri, plan_here
+from dai_spark.local.scorer import LOG, Scorer
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.schema.columns import check_columns, check_groups
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["score_pandas"]
 
-_LOG = logging.getLogger("dai_spark")
+_Key = Tuple[Any, ...]
 
-_to_remove: Set[Path] = set()
+# One handle for each content, and how calls of before named it.  They end with this process.
+_by_content: Dict[_Key, Scorer] = {}
+_by_files: Dict[_Key, Scorer] = {}
 
 
 def score_pandas(
@@ -41,8 +40,8 @@ def score_pandas(
 ) -> "pd.DataFrame":
     """Score a pandas DataFrame on this machine.
 
-    Runs in the calling process; the scorer runs in a sidecar that stays warm for further calls of
-    this process, and ends with it.
+    Runs in the calling process, on one `Scorer` for each content of pipeline and environment, which
+    stays open for further calls of this process and ends with it.
 
     Parameters
     ----------
@@ -61,44 +60,73 @@ def score_pandas(
     ColumnError, OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError,
     ScoringError
     """
-    import numpy as np
-    import pandas as pd
-
-    chosen = chosen_environment(env, lambda name: None, _LOG.info)
-    request = ScoringRequest.of(
-        pipeline, chosen, license, license_file, options, words, no_uri, no_uri
-    )
-    executor = _executor()
-    plan = local_plan(request, executor)
-    by, order = list(plan.options.group_by), list(plan.options.order_by)
-    check_groups(plan.options, list(frame.columns), "The frame")
-    places = pd.Series(range(len(frame)))
-    if by:
-        # Stable, as far as the columns leave it open.
-        sorted_frame = frame[[*by, *order]].set_axis(places.index, axis=0)
-        sorted_frame = sorted_frame.sort_values([*by, *order], kind="stable", na_position="first")
-        places = pd.Series(sorted_frame.index)
-    wanted = [name for name in plan.wanted() if name in frame.columns]
-    rows = frame[list(dict.fromkeys([*wanted, *by]))].iloc[places]
-    table = pa.Table.from_pandas(rows, preserve_index=False).combine_chunks()
-    types = dict(zip(table.schema.names, table.schema.types))
-    check_columns(types, plan.wanted(), "The frame", plan.options.on_cast)
-    answers = []
-    # A table of no rows has no batches, and its answer is one batch of none.
-    batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
-    for scored in score_batches(plan, batches, executor):
-        if scored.error is not None:
-            raise scored.error
-        assert scored.answer is not None
-        answers.append(scored.answer.to_pandas())
-    answer: pd.DataFrame = pd.concat(answers, ignore_index=True)
-    return answer.iloc[np.argsort(places.to_numpy())].set_axis(frame.index, axis=0)
+    chosen = chosen_environment(env, lambda name: None, LOG.info)
+    resolved = ScoringOptions.resolve(options, words)
+    files = _stamps(pipeline, chosen)
+    scorer = None
+    if files is not None:
+        carried = read_license(license, license_file, no_uri)
+        files = (*files, carried, resolved.for_loading(), resolved.max_scorers)
+        scorer = _by_files.get(files)
+    if scorer is None:
+        request = ScoringRequest.of(
+            pipeline, chosen, license, license_file, resolved, {}, no_uri, no_uri
+        )
+        scorer = _scorer_of(request)
+        if files is not None:
+            _by_files[files] = scorer
+    scored: pd.DataFrame = scorer.score_with(frame, resolved, Limits(None, None))
+    return scored
 
 
-def _executor() -> ExecutorContext:
-    executor = current_executor()
-    if executor.folder not in _to_remove:
-        # What a sidecar that ended before us leaves: locks and logs.
-        _to_remove.add(executor.folder)
-        atexit.register(shutil.rmtree, executor.folder, ignore_errors=True)
-    return executor
+def _scorer_of(request: ScoringRequest) -> Scorer:
+    plan = plan_here(request)
+    made = Scorer(plan, request.options.max_scorers, None)
+    kept = _by_content.setdefault((made.key, request.options.max_scorers), made)
+    if kept is not made:
+        made.close()
+    return kept
+
+
+def _stamps(
+    pipeline: Union[str, "os.PathLike[str]", ScoringPipeline],
+    env: Union[str, "os.PathLike[str]", PackedEnvironment],
+) -> Optional[_Key]:
+    """What tells that pipeline and environment are what they were; None where that is not known.
+
+    A few looks at the file system, where the files themselves would be read.
+    """
+    try:
+        if isinstance(pipeline, ScoringPipeline):
+            # It does not look at its files again.
+            of_pipeline: Any = ("read", pipeline.digest)
+        else:
+            path = _path(pipeline)
+            of_pipeline = _stamps_below(path) if path.is_dir() else _stamp(path)
+        if isinstance(env, PackedEnvironment):
+            return (of_pipeline, "read", str(env.path), env.digest)
+        path = _path(env)
+        return (of_pipeline, _stamp(path / MANIFEST_NAME if path.is_dir() else path))
+    except OSError:
+        # Whatever is wrong, the request says it better.
+        return None
+
+
+def _path(name: Union[str, "os.PathLike[str]"]) -> Path:
+    if isinstance(name, str):
+        if is_uri(name):
+            raise OSError(name)
+        return local_path(name).expanduser().absolute()
+    return Path(name).expanduser().absolute()
+
+
+def _stamp(path: Path) -> Tuple[str, int, int, int]:
+    found = path.stat()
+    return str(path), found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _stamps_below(folder: Path) -> Tuple[Any, ...]:
+    found: List[Any] = []
+    for above, _, names in os.walk(folder):
+        found += [_stamp(Path(above) / name) for name in sorted(names)]
+    return (str(folder), *sorted(found))

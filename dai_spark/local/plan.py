@@ -9,21 +9,26 @@ from dai_spark.errors import OptionError
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 
-__all__ = ["local_plan", "no_uri"]
+__all__ = ["local_plan", "no_uri", "plan_here"]
 
 
 def local_plan(request: ScoringRequest, executor: ExecutorContext) -> ScoringPlan:
     """The plan of a request for this host, described by the sidecar itself."""
-
-    def stay(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
-        return ShippedFile("path", str(path), digest, label)
-
-    plan = request.plan(stay)
+    plan = plan_here(request)
     with Connection(plan, executor) as connection:
         described = connection.describe()
         # In order, so that a scorer that had to load is kept for the rows.
         connection.finish()
     return plan.with_description(described)
+
+
+def plan_here(request: ScoringRequest) -> ScoringPlan:
+    """The plan of a request for this host, where files stay where they are."""
+
+    def stay(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
+        return ShippedFile("path", str(path), digest, label)
+
+    return request.plan(stay)
 
 
 def no_uri(uri: str) -> NoReturn:

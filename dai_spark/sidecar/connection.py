@@ -222,8 +222,12 @@ class ScorerConnection:
             last_row = first_row + len(frame) - 1
             self._log("scores rows {}-{} of {}".format(first_row, last_row, self._task))
             answer = self._scorer.score(frame, self._options)
+            told = {
+                "scoring_s": repr(time.time() - begun),
+                "peak_memory_bytes": str(peak_bytes()),
+            }
             try:
-                stream = frames.to_stream(answer)
+                stream = frames.to_stream(answer, told)
             except Exception as error:
                 raise Refused("scoring", error) from None
         except Refused as error:

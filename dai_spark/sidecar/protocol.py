@@ -35,7 +35,9 @@ The order, sidecar to client: one answer to each message, in the order of the me
                                      "start_method": "fork"|"spawn", "load_s": FLOAT,
                                      "loaded": BOOL}: whether for this connection
     DESCRIPTION  JSON  to DESCRIBE  see below
-    RESULT       Arrow to BATCH     as many rows, in the same order
+    RESULT       Arrow to BATCH     as many rows, in the same order; the schema's metadata tells
+                                     {"scoring_s": TEXT of a float, "peak_memory_bytes": TEXT of an
+                                     integer}: what this batch took, and the scorer so far
     FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
     RETIRED      JSON  to BATCH     TOTALS; this batch and later ones were not looked at, then the
                                      sidecar closes: connect again and send them again

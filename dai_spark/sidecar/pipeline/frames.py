@@ -1,6 +1,6 @@
 """Arrow record batches to the pandas frames that a pipeline is given, and its answers back."""
 
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import pandas as pd
 import pyarrow as pa
@@ -43,8 +43,10 @@ def _kind(series: Any) -> str:
     return kind
 
 
-def to_stream(answer: pd.DataFrame) -> Any:
+def to_stream(answer: pd.DataFrame, told: Dict[str, str]) -> Any:
     """Write a pipeline's answer as one Arrow IPC stream with one record batch.
+
+    `told` becomes the schema's metadata.
 
     NaN stays NaN (`from_pandas=False`): a pipeline that answers NaN did answer.
     """
@@ -53,6 +55,7 @@ def to_stream(answer: pd.DataFrame) -> Any:
         kind = _kind(answer[name])
         arrays.append(pa.array(answer[name].values, type=_ARROW_TYPES[kind], from_pandas=False))
     batch = pa.RecordBatch.from_arrays(arrays, [str(name) for name in answer.columns])
+    batch = batch.replace_schema_metadata(told)
     sink = pa.BufferOutputStream()
     writer = pa.RecordBatchStreamWriter(sink, batch.schema)
     writer.write_batch(batch)

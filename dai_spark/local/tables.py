@@ -1,0 +1,217 @@
+"""What a caller may give to be scored, as record batches, and the answer in the caller's kind."""
+
+import sys
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
+from dai_spark.errors import ColumnError, OptionError
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.schema.columns import check_columns, check_groups
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ArrowRows", "FrameRows", "Rows", "rows_of"]
+
+# pyarrow's own conversion of a frame uses threads, which pays for long ones.
+_SHORT_ROWS = 1000
+
+
+class Rows:
+    """Rows to be scored, read once."""
+
+    def batches(
+        self, wanted: Mapping[str, PipelineColumn], options: ScoringOptions
+    ) -> Iterable[pa.RecordBatch]:
+        """The rows with the pipeline's columns, checked, in the order in which they are scored.
+
+        Raises
+        ------
+        ColumnError
+            Names every column that is missing or cannot be given to the pipeline.
+        """
+        raise NotImplementedError
+
+    def answer(self, answers: List[pa.RecordBatch], schema: pa.Schema) -> Any:
+        """Their predictions in the caller's kind, in the order of the caller's rows."""
+        raise NotImplementedError
+
+
+class FrameRows(Rows):
+    """Rows of a pandas DataFrame; the answer is one with its index.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    """
+
+    def __init__(self, frame: "pd.DataFrame") -> None:
+        self._frame = frame
+        self._order: Optional[Any] = None
+
+    def batches(
+        self, wanted: Mapping[str, PipelineColumn], options: ScoringOptions
+    ) -> Iterable[pa.RecordBatch]:
+        """See `Rows.batches`."""
+        frame = self._frame
+        columns = list(frame.columns)
+        if options.group_by:
+            check_groups(options, columns, "The frame")
+            self._order = _sorted_places(frame, options)
+            frame = frame.iloc[self._order]
+        names = [name for name in dict.fromkeys([*wanted, *options.group_by]) if name in columns]
+        _check_once(names, columns, "The frame")
+        if len(frame) <= _SHORT_ROWS:
+            table = pa.table([_array(frame, name, names) for name in names], names=names)
+        else:
+            table = _table(frame, names)
+        types = dict(zip(names, table.schema.types))
+        check_columns(types, wanted, "The frame", options.on_cast)
+        return _whole_batches(table)
+
+    def answer(self, answers: List[pa.RecordBatch], schema: pa.Schema) -> "pd.DataFrame":
+        """See `Rows.answer`."""
+        found: pd.DataFrame = pa.Table.from_batches(answers, schema).to_pandas()
+        if self._order is not None:
+            found = found.iloc[np.argsort(self._order)]
+        found.index = self._frame.index
+        return found
+
+
+class ArrowRows(Rows):
+    """Rows of anything that speaks Arrow; the answer is a `pyarrow.Table`.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    batches : iterable of pyarrow.RecordBatch
+    """
+
+    def __init__(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        self._schema = schema
+        self._batches = batches
+        self._order: Optional[Any] = None
+
+    def batches(
+        self, wanted: Mapping[str, PipelineColumn], options: ScoringOptions
+    ) -> Iterable[pa.RecordBatch]:
+        """See `Rows.batches`."""
+        names = self._schema.names
+        _check_once([*wanted, *options.group_by], names, "The table")
+        check_groups(options, names, "The table")
+        types = dict(zip(names, self._schema.types))
+        check_columns(types, wanted, "The table", options.on_cast)
+        if not options.group_by:
+            return self._batches
+        table = pa.Table.from_batches(self._batches, self._schema)
+        keys = table.select(list(dict.fromkeys([*options.group_by, *options.order_by])))
+        self._order = _sorted_places(keys.to_pandas(), options)
+        kept = table.select(list(dict.fromkeys([*wanted, *options.group_by])))
+        return _whole_batches(kept.take(pa.array(self._order)))
+
+    def answer(self, answers: List[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+        """See `Rows.answer`."""
+        found = pa.Table.from_batches(answers, schema)
+        if self._order is not None:
+            found = found.take(pa.array(np.argsort(self._order)))
+        return found
+
+
+def rows_of(given: Any) -> Rows:
+    """Take what a caller gave: a pandas DataFrame, or whatever speaks Arrow.
+
+    Parameters
+    ----------
+    given : pandas.DataFrame, pyarrow.Table, RecordBatch or RecordBatchReader, or any object with
+        ``__arrow_c_stream__`` or ``__arrow_c_array__``
+
+    Raises
+    ------
+    OptionError
+        It is none of these.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(given, pandas.DataFrame):
+        return FrameRows(given)
+    if isinstance(given, pa.Table):
+        return ArrowRows(given.schema, _batches_of_table(given))
+    if isinstance(given, pa.RecordBatch):
+        return ArrowRows(given.schema, [given])
+    if isinstance(given, pa.RecordBatchReader):
+        return ArrowRows(given.schema, given)
+    try:
+        if hasattr(given, "__arrow_c_stream__"):
+            reader = pa.RecordBatchReader.from_stream(given)
+            return ArrowRows(reader.schema, reader)
+        if hasattr(given, "__arrow_c_array__"):
+            batch = pa.record_batch(given)
+            return ArrowRows(batch.schema, [batch])
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise OptionError(
+            f"The {type(given).__name__} that was given holds no rows with named columns ({error})."
+        ) from None
+    raise OptionError(
+        f"Rows to score cannot be given as {type(given).__name__}; give a pandas DataFrame, a "
+        "pyarrow Table, RecordBatch or RecordBatchReader, or whatever has __arrow_c_stream__ "
+        "(Polars, DuckDB)."
+    )
+
+
+def _batches_of_table(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    # Many small chunks would each cost a call of the pipeline.
+    if any(column.num_chunks > 1 for column in table.columns):
+        table = table.combine_chunks()
+    yield from table.to_batches()
+
+
+def _whole_batches(table: pa.Table) -> List[pa.RecordBatch]:
+    batches: List[pa.RecordBatch] = table.combine_chunks().to_batches()
+    return batches
+
+
+def _sorted_places(frame: "pd.DataFrame", options: ScoringOptions) -> Any:
+    """Row numbers in the order in which groups are scored; stable, as far as columns leave it."""
+    by, order = list(options.group_by), list(options.order_by)
+    keys = frame[[*by, *order]].set_axis(range(len(frame)), axis=0)
+    keys = keys.sort_values([*by, *order], kind="stable", na_position="first")
+    return keys.index.to_numpy()
+
+
+def _array(frame: "pd.DataFrame", name: str, names: Sequence[str]) -> Any:
+    try:
+        return pa.array(frame[name], from_pandas=True)
+    except (pa.ArrowException, TypeError):
+        # With the others that cannot be read, all at once.
+        raise _unreadable(frame, names) from None
+
+
+def _table(frame: "pd.DataFrame", names: Sequence[str]) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame[list(names)], preserve_index=False)
+    except (pa.ArrowException, TypeError):
+        raise _unreadable(frame, names) from None
+
+
+def _unreadable(frame: "pd.DataFrame", names: Sequence[str]) -> ColumnError:
+    told = []
+    for name in names:
+        try:
+            pa.array(frame[name], from_pandas=True)
+        except (pa.ArrowException, TypeError) as error:
+            told.append(f"{name} ({error})")
+    return ColumnError(
+        f"The frame has columns whose values are not of one type that Arrow knows: "
+        f"{'; '.join(told)}; make each of them numbers or text before scoring."
+    )
+
+
+def _check_once(names: Iterable[str], columns: Sequence[Any], where: str) -> None:
+    twice = [name for name in dict.fromkeys(names) if columns.count(name) > 1]
+    if twice:
+        raise ColumnError(
+            f"{where} has several columns of one name, {', '.join(twice)}, and the pipeline reads "
+            "columns by name; give each another name."
+        )
