@@ -82,8 +82,9 @@ class ConnectionPool:
         self._lent: Dict[PooledConnection, object] = {}
         self._waiting: Deque[Waiter] = deque()
         self._opening: Counter[str] = Counter()
-        # Idle, lent, being opened, being ended.
+        # Idle, lent, being opened, being ended; and of these, those that are being finished.
         self._n_open = 0
+        self._n_going = 0
         self._sidecars: Set[ProcessId] = set()
         self._closed = threading.Event()
         self._is_swept = False
@@ -94,6 +95,8 @@ class ConnectionPool:
         """Let a handle use this pool; the smallest limit that any of them names holds for all."""
         with LOCK:
             self._limits[user] = max_scorers
+            to_do = self._shrink()
+        _start(to_do)
 
     def leave(self, user: object) -> bool:
         """End the calls of a handle; whether no other handle uses this pool."""
@@ -184,16 +187,32 @@ class ConnectionPool:
             self._lent.pop(pooled, None)
             if not is_clean or self._closed.is_set():
                 to_do = [lambda: self._end(pooled)]
-            elif pooled.n_calls >= _MOST_CALLS:
+            elif pooled.n_calls >= _MOST_CALLS and self._n_open <= self.max_scorers:
                 to_do = [self._open_later(pooled.plan, pooled.options, pooled)]
             else:
-                pooled.idle_since = time.monotonic()
-                self._idle.append(pooled)
-                to_do = self._serve()[0]
+                to_do = self._keep(pooled)
                 if not self._is_swept:
                     self._is_swept = True
                     to_do.append(self._sweep)
         _start(to_do)
+
+    def _keep(self, pooled: PooledConnection) -> "List[Callable[[], None]]":
+        pooled.idle_since = time.monotonic()
+        self._idle.append(pooled)
+        return [*self._shrink(), *self._serve()[0]]
+
+    def _shrink(self) -> "List[Callable[[], None]]":
+        """Finish idle connections that are more than a handle allows that has come since."""
+        n_many = min(len(self._idle), self._n_open - self._n_going - self.max_scorers)
+        going, self._idle = self._idle[: max(0, n_many)], self._idle[max(0, n_many) :]
+        self._n_going += len(going)
+        return [_bound(self._finish, pooled) for pooled in going]
+
+    def _finish(self, pooled: PooledConnection) -> None:
+        self._hand_on(pooled.connection)
+        with LOCK:
+            self._n_going -= 1
+        self._make_room()
 
     def _serve(self) -> "Tuple[List[Callable[[], None]], int]":
         """Give what is free to those who wait, in their order; what threads have to do for it.
@@ -268,9 +287,7 @@ class ConnectionPool:
             self._sidecars.add(pooled.connection.sidecar)
             is_closed = self._closed.is_set()
             if not is_closed:
-                pooled.idle_since = time.monotonic()
-                self._idle.append(pooled)
-                to_do = self._serve()[0]
+                to_do = self._keep(pooled)
         if is_closed:
             pooled.connection.close()
             self._end_sidecars()
@@ -307,12 +324,12 @@ class ConnectionPool:
                 ]
                 for pooled in old:
                     self._idle.remove(pooled)
+                self._n_going += len(old)
                 self._is_swept = bool(self._idle or old)
                 if not self._is_swept:
                     return
             for pooled in old:
-                self._hand_on(pooled.connection)
-                self._make_room()
+                self._finish(pooled)
 
     # -- the end -------------------------------------------------------------------------------
 
