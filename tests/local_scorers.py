@@ -1,28 +1,28 @@
-"""Looking at the sidecars and scorers that handles of this process, or of another, stand on."""
+"""Looking at the sidecars and scorers that handles stand on."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 
-def places(pid=None, below=None):
-    """Folders of processes that score locally: of one, or of all below a temporary folder."""
-    root = Path(below or tempfile.gettempdir())
-    return sorted(
-        root.glob(f"dai_spark-{os.getuid()}-{pid or os.getpid() if not below else '*'}-*")
-    )
+def sidecar_of(scorer):
+    """Process id of a handle's living sidecar, or None."""
+    folder = scorer._pool.place.folder / scorer.key[:20]
+    return next(iter(_sidecars(folder.parent.glob(f"{folder.name}/ready.json"))), None)
 
 
-def sidecars(pid=None, below=None):
-    """Process ids of living sidecars."""
-    found = []
-    for place in places(pid, below):
-        for ready in place.glob("*/ready.json"):
-            sidecar = json.loads(ready.read_text())["pid"]
-            if Path(f"/proc/{sidecar}").exists():
-                found.append(sidecar)
-    return found
+def places(folder):
+    """Folders of the processes that score locally, below their temporary folder."""
+    return sorted(folder.glob("dai_spark-*"))
+
+
+def sidecars(folder):
+    """Process ids of their living sidecars."""
+    return _sidecars(folder.glob("dai_spark-*/*/ready.json"))
+
+
+def _sidecars(told):
+    found = [json.loads(ready.read_text())["pid"] for ready in told]
+    return [pid for pid in found if lives(pid)]
 
 
 def scorers(sidecar):

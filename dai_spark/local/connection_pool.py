@@ -64,6 +64,8 @@ class ConnectionPool:
     Parameters
     ----------
     executor : ExecutorContext
+    clean : callable
+        Called when a sidecar of this pool has ended for good, to take its files away.
 
     Attributes
     ----------
@@ -73,8 +75,9 @@ class ConnectionPool:
         Held while the pipeline is asked to describe itself.
     """
 
-    def __init__(self, executor: ExecutorContext) -> None:
+    def __init__(self, executor: ExecutorContext, clean: Callable[[], None]) -> None:
         self.executor = executor
+        self._clean = clean
         self.pid = os.getpid()
         self.describing = threading.Lock()
         self._limits: Dict[object, Optional[int]] = {}
@@ -361,6 +364,7 @@ class ConnectionPool:
         deadline = time.monotonic() + _END_S
         while any(is_alive(asdict(s)) for s in living) and time.monotonic() < deadline:
             time.sleep(0.005)
+        self._clean()
 
     def forget(self) -> None:
         """In a forked process: close the copies of its parent's sockets, which stay connected."""

@@ -3,10 +3,12 @@
 import atexit
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Optional, Set, Tuple
 
 from dai_spark.client.executor import current_executor
+from dai_spark.host.file_lock import lock_within
 from dai_spark.local.connection_pool import ConnectionPool
 from dai_spark.local.fork_lock import LOCK
 from dai_spark.plan.plan import Description
@@ -14,6 +16,8 @@ from dai_spark.plan.plan import Description
 __all__ = ["DESCRIPTIONS", "join_pool", "leave_pool"]
 
 _Key = Tuple[Path, str]
+
+_LOCK_S = 1.0
 
 _pools: Dict[_Key, ConnectionPool] = {}
 _folders: Set[Path] = set()
@@ -32,13 +36,14 @@ def join_pool(key: str, user: object, max_scorers: Optional[int]) -> ConnectionP
         The handle that will use it.
     max_scorers : int or None
     """
-    executor = current_executor()
     with LOCK:
+        executor = current_executor()
         if executor.owner.pid == os.getpid():
             _folders.add(executor.folder)
         pool = _pools.get((executor.folder, key))
         if pool is None:
-            pool = _pools[executor.folder, key] = ConnectionPool(executor)
+            pool = ConnectionPool(executor, lambda: _clean(executor.folder, key))
+            _pools[executor.folder, key] = pool
         pool.join(user, max_scorers)
         return pool
 
@@ -53,17 +58,39 @@ def leave_pool(key: str, user: object, pool: ConnectionPool) -> None:
         pool.close()
 
 
+def _clean(folder: Path, key: str) -> None:
+    """Take away what a sidecar that has ended leaves in this process's folder."""
+    try:
+        # The kernel frees it a moment after the sidecar's end.
+        lock = lock_within(folder / f"{key[:20]}.lock", _LOCK_S)
+    except (OSError, TimeoutError):
+        return
+    try:
+        with LOCK:
+            if (folder, key) in _pools:
+                # Somebody has opened the same content meanwhile.
+                return
+            shutil.rmtree(folder / key[:20], ignore_errors=True)
+            for path in folder.glob(f"*{key[:20]}*"):
+                path.unlink(missing_ok=True)
+            # Not where sidecars of other contents have theirs.
+            with suppress(OSError):
+                folder.rmdir()
+    finally:
+        os.close(lock)
+
+
 @atexit.register
 def _end_all() -> None:
     with LOCK:
         pools = list(_pools.values())
         _pools.clear()
         folders = list(_folders)
-    for folder in folders:
-        # First, since a sidecar that ends writes nothing where no folder is.
-        shutil.rmtree(folder, ignore_errors=True)
     for pool in pools:
         pool.close()
+    for folder in folders:
+        # What others have started there ends with it.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_parent() -> None:
