@@ -28,7 +28,7 @@ from tables import FEATURES, written_table
 
 from dai_spark.client.executor import current_executor
 from dai_spark.client.score import score_batches
-from dai_spark.local.plan import local_plan, no_uri
+from dai_spark.local.local_plan import local_plan, no_uri
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.cast import CastBatch

@@ -32,7 +32,7 @@ from tables import FEATURES, KEY, written_table
 from dai_spark import score_dataframe
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.ship import ship_file, ship_package
-from dai_spark.local.plan import no_uri
+from dai_spark.local.local_plan import no_uri
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 

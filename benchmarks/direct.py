@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from dai_spark import PackedEnvironment, ScoringPipeline
-from dai_spark.local.interpreter import unpacked_python
+from dai_spark.local.unpacked_python import unpacked_python
 from dai_spark.testing import license_text
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from direct import ENVIRONMENT, FOLDER, ROOT
 from program import on_message
 from tables import FEATURES, TARGET, joined_flights
 
-from dai_spark.local.interpreter import unpacked_python
+from dai_spark.local.unpacked_python import unpacked_python
 from dai_spark.testing import build_export
 
 TRAINING_ROWS = 100_000

@@ -26,8 +26,8 @@ from tables import FEATURES, KEY, written_table
 from dai_spark import ScoringPipeline
 from dai_spark.client.connection import Connection
 from dai_spark.client.executor import current_executor
-from dai_spark.local.interpreter import unpacked_python
-from dai_spark.local.plan import local_plan, no_uri
+from dai_spark.local.local_plan import local_plan, no_uri
+from dai_spark.local.unpacked_python import unpacked_python
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.cast import cast_batch

@@ -26,7 +26,7 @@ from tables import FEATURES, KEY, written_table
 
 from dai_spark import score_dataframe
 from dai_spark.driver.progress.messages import log_message
-from dai_spark.local.interpreter import unpacked_python
+from dai_spark.local.unpacked_python import unpacked_python
 from dai_spark.testing import build_export
 
 FILES = {"env": ENVIRONMENT, "license_file": str(LICENSE)}

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import dai_spark
 from dai_spark.environments import build_environment
 from dai_spark.errors import DaiSparkError
-from dai_spark.local.interpreter import unpacked_python
+from dai_spark.local.unpacked_python import unpacked_python
 from dai_spark.testing import flights_export, flights_table, license_text
 
 ROOT = Path(__file__).resolve().parent.parent

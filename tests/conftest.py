@@ -72,7 +72,7 @@ def packed_environment():
 @pytest.fixture(scope="session")
 def pipeline_python(packed_environment):
     """Path of the Python 3.8 in the unpacked environment."""
-    from dai_spark.local.interpreter import unpacked_python
+    from dai_spark.local.unpacked_python import unpacked_python
 
     return unpacked_python(packed_environment.path)
 

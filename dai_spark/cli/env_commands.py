@@ -80,7 +80,7 @@ def _show(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from dai_spark.artifacts.license import read_license
     from dai_spark.environments import check_environment
-    from dai_spark.local.plan import no_uri
+    from dai_spark.local.local_plan import no_uri
 
     report = check_environment(
         arguments.env,

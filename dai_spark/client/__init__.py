@@ -6,18 +6,18 @@ on disk (unpacked folders) or in another process (the sidecar).
 
 ::
 
-    executor        which executor this process belongs to, and which task it runs
-    launch          find the executor's sidecar, or start it
-    sidecar_handle  a sidecar as its clients see it: its folder, its log, what it left behind
-    start_failure   why a sidecar did not come up or a scorer did not answer
-    unix_socket     the sidecar's socket
-    connection      one connection to the sidecar
-    lending         where the connections of a task or a call come from, and go to
-    in_flight       the batches that a scorer was sent and has not answered
-    score           an iterator of record batches to an iterator of answers
-    groups          rows that are scored whole, a group at a time
-    nan             predictions that are no scores
-    isolate         the same as `score`, with bad rows set apart
-    udf_bodies      what Spark calls
-    accumulator     metrics from tasks to the driver
+    executor           which executor this process belongs to, and which task it runs
+    startup/           the executor's sidecar: found, or started
+    unix_socket        the sidecar's socket
+    connection         one connection to the sidecar
+    connection_source  where the connections of a task or a call come from, and go to
+    in_flight          the batches that a scorer was sent and has not answered
+    exchange           pieces sent ahead, answers received
+    score              an iterator of record batches to an iterator of answers
+    pieces             its batches cut into what is scored at once, and cast
+    groups             rows that are scored whole, a group at a time
+    isolate            the same as `score`, with bad rows set apart
+    udf_bodies         what Spark calls
+    accumulator        metrics from tasks to the driver
+    sidecar_errors     what is told of a sidecar that failed
 """

@@ -11,17 +11,12 @@ from typing import Any, Dict, Iterator, Optional, Tuple, Type, Union
 import pyarrow as pa
 
 from dai_spark.client.executor import ExecutorContext, ProcessId
-from dai_spark.client.launch import find_or_start
-from dai_spark.client.start_failure import died, loading_error, memory_limit
+from dai_spark.client.sidecar_errors import SidecarErrors
+from dai_spark.client.startup.launch import find_or_start
 from dai_spark.client.unix_socket import connected_socket
 from dai_spark.errors import (
-    DaiSparkError,
-    OptionError,
-    ProtocolError,
     ScoringError,
     SidecarDiedError,
-    SidecarTimeoutError,
-    first_line,
 )
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.sidecar import protocol
@@ -73,7 +68,7 @@ class Connection:
     Raises
     ------
     LicenseError, SidecarStartError, SidecarTimeoutError
-        See `dai_spark.client.launch.find_or_start`.
+        See `dai_spark.client.startup.launch.find_or_start`.
     """
 
     def __init__(self, plan: ScoringPlan, executor: ExecutorContext) -> None:
@@ -89,6 +84,7 @@ class Connection:
         self.deadline: Optional[float] = None
         for tries_left in reversed(range(_TRIES)):
             self._sidecar = find_or_start(plan, executor)
+            self._errors = SidecarErrors(plan, executor, self._sidecar)
             try:
                 self._socket = connected_socket(
                     self._sidecar.run_folder, plan.options.start_timeout_s
@@ -98,11 +94,13 @@ class Connection:
             except protocol.TimedOut:
                 self.close()
                 limit_s = plan.options.start_timeout_s
-                raise self._timed_out(limit_s, "start_timeout_s", "when it was called") from None
+                raise self._errors.timed_out(
+                    limit_s, "start_timeout_s", "when it was called"
+                ) from None
             except (OSError, protocol.Closed):
                 self.close()
                 if tries_left == 0:
-                    raise died(plan, executor, self._sidecar, None, "when it was called") from None
+                    raise self._errors.died(None, "when it was called") from None
             except BaseException:
                 self.close()
                 raise
@@ -125,12 +123,12 @@ class Connection:
             during = f"while it waited until fewer than {options.max_scorers} others scored"
             kind, ready = self._receive(limit_s, "max_scorers", during)
         if kind != protocol.READY or not isinstance(ready, dict):
-            raise self._unexpected(kind, ready, "when it loaded")
+            raise self._errors.unexpected(kind, ready, "when it loaded")
         with self._read_as("READY"):
             self._pid = int(ready["pid"])
             parent = int(ready["sidecar_pid"])
             self._scorer_began_at = process_start_time(self._pid)
-            self.sidecar = ProcessId(parent, process_start_time(parent))
+            self.sidecar = ProcessId.of(parent)
             if self._sidecar.was_started or ready["loaded"]:
                 self.load_s = float(ready["load_s"])
 
@@ -184,10 +182,10 @@ class Connection:
             with self._read_as("Arrow"):
                 return pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
         if kind == protocol.FAILURE and isinstance(payload, dict):
-            return self._scoring_error(payload, rows)
+            return self._errors.scoring(payload, rows)
         if kind == protocol.RETIRED and isinstance(payload, dict):
             raise Retired(self._totals(payload))
-        raise self._unexpected(kind, payload, f"while it scored {rows}")
+        raise self._errors.unexpected(kind, payload, f"while it scored {rows}")
 
     def finish(self) -> Dict[str, Any]:
         """Say that no more batches come; return the scorer's own totals (see the protocol)."""
@@ -251,7 +249,7 @@ class Connection:
         except protocol.Closed:
             pass
         except protocol.TimedOut:
-            raise self._timed_out(limit_s, "batch_timeout_s", "when it finished") from None
+            raise self._errors.timed_out(limit_s, "batch_timeout_s", "when it finished") from None
         finally:
             self.close()
 
@@ -289,7 +287,9 @@ class Connection:
             return
         except protocol.TimedOut:
             limit_s = self._plan.options.batch_timeout_s
-            raise self._timed_out(limit_s, "batch_timeout_s", "when a batch was sent") from None
+            raise self._errors.timed_out(
+                limit_s, "batch_timeout_s", "when a batch was sent"
+            ) from None
 
     def _batch_answer(self, wanted: bytes, during: str) -> Dict[str, Any]:
         return self._answer(wanted, self._plan.options.batch_timeout_s, "batch_timeout_s", during)
@@ -297,7 +297,7 @@ class Connection:
     def _answer(self, wanted: bytes, limit_s: float, limit: str, during: str) -> Dict[str, Any]:
         kind, payload = self._receive(limit_s, limit, during)
         if kind != wanted or not isinstance(payload, dict):
-            raise self._unexpected(kind, payload, during)
+            raise self._errors.unexpected(kind, payload, during)
         return payload
 
     def _receive(self, limit_s: float, limit: str, during: str) -> Tuple[bytes, Any]:
@@ -308,17 +308,15 @@ class Connection:
                 raise
             if self._was_aborted:
                 raise SidecarDiedError(f"The call was given up {during}.") from None
-            raise died(
-                self._plan, self._executor, self._sidecar, self._pid, during, self.sidecar
-            ) from None
+            raise self._errors.died(self._pid, during, self.sidecar) from None
         except protocol.TimedOut:
-            raise self._timed_out(limit_s, limit, during) from None
+            raise self._errors.timed_out(limit_s, limit, during) from None
         except protocol.BrokenProtocol as error:
-            raise self._broken(str(error)) from None
+            raise self._errors.broken(str(error)) from None
         if kind in (protocol.FAILURE, protocol.ERROR):
             assert isinstance(payload, dict)
             if not all(isinstance(payload.get(name), str) for name in protocol.ERROR_FIELDS):
-                raise self._broken("an error object lacks a field")
+                raise self._errors.broken("an error object lacks a field")
         return kind, payload
 
     @contextmanager
@@ -335,51 +333,4 @@ class Connection:
             OSError,
             StopIteration,
         ) as error:
-            raise self._broken(f"{what} cannot be read: {error!r}") from None
-
-    # -- errors --------------------------------------------------------------------------------
-
-    def _timed_out(self, limit_s: float, limit: str, during: str) -> DaiSparkError:
-        return SidecarTimeoutError(
-            f"The scorer of pipeline {self._plan.pipeline.label} gave no answer for {limit_s:g} "
-            f"s on {self._executor.host} {during}; raise {limit} if it is slow and not stuck.",
-            self._sidecar.log_tail(),
-            cause=f"The scorer gave no answer within {limit_s:.3g} s.",
-        )
-
-    def _broken(self, what: str) -> ProtocolError:
-        return ProtocolError(
-            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._executor.host} "
-            f"answered what is not of this protocol ({what}); restart the application."
-        )
-
-    def _scoring_error(self, failure: Dict[str, Any], rows: str) -> ScoringError:
-        text = self._sidecar.clean(f"{failure['type']}: {failure['message']}")
-        limit = memory_limit() if failure["type"].endswith("MemoryError") else ""
-        return ScoringError(
-            f"Pipeline {self._plan.pipeline.label} failed on {rows} on {self._executor.host}: "
-            f"{first_line(text, max_chars=300)}{limit}",
-            self._sidecar.clean(failure["traceback"]),
-            cause=f"The pipeline raised {first_line(text, max_chars=300)}",
-        )
-
-    def _unexpected(self, kind: bytes, payload: Any, during: str) -> DaiSparkError:
-        if kind == protocol.ERROR and isinstance(payload, dict):
-            if payload["kind"] in ("license", "load"):
-                return loading_error(payload, self._plan, self._executor, self._sidecar)
-            if payload["kind"] == "option":
-                return OptionError(
-                    f"Pipeline {self._plan.pipeline.label} cannot do what the options ask for: "
-                    f"{payload['message']}; leave the option out, or export the experiment from a "
-                    "newer Driverless AI."
-                )
-            if payload["kind"] == "scoring":
-                return self._scoring_error(payload, "a row of its own example")
-            return ProtocolError(
-                f"The sidecar of pipeline {self._plan.pipeline.label} on {self._executor.host} "
-                f"refused this client {during}: {payload['message']}"
-            )
-        return ProtocolError(
-            f"The sidecar of pipeline {self._plan.pipeline.label} on {self._executor.host} "
-            f"answered {kind!r} out of turn {during}; restart the application."
-        )
+            raise self._errors.broken(f"{what} cannot be read: {error!r}") from None

@@ -4,22 +4,38 @@ import os
 import socket
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Optional
 
 from dai_spark.host.cache_folder import private_folder
-from dai_spark.sidecar.process import process_start_time
+from dai_spark.sidecar.process import is_alive, process_start_time
 
 __all__ = ["ExecutorContext", "ProcessId", "current_executor"]
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """The process whose end is the sidecar's: the executor's JVM, or the local caller."""
+    """A process, told from another that has its number later.
+
+    Attributes
+    ----------
+    pid : int
+    start_time : int or None
+        In clock ticks since boot; None where this system does not tell.
+    """
 
     pid: int
     start_time: Optional[int]
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessId":
+        """The process that has this number now."""
+        return cls(pid, process_start_time(pid))
+
+    def is_alive(self) -> bool:
+        """Whether this very process has not ended."""
+        return is_alive(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,7 @@ class ExecutorContext:
         Owner-only folder of the executor (or of this process, without Spark).  Sidecars have
         their run folders in it.
     owner : ProcessId
+        Whose end is the sidecar's: the executor's JVM, or the local caller.
     log_folder : Path or None
         Beside the executor's own log, where that is known; None puts it into the run folder.
     host : str
@@ -59,7 +76,7 @@ def current_executor() -> ExecutorContext:
     task = _task()
     if executor_folder is None or task is None:
         pid = os.getpid()
-        owner = ProcessId(pid, process_start_time(pid))
+        owner = ProcessId.of(pid)
         root = Path(tempfile.gettempdir()) / f"dai_spark-{os.getuid()}-{pid}-{owner.start_time}"
         return ExecutorContext(
             private_folder(root, "TMPDIR"), owner, None, socket.gethostname(), "a local process"
@@ -67,7 +84,7 @@ def current_executor() -> ExecutorContext:
     jvm = _jvm_pid()
     return ExecutorContext(
         private_folder(executor_folder / f"dai_spark-{os.getuid()}", "spark.local.dir"),
-        ProcessId(jvm, process_start_time(jvm)),
+        ProcessId.of(jvm),
         _log_folder(),
         socket.gethostname(),
         task,

@@ -8,7 +8,7 @@ from typing import Any, Deque, Dict, Optional, Union
 import pyarrow as pa
 
 from dai_spark.client.connection import Connection, Retired
-from dai_spark.client.lending import Lender
+from dai_spark.client.connection_source import ConnectionSource
 from dai_spark.errors import ScoringError, SidecarDiedError, SidecarError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 
@@ -37,12 +37,12 @@ class InFlight:
 
     Parameters
     ----------
-    lender : Lender
+    source : ConnectionSource
         Where its connections come from.
     """
 
-    def __init__(self, lender: Lender) -> None:
-        self._lender = lender
+    def __init__(self, source: ConnectionSource) -> None:
+        self._source = source
         self._connection: Optional[Connection] = None
         self._sent: Deque[InFlightBatch] = deque()
         self._stuck: Optional[SidecarTimeoutError] = None
@@ -64,7 +64,7 @@ class InFlight:
     def _connected(self) -> Connection:
         if self._connection is None:
             begun = time.monotonic()
-            connection = self._connection = self._lender.lend()
+            connection = self._connection = self._source.acquire()
             self.has_scored = True
             self.metrics += ScoringMetrics(starting_s=time.monotonic() - begun)
             if not connection.is_counted:
@@ -133,7 +133,7 @@ class InFlight:
             try:
                 return connection.receive_batch(oldest.rows, limit_s)
             except Retired as retired:
-                self._count(self._lender.totals_of(retired.totals))
+                self._count(self._source.totals_of(retired.totals))
                 self._leave(is_clean=False)
             except (SidecarDiedError, SidecarTimeoutError) as error:
                 return error
@@ -149,7 +149,7 @@ class InFlight:
     def finish(self) -> None:
         """Say that no more batches come, and take down what the scorer counted."""
         if self._connection is not None:
-            self._count(self._lender.finish(self._connection))
+            self._count(self._source.finish(self._connection))
 
     def _count(self, totals: Optional[Dict[str, Any]]) -> None:
         if totals is None:
@@ -169,7 +169,7 @@ class InFlight:
     def _leave(self, is_clean: bool) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            self._lender.take_back(connection, is_clean)
+            self._source.release(connection, is_clean)
         self._stuck = None
         self._is_clean = True
         self.metrics += self._answered

@@ -5,15 +5,16 @@ from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tup
 
 import pyarrow as pa
 
+from dai_spark.client.connection_source import TaskConnections
+from dai_spark.client.exchange import closing_with_report, exchange
 from dai_spark.client.executor import ExecutorContext, current_executor
 from dai_spark.client.in_flight import Failure, InFlight, InFlightBatch
-from dai_spark.client.lending import TaskLender
-from dai_spark.client.nan import nan_causes
-from dai_spark.client.score import IN_FLIGHT, checked, pieces, rows_name
+from dai_spark.client.pieces import cast_piece
+from dai_spark.client.score import checked
 from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.plan import ScoringPlan
-from dai_spark.schema.cast import cast_batch
+from dai_spark.schema.nan import nan_causes
 from dai_spark.schema.prediction import PredictionShape
 
 __all__ = ["Isolated", "isolate_batches"]
@@ -92,13 +93,8 @@ def isolate_batches(
         killed twice in a row.
     """
     isolation = _Isolation(plan, executor or current_executor(), max_bad_rows)
-    try:
+    with closing_with_report(isolation.in_flight, report):
         yield from isolation.run(batches)
-    finally:
-        # As in `score_batches`, also reached when Spark wants no more rows.
-        isolation.in_flight.close()
-        if report is not None and isolation.in_flight.metrics.n_scorers:
-            report(isolation.in_flight.metrics + ScoringMetrics(n_tasks=1))
 
 
 class _Part(NamedTuple):
@@ -127,27 +123,24 @@ class _Isolation:
         self._first_bad_row = ""
         self._n_kills = 0
         self._least_limit_s: Optional[float] = None
-        self.in_flight = InFlight(TaskLender(plan, executor))
+        self.in_flight = InFlight(TaskConnections(plan, executor))
 
     def run(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Isolated]:
-        for batch, first_row in pieces(self._plan, batches, self._executor):
-            cast = self._cast(batch, first_row)
-            if batch.num_rows and isinstance(cast, InFlightBatch):
-                # Once, and not again for the halves of a batch that fails.
-                self.in_flight.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
-                self.in_flight.send(cast)
-                if len(self.in_flight) == IN_FLIGHT:
-                    yield from self._oldest()
-                continue
-            while len(self.in_flight):
-                yield from self._oldest()
-            if isinstance(cast, ColumnError):
-                yield self._isolated(batch, first_row, cast)
-            else:
-                yield self._joined(batch, first_row, [self._good(self._shape.nulls(0))])
-        while len(self.in_flight):
-            yield from self._oldest()
-        self.in_flight.finish()
+        return exchange(
+            self._plan,
+            batches,
+            self._executor,
+            self.in_flight,
+            receive=self._oldest,
+            answer_unsent=self._unsent,
+        )
+
+    def _unsent(
+        self, batch: pa.RecordBatch, first_row: int, error: Optional[ColumnError]
+    ) -> Isolated:
+        if error is not None:
+            return self._isolated(batch, first_row, error)
+        return self._joined(batch, first_row, [self._good(self._shape.nulls(0))])
 
     def _oldest(self) -> Iterator[Isolated]:
         found = [self._receive(None)]
@@ -217,7 +210,9 @@ class _Isolation:
     def _alone(
         self, batch: pa.RecordBatch, first_row: int, limit_s: float
     ) -> Union[pa.RecordBatch, _Cause]:
-        cast = self._cast(batch, first_row)
+        cast = cast_piece(
+            batch, first_row, self._executor, self._wanted, self._plan.options.on_cast
+        )
         if isinstance(cast, ColumnError):
             return cast
         while True:
@@ -227,14 +222,6 @@ class _Isolation:
                 return answer
 
     # -- one batch -----------------------------------------------------------------------------
-
-    def _cast(self, batch: pa.RecordBatch, first_row: int) -> Union[InFlightBatch, ColumnError]:
-        rows = rows_name(first_row, batch.num_rows, self._executor)
-        try:
-            cast = cast_batch(batch, self._wanted, rows, self._plan.options.on_cast)
-        except ColumnError as error:
-            return error
-        return InFlightBatch(batch, first_row, rows, cast.batch, cast.n_misfits)
 
     def _receive(
         self, limit_s: Optional[float]

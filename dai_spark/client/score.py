@@ -1,26 +1,21 @@
 """An iterator of record batches to an iterator of answers: what every face scores through."""
 
 from dataclasses import dataclass
-from typing import Callable, Generator, Iterable, Iterator, Optional, Tuple, Union
+from typing import Callable, Generator, Iterable, Iterator, Optional, Union
 
 import pyarrow as pa
 
+from dai_spark.client.connection_source import ConnectionSource, TaskConnections
+from dai_spark.client.exchange import closing_with_report, exchange
 from dai_spark.client.executor import ExecutorContext, current_executor
-from dai_spark.client.groups import whole_groups
 from dai_spark.client.in_flight import InFlight, InFlightBatch
-from dai_spark.client.lending import Lender, TaskLender
-from dai_spark.client.nan import nan_causes
 from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.plan import ScoringPlan
-from dai_spark.schema.cast import cast_batch
-from dai_spark.schema.columns import check_columns
+from dai_spark.schema.nan import nan_causes
 from dai_spark.schema.prediction import PredictionShape, check_answer
 
-__all__ = ["IN_FLIGHT", "Scored", "checked", "pieces", "rows_name", "score_batches"]
-
-# The sidecar reads one batch ahead of the one it scores (see the protocol).
-IN_FLIGHT = 2
+__all__ = ["Scored", "checked", "score_batches"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ def score_batches(
     batches: Iterable[pa.RecordBatch],
     executor: Optional[ExecutorContext] = None,
     report: Optional[Callable[[ScoringMetrics], None]] = None,
-    lender: Optional[Lender] = None,
+    source: Optional[ConnectionSource] = None,
 ) -> Generator[Scored, None, None]:
     """Score batches in order, with two under way: one is scored while the next travels.
 
@@ -75,7 +70,7 @@ def score_batches(
         By default found out (`current_executor`).
     report : callable, optional
         Is given the metrics of this task once, at its end.
-    lender : Lender, optional
+    source : ConnectionSource, optional
         Where connections come from; by default they are opened for this task alone.
 
     Yields
@@ -93,87 +88,21 @@ def score_batches(
         After which nothing more can be scored here.
     """
     executor = executor or current_executor()
-    shape, wanted = PredictionShape.of(plan), plan.wanted()
-    in_flight = InFlight(lender or TaskLender(plan, executor))
-    try:
-        for batch, first_row in pieces(plan, batches, executor):
-            rows = rows_name(first_row, batch.num_rows, executor)
-            answer: Union[pa.RecordBatch, ColumnError]
-            if batch.num_rows == 0:
-                # The pipeline is never asked about no rows, which not all versions bear.
-                answer = shape.nulls(0)
-            else:
-                try:
-                    cast = cast_batch(batch, wanted, rows, plan.options.on_cast)
-                except ColumnError as error:
-                    answer = error
-                else:
-                    in_flight.metrics += ScoringMetrics(n_misfits=cast.n_misfits)
-                    in_flight.send(
-                        InFlightBatch(batch, first_row, rows, cast.batch, cast.n_misfits)
-                    )
-                    if len(in_flight) == IN_FLIGHT:
-                        yield _receive(plan, executor, in_flight, shape)
-                    continue
-            while len(in_flight):
-                yield _receive(plan, executor, in_flight, shape)
-            if isinstance(answer, ColumnError):
-                yield Scored(batch, first_row, None, answer)
-            else:
-                yield Scored(batch, first_row, answer)
-        while len(in_flight):
-            yield _receive(plan, executor, in_flight, shape)
-        in_flight.finish()
-    finally:
-        # Also reached when Spark wants no more rows (a limit) and closes this generator; a worker
-        # that is killed closes the socket all the same.
-        in_flight.close()
-        if report is not None and in_flight.has_scored:
-            report(in_flight.metrics + ScoringMetrics(n_tasks=1))
+    shape = PredictionShape.of(plan)
+    in_flight = InFlight(source or TaskConnections(plan, executor))
 
+    def receive() -> Iterator[Scored]:
+        yield _receive(plan, executor, in_flight, shape)
 
-def pieces(
-    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], executor: ExecutorContext
-) -> Iterator[Tuple[pa.RecordBatch, int]]:
-    """Cut batches into pieces that are scored at once, each with the number of its first row.
+    def answer_unsent(
+        batch: pa.RecordBatch, first_row: int, error: Optional[ColumnError]
+    ) -> Scored:
+        return Scored(batch, first_row, None if error else shape.nulls(0), error)
 
-    With ``group_by`` a piece is a group.
-
-    Raises
-    ------
-    ColumnError
-        On the first batch, when its columns do not fit.
-    """
-    checked_batches = _checked_first(plan, batches, executor)
-    if plan.options.group_by:
-        yield from whole_groups(plan, checked_batches, executor)
-        return
-    first_row = 0
-    for batch in checked_batches:
-        step = _piece_rows(plan, batch)
-        for offset in range(0, max(batch.num_rows, 1), step):
-            piece = batch.slice(offset, step)
-            yield piece, first_row
-            first_row += piece.num_rows
-
-
-def _checked_first(
-    plan: ScoringPlan, batches: Iterable[pa.RecordBatch], executor: ExecutorContext
-) -> Iterator[pa.RecordBatch]:
-    for number, batch in enumerate(batches):
-        if number == 0:
-            types = dict(zip(batch.schema.names, batch.schema.types))
-            where = f"The data in {executor.task}"
-            check_columns(types, plan.wanted(), where, plan.options.on_cast)
-        yield batch
-
-
-def _piece_rows(plan: ScoringPlan, batch: pa.RecordBatch) -> int:
-    most = plan.options.batch_rows or max(batch.num_rows, 1)
-    n_bytes = sum(batch.column(name).nbytes for name in plan.wanted())
-    if n_bytes > plan.options.batch_bytes:
-        most = min(most, batch.num_rows * plan.options.batch_bytes // n_bytes)
-    return max(most, 1)
+    with closing_with_report(in_flight, report):
+        yield from exchange(
+            plan, batches, executor, in_flight, receive=receive, answer_unsent=answer_unsent
+        )
 
 
 def _receive(
@@ -215,8 +144,3 @@ def _without_nan(
         "see what is odd in the row's input, or give nan='keep'.",
         cause=cause,
     )
-
-
-def rows_name(first_row: int, n_rows: int, executor: ExecutorContext) -> str:
-    """What errors call a piece: ``rows 0-9999 of partition 3``."""
-    return f"rows {first_row}-{first_row + n_rows - 1} of {executor.task}"

@@ -4,7 +4,7 @@ Spark pickles these nested functions by value, and dai_spark's modules by name (
 py-file).  So they import what they need when they run, and hold nothing but the plan.
 """
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 from dai_spark.errors import ColumnError, DaiSparkError
 from dai_spark.metrics import ScoringMetrics
@@ -70,16 +70,11 @@ def map_body(
     """
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-        import pyarrow
-
         from dai_spark.client.score import score_batches
+        from dai_spark.client.udf_bodies import named_as, with_kept
 
-        named = (pyarrow.RecordBatch.from_arrays(b.columns, names=list(read)) for b in batches)
-        for scored in score_batches(plan, named, report=report):
-            kept = [scored.batch.column(scored.batch.schema.get_field_index(k)) for k in keep]
-            yield pyarrow.RecordBatch.from_arrays(
-                [*kept, scored.prediction()], names=[*keep, prediction]
-            )
+        for scored in score_batches(plan, named_as(read, batches), report=report):
+            yield with_kept(keep, scored.batch, {prediction: scored.prediction()})
 
     return score
 
@@ -99,18 +94,34 @@ def isolating_body(
     """
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-        import pyarrow
-
         from dai_spark.client.isolate import isolate_batches
+        from dai_spark.client.udf_bodies import named_as, with_kept
 
-        named = (pyarrow.RecordBatch.from_arrays(b.columns, names=list(read)) for b in batches)
+        named = named_as(read, batches)
         for found in isolate_batches(plan, named, report=report, max_bad_rows=max_bad_rows):
-            kept = [found.batch.column(found.batch.schema.get_field_index(k)) for k in keep]
-            yield pyarrow.RecordBatch.from_arrays(
-                [*kept, found.prediction, found.error], names=[*keep, prediction, error]
-            )
+            yield with_kept(keep, found.batch, {prediction: found.prediction, error: found.error})
 
     return score
+
+
+def named_as(
+    names: Sequence[str], batches: "Iterator[pa.RecordBatch]"
+) -> "Iterator[pa.RecordBatch]":
+    """The batches with their columns, which come by position, under these names."""
+    import pyarrow
+
+    for batch in batches:
+        yield pyarrow.RecordBatch.from_arrays(batch.columns, names=list(names))
+
+
+def with_kept(
+    keep: Sequence[str], batch: "pa.RecordBatch", added: "Mapping[str, pa.Array]"
+) -> "pa.RecordBatch":
+    """The kept columns of a batch, by name, and those that are added behind them."""
+    import pyarrow
+
+    kept = [batch.column(batch.schema.get_field_index(name)) for name in keep]
+    return pyarrow.RecordBatch.from_arrays([*kept, *added.values()], names=[*keep, *added])
 
 
 def probe_body(plan: ScoringPlan) -> Callable[..., Any]:

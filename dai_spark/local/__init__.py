@@ -2,13 +2,13 @@
 
 ::
 
-    scorer           open_scorer, and the handle that it returns
+    open_scorer      the function, and the handle that it returns
     pandas_call      score_pandas: a pandas DataFrame in, one out
-    tables           what callers give as record batches, and the answer in their kind
+    row_source       what callers give as record batches, and the answer in their kind
     lease            the scorer that one call has, waited for and given back
     connection_pool  the connections of one content, kept open between calls
     process_pools    the pools of this process; a fork and the process's end
     fork_lock        the lock of all that calls share
-    plan             the plan of a request for this host
-    interpreter      the Python of a packed environment, on this machine
+    local_plan       the plan of a request for this host
+    unpacked_python  the Python of a packed environment, on this machine
 """

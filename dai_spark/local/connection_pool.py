@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple, Union
 
 from dai_spark.client.connection import Connection
@@ -15,7 +15,6 @@ from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.errors import DaiSparkError, ScorerBusyError, ScorerClosedError
 from dai_spark.local.fork_lock import LOCK
 from dai_spark.plan.plan import ScoringPlan
-from dai_spark.sidecar.process import is_alive
 
 __all__ = ["ConnectionPool", "PooledConnection", "Waiter"]
 
@@ -182,7 +181,7 @@ class ConnectionPool:
             waiter.future.cancel()
             return True
 
-    def take_back(self, pooled: PooledConnection, is_clean: bool) -> None:
+    def release(self, pooled: PooledConnection, is_clean: bool) -> None:
         """Take a connection back: keep it, or end it where its call failed."""
         pooled.n_calls += 1
         pooled.connection.deadline = None
@@ -357,12 +356,12 @@ class ConnectionPool:
             return
         with LOCK:
             sidecars, self._sidecars = self._sidecars, set()
-        living = [sidecar for sidecar in sidecars if is_alive(asdict(sidecar))]
+        living = [sidecar for sidecar in sidecars if sidecar.is_alive()]
         for sidecar in living:
             with suppress(ProcessLookupError):
                 os.kill(sidecar.pid, signal.SIGTERM)
         deadline = time.monotonic() + _END_S
-        while any(is_alive(asdict(s)) for s in living) and time.monotonic() < deadline:
+        while any(s.is_alive() for s in living) and time.monotonic() < deadline:
             time.sleep(0.005)
         self._clean()
 

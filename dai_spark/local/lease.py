@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Union
 
 from dai_spark.client.connection import Connection
+from dai_spark.client.connection_source import ConnectionSource
 from dai_spark.client.executor import ExecutorContext
-from dai_spark.client.lending import Lender
 from dai_spark.errors import DaiSparkError, OptionError, ScorerBusyError, SidecarTimeoutError
 from dai_spark.local.connection_pool import ConnectionPool, PooledConnection, Waiter, closed_error
 from dai_spark.local.fork_lock import LOCK
@@ -72,7 +72,7 @@ class Limits:
         )
 
 
-class Lease(Lender):
+class Lease(ConnectionSource):
     """What one call borrows of a pool: a connection at a time.
 
     Parameters
@@ -109,7 +109,7 @@ class Lease(Lender):
 
     # -- as a lender ---------------------------------------------------------------------------
 
-    def lend(self) -> Connection:
+    def acquire(self) -> Connection:
         """Wait for a scorer, unless one is held already."""
         self.hold()
         assert self._held is not None
@@ -125,13 +125,13 @@ class Lease(Lender):
         """None: they are those of many calls."""
         return None
 
-    def take_back(self, connection: Connection, is_clean: bool) -> None:
+    def release(self, connection: Connection, is_clean: bool) -> None:
         """Give the connection back to the pool."""
         assert self._held is not None
         self._is_lent = False
         with LOCK:
             pooled, self._held = self._held, None
-        self._pool.take_back(pooled, is_clean and not self._is_aborted)
+        self._pool.release(pooled, is_clean and not self._is_aborted)
 
     @property
     def executor(self) -> ExecutorContext:
@@ -152,7 +152,7 @@ class Lease(Lender):
 
     def describe(self) -> Description:
         """Ask the pipeline to describe itself, on the connection that the call goes on to use."""
-        connection = self.lend()
+        connection = self.acquire()
         described = connection.describe()
         self._is_lent = False
         return described
@@ -204,7 +204,7 @@ class Lease(Lender):
 
     def _give_up(self, waiter: Waiter) -> None:
         if not self._pool.withdraw(waiter) and waiter.future.exception() is None:
-            self._pool.take_back(waiter.future.result(), is_clean=True)
+            self._pool.release(waiter.future.result(), is_clean=True)
 
     def _take(self, pooled: PooledConnection) -> None:
         with LOCK:
@@ -227,7 +227,7 @@ class Lease(Lender):
         with LOCK:
             pooled, self._held = self._held, None
         if pooled is not None:
-            self._pool.take_back(pooled, is_clean=not self._is_lent and not self._is_aborted)
+            self._pool.release(pooled, is_clean=not self._is_lent and not self._is_aborted)
 
     def check_not_closed(self) -> None:
         """Raise the error of a closed handle, where that is why a call failed."""

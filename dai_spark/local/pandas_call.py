@@ -10,8 +10,8 @@ from dai_spark.artifacts.manifest import MANIFEST_NAME
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.host.uri import is_uri, local_path
 from dai_spark.local.lease import Limits
-from dai_spark.local.plan import no_uri, plan_here
-from dai_spark.local.scorer import LOG, Scorer
+from dai_spark.local.local_plan import no_uri, plan_here
+from dai_spark.local.open_scorer import LOG, Scorer
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest

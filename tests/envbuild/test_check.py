@@ -9,7 +9,7 @@ import pytest
 from dai_spark.artifacts.license import read_license
 from dai_spark.envbuild.check import sandbox
 from dai_spark.environments import check_environment
-from dai_spark.local.plan import no_uri
+from dai_spark.local.local_plan import no_uri
 
 
 def test_runs_with_the_building_python_out_of_sight(small):

@@ -15,7 +15,7 @@ from dai_spark.envbuild.python import conda_channels
 from dai_spark.envbuild.python.conda_python import HOME, LOCK_NAME, CondaOptions
 from dai_spark.environments import build_environment, check_environment, download_environment
 from dai_spark.errors import EnvironmentBuildError, OptionError
-from dai_spark.local.interpreter import unpacked_python
+from dai_spark.local.unpacked_python import unpacked_python
 
 
 def wanted(*lines, overrides=(), python="3.8"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from dai_spark.client.nan import nan_causes
+from dai_spark.schema.nan import nan_causes
 
 
 def test_the_first_float_column_that_is_nan_or_null_is_named():

@@ -9,10 +9,9 @@ from processes import processes_of, wait_until
 from standin import Installed
 
 from dai_spark.client.executor import ExecutorContext, ProcessId
-from dai_spark.local.plan import no_uri
+from dai_spark.local.local_plan import no_uri
 from dai_spark.plan.plan import ShippedFile
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.sidecar.process import process_start_time
 from dai_spark.testing import flights_export, flights_table, weather_table
 
 
@@ -59,7 +58,7 @@ def executor(tmp_path):
     """An executor of its own: a folder and a process, as a Python worker would find them."""
     folder = tmp_path / "executor"
     folder.mkdir(mode=0o700)
-    owner = ProcessId(os.getpid(), process_start_time(os.getpid()))
+    owner = ProcessId.of(os.getpid())
     yield ExecutorContext(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
     # The folder's end is the executor's: whatever a test started must go with it.
     for left in folder.glob("*"):

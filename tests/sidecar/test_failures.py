@@ -14,8 +14,8 @@ from processes import wait_until
 from scoring_calls import batches_of, describe, log_of
 from scoring_calls import score as score_frame
 
-from dai_spark.client import launch
 from dai_spark.client.score import score_batches
+from dai_spark.client.startup import launch
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,

@@ -8,7 +8,7 @@ from pandas.testing import assert_frame_equal
 from dai_spark import ScoringPipeline, score_pandas
 from dai_spark.environments import build_environment, check_environment
 from dai_spark.errors import PackedEnvironmentError
-from dai_spark.local.interpreter import unpacked_python
+from dai_spark.local.unpacked_python import unpacked_python
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 

@@ -196,7 +196,7 @@ def test_idle_scorers_go_but_one(opened, scorer, flights, monkeypatch):
     plans = [asked.plan.__class__(**vars(asked.plan))] * 2
     lent = [pool.ask("a user", plan, asked.of_connection).future.result(10) for plan in plans]
     for pooled in lent:
-        pool.take_back(pooled, is_clean=True)
+        pool.release(pooled, is_clean=True)
     assert len(pool._idle) == 2
     assert wait_until(lambda: len(pool._idle) == 1 and pool._n_open == 1, 5)
     time.sleep(0.5)

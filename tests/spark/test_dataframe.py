@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_dataframe, score_table, score_udf
 from dai_spark.errors import ColumnError, EnvironmentMismatchError, OptionError
-from dai_spark.local.interpreter import unpacked_python
+from dai_spark.local.unpacked_python import unpacked_python
 from dai_spark.testing import weather_table
 
 

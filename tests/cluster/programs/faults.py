@@ -23,7 +23,7 @@ from dai_spark.driver.dataframe import scored_frame  # noqa: E402
 from dai_spark.driver.prepare import prepare  # noqa: E402
 from dai_spark.driver.ship import ship_file, ship_package  # noqa: E402
 from dai_spark.errors import from_spark  # noqa: E402
-from dai_spark.local.plan import no_uri  # noqa: E402
+from dai_spark.local.local_plan import no_uri  # noqa: E402
 from dai_spark.plan.request import ScoringRequest  # noqa: E402
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])

@@ -6,16 +6,16 @@ from dai_spark.client.connection import Connection
 from dai_spark.client.executor import ExecutorContext
 from dai_spark.plan.plan import ScoringPlan
 
-__all__ = ["Lender", "TaskLender"]
+__all__ = ["ConnectionSource", "TaskConnections"]
 
 
-class Lender:
+class ConnectionSource:
     """Lends connections to one task or call, one at a time.
 
     Runs in a Python worker, or in a local process.
     """
 
-    def lend(self) -> Connection:
+    def acquire(self) -> Connection:
         """Return a connection whose scorer is free.
 
         Raises
@@ -33,7 +33,7 @@ class Lender:
         """The totals of a scorer that has retired, where they are this user's alone."""
         raise NotImplementedError
 
-    def take_back(self, connection: Connection, is_clean: bool) -> None:
+    def release(self, connection: Connection, is_clean: bool) -> None:
         """Take a connection back.
 
         Parameters
@@ -45,7 +45,7 @@ class Lender:
         raise NotImplementedError
 
 
-class TaskLender(Lender):
+class TaskConnections(ConnectionSource):
     """Opens connections for a task and closes them behind it: nobody else uses them.
 
     Parameters
@@ -58,7 +58,7 @@ class TaskLender(Lender):
         self._plan = plan
         self._executor = executor
 
-    def lend(self) -> Connection:
+    def acquire(self) -> Connection:
         """Open a connection."""
         return Connection(self._plan, self._executor)
 
@@ -70,6 +70,6 @@ class TaskLender(Lender):
         """All of them."""
         return totals
 
-    def take_back(self, connection: Connection, is_clean: bool) -> None:
+    def release(self, connection: Connection, is_clean: bool) -> None:
         """Close it."""
         connection.close()

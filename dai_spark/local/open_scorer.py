@@ -19,9 +19,9 @@ from dai_spark.errors import OptionError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.local.connection_pool import ConnectionPool, closed_error
 from dai_spark.local.fork_lock import LOCK
 from dai_spark.local.lease import Lease, Limits
-from dai_spark.local.plan import no_uri, plan_here
+from dai_spark.local.local_plan import no_uri, plan_here
 from dai_spark.local.process_pools import DESCRIPTIONS, join_pool, leave_pool
-from dai_spark.local.tables import Rows, rows_of
+from dai_spark.local.row_source import Rows, rows_of
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions

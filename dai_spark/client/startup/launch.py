@@ -13,14 +13,9 @@ from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.license import find_license
 from dai_spark.artifacts.manifest import MANIFEST_NAME
 from dai_spark.client.executor import ExecutorContext
-from dai_spark.client.sidecar_handle import SidecarHandle
-from dai_spark.client.start_failure import (
-    ended_while_loading,
-    hung,
-    not_started,
-    remember_hang,
-    remembered,
-)
+from dai_spark.client.sidecar_errors import SidecarErrors
+from dai_spark.client.startup.sidecar_handle import SidecarHandle
+from dai_spark.client.startup.start_failure import remember_hang, remembered_failure
 from dai_spark.errors import EnvironmentMismatchError
 from dai_spark.host.cache_folder import private_folder
 from dai_spark.host.child_environment import child_environment
@@ -64,14 +59,16 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
     run_folder = executor.folder / key[:20]
     log = (executor.log_folder or executor.folder) / f"dai_spark-sidecar-{key[:20]}.log"
     sidecar = SidecarHandle(run_folder, log, key, license)
-    deadline = time.monotonic() + plan.options.start_timeout_s
+    errors = SidecarErrors(plan, executor, sidecar)
+    limit_s = plan.options.start_timeout_s
+    deadline = time.monotonic() + limit_s
     process: Optional[subprocess.Popen[bytes]] = None
     folders = used_folders(plan)
     while True:
         try:
             lock = try_lock(executor.folder / f"{key[:20]}.lock")
         except OSError as error:
-            raise not_started(plan, executor, error) from error
+            raise errors.not_started(error) from error
         if lock is None:
             if sidecar.is_ready():
                 sidecar.was_started = process is not None
@@ -82,21 +79,21 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
                 # The lock was free, so who said that it listens was killed.  First of all: other
                 # tasks find the lock held from now on, and would call where nobody does.
                 sidecar.forget_ready()
-                failed = remembered(plan, executor, sidecar)
+                failed = remembered_failure(sidecar, errors, limit_s)
                 if failed is None and process is not None and process.poll() != 0:
-                    failed = ended_while_loading(plan, executor, sidecar, process)
+                    failed = errors.ended_while_loading(process)
                 if failed is not None:
                     raise failed
-                with in_use(folders, plan.options.start_timeout_s) as uses:
+                with in_use(folders, limit_s) as uses:
                     process = _start(plan, executor, sidecar, lock, uses)
             finally:
                 os.close(lock)
         if time.monotonic() > deadline:
             if process is not None:
                 # Before the lock is free, so that who waits for it starts no other.
-                remember_hang(plan, sidecar)
+                remember_hang(sidecar, limit_s)
                 process.kill()
-            raise hung(plan, executor, sidecar)
+            raise errors.hung()
         time.sleep(_POLL_S)
 
 
@@ -148,7 +145,7 @@ def _start(
             os.close(log)
     except OSError as error:
         if error.filename != str(python):
-            raise not_started(plan, executor, error) from error
+            raise SidecarErrors(plan, executor, sidecar).not_started(error) from error
         raise EnvironmentMismatchError(
             f"The Python of environment {plan.environment.label} cannot be run on {executor.host} "
             f"({error.strerror or error}; {os.uname().sysname} {os.uname().machine}); build an "

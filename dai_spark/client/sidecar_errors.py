@@ -1,0 +1,272 @@
+"""SidecarErrors: what a client tells of a sidecar that failed it, as errors that stand alone."""
+
+import contextlib
+import os
+import resource
+import subprocess
+import time
+from dataclasses import asdict
+from typing import Any, Dict, Optional
+
+from dai_spark.client.executor import ExecutorContext, ProcessId
+from dai_spark.client.startup.sidecar_handle import SidecarHandle, signal_name
+from dai_spark.errors import (
+    DaiSparkError,
+    LicenseError,
+    OptionError,
+    ProtocolError,
+    ScoringError,
+    SidecarDiedError,
+    SidecarStartError,
+    SidecarTimeoutError,
+    first_line,
+)
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.sidecar import protocol
+from dai_spark.sidecar.log import END
+from dai_spark.sidecar.process import is_alive
+
+__all__ = ["SidecarErrors"]
+
+# Longer first lines of a pipeline's own errors are cut in our sentences; details have them whole.
+_LINE_CHARS = 300
+# With less than this a scorer does not find room for its working folder.
+_NO_ROOM_BYTES = 1 << 20
+# Far more than a process takes between the death of its children and its own.
+_ENDING_S = 0.05
+
+
+class SidecarErrors:
+    """Makes the errors of one sidecar; none of its methods raises them.
+
+    Runs in a Python worker, or in a local process.
+
+    Parameters
+    ----------
+    plan : ScoringPlan
+    executor : ExecutorContext
+    sidecar : SidecarHandle
+    """
+
+    def __init__(
+        self, plan: ScoringPlan, executor: ExecutorContext, sidecar: SidecarHandle
+    ) -> None:
+        self._plan = plan
+        self._host = executor.host
+        self._executor = executor
+        self._sidecar = sidecar
+        self._pipeline = plan.pipeline.label
+
+    # -- it did not come up --------------------------------------------------------------------
+
+    def not_started(self, error: OSError) -> DaiSparkError:
+        """No process came into being, for want of room or memory."""
+        where = f": {error.filename}" if error.filename else ""
+        return SidecarStartError(
+            f"The sidecar of pipeline {self._pipeline} could not be started on {self._host} "
+            f"({error.strerror or error}{where}); make room there, and start again"
+            f"{_memory_limit()}."
+        )
+
+    def hung(self) -> DaiSparkError:
+        """It was not ready within its limit."""
+        return SidecarTimeoutError(
+            f"The scorer of pipeline {self._pipeline} was not loaded within "
+            f"{self._plan.options.start_timeout_s:g} s on {self._host}; raise start_timeout_s, or "
+            "see below where it hangs.",
+            self._sidecar.log_tail(),
+        )
+
+    def ended_while_loading(self, process: "subprocess.Popen[bytes]") -> DaiSparkError:
+        """Its process ended and left no verdict."""
+        try:
+            status: Optional[int] = process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            status = None
+        if status is None:
+            how = "ended"
+        elif status < 0:
+            how = f"was killed by signal {signal_name(-status)}"
+        else:
+            how = f"left with exit code {status}"
+        return SidecarStartError(
+            f"The sidecar of pipeline {self._pipeline} {how} on {self._host} before its scorer "
+            f"was loaded (environment {self._plan.environment.label}){_memory_limit()}"
+            f"{self._full_disk()}; the end of its log says why.",
+            self._sidecar.log_tail(until=END),
+        )
+
+    def loading(self, verdict: Dict[str, Any]) -> DaiSparkError:
+        """`Scorer()` did not load.
+
+        Parameters
+        ----------
+        verdict : dict
+            An error object of the protocol, of kind ``license`` or ``load``.
+        """
+        if verdict["kind"] == "license":
+            is_given = self._sidecar.license is not None
+            found = "the one given was refused" if is_given else "none was found"
+            return LicenseError(
+                f"Pipeline {self._pipeline} wants a valid Driverless AI licence on {self._host}: "
+                f"{found}; give one by license_file= (--license-file), or set "
+                "DRIVERLESS_AI_LICENSE_FILE or DRIVERLESS_AI_LICENSE_KEY.",
+                self._sidecar.log_tail(),
+            )
+        text = self._sidecar.clean(f"{verdict['type']}: {verdict['message']}")
+        trace = self._sidecar.clean(verdict["traceback"])
+        if "recipe" in text.lower() and "server" in text.lower():
+            return SidecarStartError(
+                f"Pipeline {self._pipeline} needs the H2O-3 recipe server, which dai_spark does "
+                "not run (it wants Java and ports on every executor); train the experiment again "
+                "without H2O-3 recipes.",
+                trace,
+            )
+        return SidecarStartError(
+            f"Scorer() of pipeline {self._pipeline} failed on {self._host} in environment "
+            f"{self._plan.environment.label}: {first_line(text, max_chars=_LINE_CHARS)}"
+            f"{_memory_limit()}",
+            trace,
+        )
+
+    # -- it did not answer ---------------------------------------------------------------------
+
+    def died(
+        self, pid: Optional[int], during: str, sidecar_process: Optional[ProcessId] = None
+    ) -> DaiSparkError:
+        """A scorer's connection closed without an answer.
+
+        Parameters
+        ----------
+        pid : int or None
+            The scorer's process id; None where it had not said it yet.
+        during : str
+            When that was: ``while it scored rows 0-9999 of partition 3``.
+        sidecar_process : ProcessId, optional
+            The scorer's parent, where that is known.
+        """
+        how = self._sidecar.exit_of(pid) if pid is not None else None
+        last_words = f"scorer {pid} ended"
+        if how is None and sidecar_process is not None and _lives(sidecar_process):
+            # A sidecar writes no exit status of 0, with which scorers leave in order as well.
+            how, last_words = "ended with no error code", ""
+        cause = f"The scorer {how}." if how is not None else ""
+        if how is None:
+            how = "ended, together with its sidecar (killed from outside, or out of memory)"
+            last_words = END
+        return SidecarDiedError(
+            f"The scorer of pipeline {self._pipeline} {how} on {self._host} {during}"
+            f"{_memory_limit()}{self._full_disk()}; the end of its log is below.",
+            self._sidecar.log_tail(until=last_words),
+            cause=cause,
+        )
+
+    def timed_out(self, limit_s: float, limit: str, during: str) -> DaiSparkError:
+        """No answer came within a limit.
+
+        Parameters
+        ----------
+        limit_s : float
+        limit : str
+            The option that says how long.
+        during : str
+            See `died`.
+        """
+        return SidecarTimeoutError(
+            f"The scorer of pipeline {self._pipeline} gave no answer for {limit_s:g} "
+            f"s on {self._host} {during}; raise {limit} if it is slow and not stuck.",
+            self._sidecar.log_tail(),
+            cause=f"The scorer gave no answer within {limit_s:.3g} s.",
+        )
+
+    def broken(self, what: str) -> ProtocolError:
+        """It answered bytes that are not of the protocol."""
+        return ProtocolError(
+            f"The sidecar of pipeline {self._pipeline} on {self._host} answered what is not of "
+            f"this protocol ({what}); restart the application."
+        )
+
+    def scoring(self, failure: Dict[str, Any], rows: str) -> ScoringError:
+        """The pipeline raised.
+
+        Parameters
+        ----------
+        failure : dict
+            An error object of the protocol.
+        rows : str
+            ``rows 0-9999 of partition 3``.
+        """
+        text = self._sidecar.clean(f"{failure['type']}: {failure['message']}")
+        limit = _memory_limit() if failure["type"].endswith("MemoryError") else ""
+        line = first_line(text, max_chars=_LINE_CHARS)
+        return ScoringError(
+            f"Pipeline {self._pipeline} failed on {rows} on {self._host}: {line}{limit}",
+            self._sidecar.clean(failure["traceback"]),
+            cause=f"The pipeline raised {line}",
+        )
+
+    def unexpected(self, kind: bytes, payload: Any, during: str) -> DaiSparkError:
+        """Another message came than the one that was awaited: mostly an ERROR, with its reason.
+
+        Parameters
+        ----------
+        kind : bytes
+            The message's kind.
+        payload : object
+            What came with it.
+        during : str
+            See `died`.
+        """
+        if kind != protocol.ERROR or not isinstance(payload, dict):
+            return ProtocolError(
+                f"The sidecar of pipeline {self._pipeline} on {self._host} answered {kind!r} out "
+                f"of turn {during}; restart the application."
+            )
+        if payload["kind"] in ("license", "load"):
+            return self.loading(payload)
+        if payload["kind"] == "option":
+            return OptionError(
+                f"Pipeline {self._pipeline} cannot do what the options ask for: "
+                f"{payload['message']}; leave the option out, or export the experiment from a "
+                "newer Driverless AI."
+            )
+        if payload["kind"] == "scoring":
+            return self.scoring(payload, "a row of its own example")
+        return ProtocolError(
+            f"The sidecar of pipeline {self._pipeline} on {self._host} refused this client "
+            f"{during}: {payload['message']}"
+        )
+
+    def _full_disk(self) -> str:
+        # Said by us, since a log on that disk cannot say it.
+        for folder in (self._executor.folder, self._sidecar.log.parent):
+            with contextlib.suppress(OSError):
+                found = os.statvfs(folder)
+                if found.f_bavail * found.f_frsize < _NO_ROOM_BYTES:
+                    return f" (the disk of {folder} is full)"
+        return ""
+
+
+def _lives(process: ProcessId) -> bool:
+    if not is_alive(asdict(process)):
+        return False
+    # The kernel kills a sidecar's scorers while the sidecar itself is ending.
+    time.sleep(_ENDING_S)
+    return is_alive(asdict(process))
+
+
+def _memory_limit() -> str:
+    """A clause for errors that may be of too little memory; empty where no limit holds here.
+
+    Spark limits the addresses of its Python workers, and what a worker starts inherits the limit.
+    """
+    limit_bytes = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit_bytes == resource.RLIM_INFINITY:
+        return ""
+    limit = f"{limit_bytes / (1 << 20):,.0f} MB of memory addresses"
+    if "PYSPARK_EXECUTOR_MEMORY_MB" in os.environ:
+        return (
+            f" (a process here may have {limit}, which is spark.executor.pyspark.memory divided by "
+            "spark.executor.cores: raise it if this is for want of memory)"
+        )
+    return f" (a process here may have {limit}, set by ulimit or spark.executor.pyspark.memory)"
