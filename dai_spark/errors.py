@@ -83,7 +83,7 @@ class DaiSparkError(Exception):
         What the sentence rests on, many lines: the pipeline's own traceback, the end of a log.
         Part of `str(error)`, below the sentence; a command line prints the sentence first.
     cause : str, optional
-        Of an error of a batch: what befell it, in a sentence that names neither rows nor place.
+        Why a batch has no scores, in a sentence that names neither rows nor host.
         No part of `str(error)`, so it stays in the process that raised it.
 
     Attributes

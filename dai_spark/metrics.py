@@ -36,7 +36,7 @@ class ScoringMetrics:
     sent_bytes, received_bytes : int
         Between Python workers and scorers.
     peak_memory_bytes : int
-        Of the largest scorer; the largest of both when added.
+        Memory of the largest scorer; the larger of two when added.
     """
 
     n_tasks: int = 0

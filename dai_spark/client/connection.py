@@ -218,7 +218,7 @@ class Connection:
         self.deadline = deadline
 
     def abort(self) -> None:
-        """Let who waits for an answer fail at once, and the scorer end; from any thread."""
+        """Make a thread that waits for an answer fail at once, and end the scorer."""
         self._was_aborted = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

@@ -36,11 +36,11 @@ class Isolated:
     batch : pyarrow.RecordBatch
         The input rows, with all their columns.
     first_row : int
-        Of the piece within its partition, from 0.
+        Number of its first row within the partition, from 0.
     prediction : pyarrow.StructArray
         As many rows, in the same order; null for a bad row.
     error : pyarrow.StringArray
-        Null for a good row; for a bad one a sentence that says what befell it.
+        Null for a good row; for a bad one a sentence that says why.
     """
 
     batch: pa.RecordBatch
@@ -104,7 +104,7 @@ class _Part(NamedTuple):
     error: pa.StringArray
 
 
-# What befell a piece that has no answer; a ColumnError where it could not be sent.
+# Why a piece has no answer; a ColumnError where it could not be sent.
 _Cause = Union[Failure, ColumnError]
 
 

@@ -27,7 +27,7 @@ class Scored:
     batch : pyarrow.RecordBatch
         The input rows, with all their columns.
     first_row : int
-        Of the piece within its partition, from 0.
+        Number of its first row within the partition, from 0.
     answer : pyarrow.RecordBatch or None
         As many rows, in the same order, in the prediction's shape; None where `error` is set.
     error : DaiSparkError or None

@@ -1,4 +1,4 @@
-"""isolated_dataframe: a DataFrame scored with its bad rows set apart, each with what befell it."""
+"""isolated_dataframe: a DataFrame scored with its bad rows set apart, each with the reason."""
 
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 

@@ -8,7 +8,7 @@ from dai_spark.errors import OptionError
 
 __all__ = ["active", "begin", "identity", "is_connect", "is_local", "setting", "spark_version"]
 
-# Of spark-submit, which has settings of its own by then, and of Spark Connect, which has no bar.
+# Set where spark-submit has settings of its own by then, and by Spark Connect, which has no bar.
 _STARTED_OTHERWISE = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
 
 

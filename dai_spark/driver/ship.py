@@ -44,7 +44,7 @@ def ship_file(
     digest : str
         SHA-256 of its bytes; executors check it.
     ending : str
-        Of the name it travels under; none that Spark unpacks.
+        Ending of the name that it travels under; none that Spark unpacks.
     what : str
         What the user calls it, for progress and errors.
     on_message : callable

@@ -35,7 +35,7 @@ def try_lock(path: Path, kind: int = EXCLUSIVE) -> Optional[int]:
 
 
 def lock_within(path: Path, timeout_s: float, kind: int = EXCLUSIVE) -> int:
-    """Take the lock `path`, waiting at most `timeout_s` seconds for who holds it.
+    """Take the lock `path`, waiting at most `timeout_s` seconds for its holder.
 
     Raises
     ------

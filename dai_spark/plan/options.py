@@ -45,7 +45,7 @@ class ScoringOptions:
         the pipeline's labels (the positive class) where its probability is at least `threshold`;
         of more the most probable one.  Null where a probability is NaN.
     threshold : float, optional
-        Of `labels` for two classes; by default 0.5.
+        Probability from which `labels` chooses the second of two classes; by default 0.5.
     probabilities : {"columns", "map"}, default "columns"
         A field for each class, or one field ``probabilities``, a map from label to probability: for
         pipelines of very many classes.

@@ -53,7 +53,7 @@ class Description:
     load_s, memory_bytes
         What loading took.
     versions : mapping of str to str
-        Of Python, pandas and pyarrow in the sidecar.
+        Versions of Python, pandas and pyarrow in the sidecar.
     start_method : {"fork", "spawn"}
     depends_on_batch : bool
         Rows of the export's example have other scores alone than together.

@@ -20,7 +20,7 @@ Type alone decides what is refused, on the driver.  Only a value can tell that i
 
 1. an integer beyond 2^53 either way, above which floats leave integers out;
 2. a decimal that its nearest float does not give back;
-3. with ``on_cast="warn"`` or ``"null"`` text is read as a number, and what is none does not fit
+3. with ``on_cast="warn"`` or ``"null"`` text is read as a number; a text that is none does not fit
    (blanks around it are passed over, and Driverless AI's words for a missing value are one);
 4. a timestamp with a fraction of a second.
 
@@ -107,7 +107,7 @@ def check_columns(
     Parameters
     ----------
     types : mapping of str to pyarrow.DataType or str
-        Of the table's columns; text where Arrow has no such type.  Names must match in case.
+        Types of the table's columns; text where Arrow has no such type.  Names must match in case.
     wanted : mapping of str to PipelineColumn
     where : str
         What the message calls the table.

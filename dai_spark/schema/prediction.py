@@ -29,7 +29,7 @@ _DEFAULT_THRESHOLD = 0.5
 
 
 class PredictionShape:
-    """What a row gets for its place in a pipeline's answer.
+    """The shape of a prediction: which columns a row gets, and their types.
 
     Made on the driver, to tell Spark the type, and in each task.
 
@@ -42,7 +42,7 @@ class PredictionShape:
     Attributes
     ----------
     schema : pyarrow.Schema
-        Of the prediction: the pipeline's own columns in its order, or a map of them; then the
+        Of a prediction: the pipeline's own columns in its order, or a map of them; then the
         label.
 
     Raises
@@ -133,7 +133,7 @@ class PredictionShape:
             threshold = _DEFAULT_THRESHOLD if self._threshold is None else self._threshold
             chosen = (values[:, 1] >= threshold).astype("int64")
         else:
-            # Of classes that are equally probable, the first.
+            # The first of classes that are equally probable.
             chosen = np.argmax(values, axis=1) if len(values) else np.zeros(0, dtype="int64")
         nothing = np.isnan(values).any(axis=1)
         return pa.array(self._labels, pa.string()).take(pa.array(chosen, mask=nothing))

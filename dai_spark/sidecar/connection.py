@@ -16,7 +16,7 @@ from .slots import Slot, take_slot
 
 # A client greets at once; one that does not is none of ours.
 _GREETING_S = 30.0
-# Of a frame whose first byte has come.
+# Limit of a frame whose first byte has come.
 _STALL_S = 120.0
 
 
@@ -174,7 +174,7 @@ class ScorerConnection:
         # A pipeline that has raised may have stopped halfway.
         if self._n_failures or self._is_worn():
             return False
-        # Where memory is short, who waits for another task must not hold a load of its own.
+        # Where memory is short, a scorer that waits for a task must not hold a load of its own.
         return self._start_method == "fork" or self._options.get("max_scorers") is None
 
     def _leave(self, how: str, kind: bytes) -> None:
@@ -199,7 +199,7 @@ class ScorerConnection:
                 # Nobody waits for what is being scored any more.
                 os._exit(0)
             except Exception as error:
-                # Whatever it is (no memory for a batch): who waits must not wait for ever.
+                # Whatever it is (no memory for a batch): the other thread must not wait for ever.
                 ahead.put(error)
                 return
             if kind == protocol.CANCEL:

@@ -8,7 +8,7 @@ not, since C code may hold the interpreter's lock while it waits for the pipe.
 import os
 import select
 
-# Of the file and of the one before it, which is kept beside it as <log>.1.
+# Limit of the file, and of the one before it, which is kept beside it as <log>.1.
 LIMIT_BYTES = 8 << 20
 END = "dai_spark: the sidecar has ended"
 _CHUNK_BYTES = 1 << 16
@@ -21,7 +21,7 @@ class Log:
     ----------
     path : str
     lock_fd : int
-        Of the sidecar's lock, which the writer must not hold: it outlives the sidecar by moments.
+        The sidecar's lock, which the writer must not hold: it outlives the sidecar by moments.
     """
 
     def __init__(self, path: str, lock_fd: int) -> None:

@@ -30,7 +30,7 @@ The order, sidecar to client: one answer to each message, in the order of the me
 
     QUEUED       JSON  before READY {"max_scorers": INT}: as many score already, and one of them
                                      has answered a batch since the last QUEUED; sent again while
-                                     that goes on, so who hears nothing for long waits in vain
+                                     that goes on, so a client that hears nothing waits in vain
     READY        JSON  to HELLO     {"protocol": 1, "pid": INT, "sidecar_pid": INT,
                                      "start_method": "fork"|"spawn", "load_s": FLOAT,
                                      "loaded": BOOL}: whether for this connection
@@ -209,7 +209,7 @@ def receive(
     ----------
     sock : socket.socket
     deadline : float, optional
-        Of the whole frame, see `send`.
+        Limit of the whole frame, see `send`.
     stall_s : float, optional
         Without a deadline: what a frame may take once its first byte has come.  The next batch may
         be hours away (Spark computes it), but half a frame is a client that has lost its mind.

@@ -19,14 +19,14 @@ class Slot:
     Parameters
     ----------
     fd : int or None
-        Of the locked file; None where the number of scorers is not limited.
+        Descriptor of the locked file; None where the number of scorers is not limited.
     """
 
     def __init__(self, fd: Optional[int]) -> None:
         self._fd = fd
 
     def answered(self) -> None:
-        """Tell those who wait that this scorer gets on."""
+        """Tell scorers that wait that this one gets on."""
         if self._fd is not None:
             os.utime(self._fd)
 
@@ -43,7 +43,7 @@ def take_slot(folder: str, max_scorers: Optional[int], tell_queued: Callable[[],
     Parameters
     ----------
     folder : str
-        Of all scorers of a sidecar.
+        Folder of the slots of all scorers of a sidecar.
     max_scorers : int or None
         None waits for nothing.
     tell_queued : callable

@@ -32,16 +32,16 @@ from dai_spark.unpack.unpack_cache import in_use, touch, used_folders
 __all__ = ["find_or_start"]
 
 _POLL_S = 0.01
-# Of start_timeout_s, what a forked scorer may take for one row before it is taken for hung.
+# A forked scorer that takes longer than this share of start_timeout_s for one row has hung.
 _TRIAL_SHARE = 0.2
 
 
 def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle:
     """Return the sidecar of this executor for this plan, started if it does not run.
 
-    Runs in a Python worker, once a task.  Many tasks may call it at the same moment: who gets the
-    run folder's lock starts the sidecar and hands it the lock, so that the lock is held exactly as
-    long as the sidecar lives; the others wait until it is ready, or has said why it is not.
+    Runs in a Python worker, once a task.  Many tasks may call it at the same moment: the one that
+    gets the run folder's lock starts the sidecar and hands it the lock, so that the lock is held
+    exactly as long as the sidecar lives; the others wait until it is ready, or has said why not.
 
     Raises
     ------
@@ -76,8 +76,8 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
                 return sidecar
         else:
             try:
-                # The lock was free, so who said that it listens was killed.  First of all: other
-                # tasks find the lock held from now on, and would call where nobody does.
+                # The lock was free, so a sidecar that said that it listens was killed.  This comes
+                # first: other tasks find the lock held from now on, and would call nobody.
                 sidecar.forget_ready()
                 failed = remembered_failure(sidecar, errors, limit_s)
                 if failed is None and process is not None and process.poll() != 0:
@@ -90,7 +90,7 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
                 os.close(lock)
         if time.monotonic() > deadline:
             if process is not None:
-                # Before the lock is free, so that who waits for it starts no other.
+                # Before the lock is free, so that a task that waits for it starts no other.
                 remember_hang(sidecar, limit_s)
                 process.kill()
             raise errors.hung()

@@ -50,8 +50,8 @@ class SidecarHandle:
         Parameters
         ----------
         until : str, default ""
-            A text that is on its way into the log, and is waited for (a second at most): a process
-            of its own writes the log, and whose end we tell has just ended.
+            A text that is on its way into the log, and is waited for (a second at most): another
+            process writes the log, a moment after the end that it tells of.
         """
         deadline = time.monotonic() + _LOG_DELAY_S
         while True:
@@ -88,7 +88,7 @@ class SidecarHandle:
         return (self.run_folder / protocol.READY_NAME).exists()
 
     def forget_ready(self) -> None:
-        """Take back that it listens; only for who holds its lock."""
+        """Take back that it listens; only the holder of its lock may."""
         with suppress(FileNotFoundError):
             (self.run_folder / protocol.READY_NAME).unlink()
 

@@ -58,7 +58,7 @@ def as_ours(uri: str, doing: str, spark: Any) -> Iterator[None]:
     doing : str
         ``"read"``, ``"fetch"`` or ``"write"``.
     spark : SparkSession
-        Of a classic one, Hadoop says which version a missing jar must have.
+        A classic session knows which version of Hadoop a missing jar must have.
 
     Raises
     ------

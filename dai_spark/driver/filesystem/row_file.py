@@ -7,7 +7,7 @@ from dai_spark.errors import ShippingError
 
 __all__ = ["RowFile"]
 
-# Of Java's arrays, hence of a row's column (spark.sql.sources.binaryFile.maxLength).
+# The limit of Java's arrays, hence of a row's column (spark.sql.sources.binaryFile.maxLength).
 _ROW_BYTES = (1 << 31) - 1
 # A message holds 128 MB at most, and a batch of rows at least one row.
 _PIECE_BYTES = 4 << 20

@@ -17,7 +17,7 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
         about = json.loads(stream.read().decode("utf-8"))
     sys.path.insert(0, os.path.join(spec["pipeline_folder"], "site"))
     if spec["license"]:
-        # Set here and not by who starts us: an initial environment can be read in /proc.
+        # Set here and not by the client: an initial environment can be read in /proc.
         os.environ["DRIVERLESS_AI_LICENSE_KEY"] = spec["license"]
     try:
         for applied in apply_shims():

@@ -31,7 +31,7 @@ class Refused(Exception):
     def __init__(self, kind: str, error: BaseException, message: Optional[str] = None) -> None:
         text = str(error) if message is None else message
         Exception.__init__(self, text)
-        # A pipeline's own frames only: ours say nothing to who reads the traceback.
+        # The pipeline's own frames only: ours tell a reader of the traceback nothing.
         lines = traceback.format_exception(type(error), error, error.__traceback__)
         self.data = {
             "kind": kind,
@@ -165,7 +165,7 @@ class LoadedScorer:
             whole = self.score(together, options)
             alone = [self.score(row, options) for row in rows]
         except Refused:
-            # What it says of its own example's other rows is no reason not to score.
+            # An export whose other example rows cannot be scored may score the table's.
             return False
         return not whole.equals(pd.concat(alone, ignore_index=True))
 

@@ -302,7 +302,7 @@ def _scoring(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scoring")
     for name, what in (
         ("batch_rows", "most rows the pipeline is given at once (default: as Spark sends)"),
-        ("batch_bytes", f"the same in bytes (default: {_DEFAULTS['batch_bytes']:,})"),
+        ("batch_bytes", f"the same limit in bytes (default: {_DEFAULTS['batch_bytes']:,})"),
         (
             "max_scorers",
             "most scorers of an executor at the same time, where memory is short (default: as many "
