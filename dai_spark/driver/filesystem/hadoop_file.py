@@ -73,7 +73,13 @@ class HadoopFile:
         self._files.delete(self._path, True)
 
     def rename_to(self, other: "HadoopFile") -> bool:
-        """Rename a file or a folder to what does not exist; whether the file system did."""
+        """Rename a file or a folder; whether the file system did.
+
+        Parameters
+        ----------
+        other : HadoopFile
+            Must not exist.
+        """
         return bool(self._files.rename(self._path, other._path))
 
     def free_bytes(self) -> int:
@@ -111,6 +117,10 @@ class HadoopFile:
 
         One of two callers at a moment wins on HDFS; on object stores, which have no such promise,
         the later one does.
+
+        Parameters
+        ----------
+        content : bytes
         """
         try:
             stream = self._files.create(self._path, False)

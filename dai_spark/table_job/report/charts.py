@@ -150,8 +150,7 @@ def _inline(svg: str, name: str, title: str, description: str) -> str:
     for element in root.iter():
         element.tag = _bare(element.tag)
         element.attrib = {
-            _bare(key): _of_the_page(_bare(key), value, name)
-            for key, value in element.attrib.items()
+            _bare(key): _for_page(_bare(key), value, name) for key, value in element.attrib.items()
         }
     width, height = _size(root.attrib["viewBox"])
     root.attrib = {
@@ -177,14 +176,14 @@ def _size(view_box: str) -> Tuple[float, float]:
     return width, height
 
 
-def _of_the_page(key: str, value: str, name: str) -> str:
+def _for_page(key: str, value: str, name: str) -> str:
     if key == "id":
         return f"{name}-{value}"
     if key == "href":
         return value.replace("#", f"#{name}-")
     value = value.replace("url(#", f"url(#{name}-")
-    for drawn, of_the_page in _COLOURS.items():
-        value = value.replace(drawn, of_the_page)
+    for drawn, on_page in _COLOURS.items():
+        value = value.replace(drawn, on_page)
     # The page's own font, in matplotlib's size.
     value = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", value)
     return re.sub(r"font-family: [^;]*;?", "", value)
