@@ -73,11 +73,12 @@ print("\n" + json.dumps({
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check_environment` found.
+    """The report of `check_environment`.
 
     Attributes
     ----------
     environment : PackedEnvironment
+        The environment that was checked.
     alone : bool
         Whether it ran in a sandbox that holds nothing else but the C library.
     python : str
@@ -87,7 +88,7 @@ class CheckReport:
     problems : tuple of str
         Reasons not to use it, one sentence each; empty when it is sound.
     notes : tuple of str
-        Sentences worth knowing that are no reason against it.
+        Sentences worth knowing; none is a reason against it.
     glibc : str or None
         Oldest GNU C library on which all of it loads.
     package_bytes : dict of str to int

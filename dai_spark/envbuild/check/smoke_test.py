@@ -25,7 +25,7 @@ main()
 
 
 class SmokeTest(NamedTuple):
-    """What a smoke test measured.
+    """The result of a smoke test.
 
     Attributes
     ----------

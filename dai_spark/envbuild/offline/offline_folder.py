@@ -36,7 +36,7 @@ _FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class OfflineContents:
-    """What an offline folder was collected for, and what is in it.
+    """The contents of an offline folder, and what it was collected for.
 
     Attributes
     ----------

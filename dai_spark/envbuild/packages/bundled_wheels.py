@@ -1,7 +1,7 @@
-"""The wheels that an export brings: what is installed from it, and what no environment can have.
+"""The wheels that an export brings: which of them are installed, and which are refused.
 
-requirements.txt names them bare, as files that lie beside it.  Some exports bring more than it
-names; all but the model's own are installed.
+requirements.txt names them by their file names.  Some exports bring wheels that it does not name.
+All are installed, but that of the model.
 """
 
 import re
@@ -74,7 +74,7 @@ def named_wheels(export: ScoringPipeline, lines: Collection[str]) -> List[str]:
 def unnamed_wheels(
     export: ScoringPipeline, named: Collection[str], python: str, notes: List[str]
 ) -> List[str]:
-    """Find the wheels beside requirements.txt whose packages it names no wheel of.
+    """Find further wheels beside requirements.txt: it names no wheel of their packages.
 
     Parameters
     ----------

@@ -190,7 +190,7 @@ def _chosen_wheels(
     """Apply the choice to requirements and to the export's wheels; return the wheels that stay."""
     named: Dict[str, str] = {package_name(wheel): wheel for wheel in wheels}
     listed: Dict[str, str] = {**lines, **named}
-    # What the export brings needs no compiler: the reason why this one is left out elsewhere.
+    # pyorc is left out since it has to be compiled, and a wheel of the export need not be.
     keep = (*choice.keep, *(name for name in ("pyorc",) if name in named))
     select_packages(listed, overrides, choice._replace(keep=keep), notes)
     stay = {name for name, text in listed.items() if text == named.get(name)}

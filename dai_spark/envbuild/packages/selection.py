@@ -41,14 +41,14 @@ _NEVER = "; python_version < '0'"
 
 
 class Choice(NamedTuple):
-    """What the user says of packages, over what an export or a lock lists.
+    """The user's choice of packages; it wins over an export or a lock.
 
     Attributes
     ----------
     exclude : tuple of str
         Names that are not installed, even where another package asks for them.
     add : tuple of str
-        Further requirements, as ``"importlib-resources==5.12.0"``; one that is listed is replaced.
+        Further requirements, ``"importlib-resources==5.12.0"``; each replaces a listed one.
     keep : tuple of str
         Names that are installed although `LEFT_OUT` has them.
     constraints : tuple of str

@@ -1,4 +1,4 @@
-"""Builds without CUDA in place of those with it, which are half a gigabyte and more.
+"""Takes builds without CUDA in place of builds with it, which are half a gigabyte and more.
 
 XGBoost and TensorFlow have them under names of their own.  PyTorch has them under its own name as
 ``torch==1.13.1+cpu``, and not on the public index, which has the builds with CUDA alone: they are

@@ -28,7 +28,7 @@ __all__ = [
     "system_libraries",
 ]
 
-# What the GNU C library itself consists of: never packed, since its parts must match the
+# The parts of the GNU C library: never packed, since they must match the
 # kernel-side loader of the machine that runs them.  Everything else is packed.
 _BASE = re.compile(
     r"^(linux-vdso|ld-linux[\w-]*|libc|libm|libmvec|libdl|librt|libpthread|libutil|libresolv"

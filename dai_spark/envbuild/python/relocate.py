@@ -64,7 +64,7 @@ def copy_interpreter(source: Interpreter, to: Path, on_message: Callable[[str], 
     if source.library is not None:
         (to / "lib").mkdir(exist_ok=True)
         shutil.copy2(source.library, to / "lib" / source.library.name)
-        # What is compiled for Python 3.7 and older is linked against it by this name.
+        # Modules compiled for Python 3.7 and older are linked against it by this name.
         link = to / "lib" / f"{source.library.name.partition('.so')[0]}.so"
         if link.name != source.library.name:
             link.symlink_to(source.library.name)
