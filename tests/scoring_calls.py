@@ -17,8 +17,15 @@ def batches_of(frame, n_rows=1000):
     return table.to_batches(max_chunksize=n_rows)
 
 
-def log_of(executor):
-    (log,) = executor.folder.glob("*.log")
+def run_folder(executor, plan):
+    """The folder of the sidecar that serves a plan there."""
+    return executor.folder / plan.key(plan.license)[:20]
+
+
+def log_of(executor, plan=None):
+    """The log of the sidecar that serves a plan there; without one, of the only one there is."""
+    name = "*" if plan is None else run_folder(executor, plan).name
+    (log,) = executor.folder.glob(f"dai_spark-sidecar-{name}.log")
     return log.read_text()
 
 

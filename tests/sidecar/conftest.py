@@ -1,5 +1,6 @@
 """Stand-ins unpacked, and an executor of one's own to start sidecars in."""
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -53,10 +54,12 @@ def binomial(install):
     return install()
 
 
-@pytest.fixture
-def executor(tmp_path):
-    """An executor of its own: a folder and a process, as a Python worker would find them."""
-    folder = tmp_path / "executor"
+@contextlib.contextmanager
+def executor(folder):
+    """An executor's folder and a process, as a Python worker would find them, for a block's time.
+
+    What was started in it must end with it.
+    """
     folder.mkdir(mode=0o700)
     owner = ProcessId.of(os.getpid())
     yield ExecutorContext(folder, owner, None, "this-host", "partition 3 (stage 1, attempt 0)")
@@ -64,10 +67,34 @@ def executor(tmp_path):
     for left in folder.glob("*"):
         subprocess.run(["rm", "-rf", str(left)], check=True, timeout=20)
     folder.rmdir()
-    assert wait_until(lambda: not processes_of(str(tmp_path)), 10), processes_of(str(tmp_path))
+    assert wait_until(lambda: not processes_of(str(folder)), 10), processes_of(str(folder))
 
 
 @pytest.fixture
+def own_place(tmp_path):
+    """An executor of the test's own: for tests that kill, or look at all that is there."""
+    with executor(tmp_path / "executor") as executor:
+        yield executor
+
+
+@pytest.fixture
+def executor(own_place):
+    """The executor that a test scores on: its own, unless its file takes `shared_place` for it."""
+    return own_place
+
+
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory):
+    """An executor that a file's tests share, as tasks do: sidecars stay warm between them.
+
+    A file takes it by a fixture of its own, `executor`.  Its tests look at the sidecars of their own
+    plans, and at what these have done since the test began.
+    """
+    with executor(tmp_path_factory.mktemp("shared") / "executor") as executor:
+        yield executor
+
+
+@pytest.fixture(scope="session")
 def plan(packed_environment, license_text, export):
     def make(path=None, license=license_text, **options):
         request = ScoringRequest.of(
