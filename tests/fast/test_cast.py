@@ -187,26 +187,32 @@ def number_of(text):
 NUMBER_TEXT = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 
-@settings(max_examples=300)
-@given(
-    st.lists(
-        st.floats().map(repr)
-        | st.integers().map(str)
-        | st.from_regex(re.compile(NUMBER_TEXT, re.ASCII), fullmatch=True)
-        | st.text(alphabet="+-.eE0123456789 _\nxX", max_size=12)
-        | st.sampled_from([*MISSING_WORDS, "1_000", "Infinity", "\u0661", "1.5\n", "+-1", "0x10"]),
-        min_size=1,
-    )
+TEXTS_OF_NUMBERS = st.lists(
+    st.floats().map(repr)
+    | st.integers().map(str)
+    | st.from_regex(re.compile(NUMBER_TEXT, re.ASCII), fullmatch=True)
+    | st.text(alphabet="+-.eE0123456789 _\nxX", max_size=12)
+    | st.sampled_from([*MISSING_WORDS, "1_000", "Infinity", "\u0661", "1.5\n", "+-1", "0x10"]),
+    min_size=1,
 )
-@example(["1", "1e400", "-1e400", "5e-400", "0." + "0" * 400 + "1", "9" * 400])
-@example(["+1.", "-.5", " 7 ", "1\n2", "1 2"])
-def test_numbers_in_texts_are_read_as_python_reads_them(texts):
+
+
+@pytest.mark.parametrize("n_examples", [60, pytest.param(3000, marks=pytest.mark.long)])
+def test_numbers_in_texts_are_read_as_python_reads_them(n_examples):
     """Whole columns at once, bit for bit; one that is too large makes the others no different."""
-    found, n_misfits = cast_counted(texts, pa.string(), NUMBER, "warn")
-    expected = [number_of(text) for text in texts]
-    assert list(map(repr, found.to_pylist())) == list(map(repr, expected))
-    n_missing = sum(text.strip() in MISSING_WORDS for text in texts)
-    assert n_misfits == expected.count(None) - n_missing
+
+    @settings(max_examples=n_examples, deadline=None)
+    @given(TEXTS_OF_NUMBERS)
+    @example(["1", "1e400", "-1e400", "5e-400", "0." + "0" * 400 + "1", "9" * 400])
+    @example(["+1.", "-.5", " 7 ", "1\n2", "1 2"])
+    def read(texts):
+        found, n_misfits = cast_counted(texts, pa.string(), NUMBER, "warn")
+        expected = [number_of(text) for text in texts]
+        assert list(map(repr, found.to_pylist())) == list(map(repr, expected))
+        n_missing = sum(text.strip() in MISSING_WORDS for text in texts)
+        assert n_misfits == expected.count(None) - n_missing
+
+    read()
 
 
 def test_missing_words_are_driverless_ais():
