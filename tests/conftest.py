@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from scopes import scope_of, turn_of
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -26,28 +27,23 @@ for name in ("DAI_SPARK_ENV", "DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICEN
     os.environ.pop(name, None)
 
 
-# Files whose tests share something costly: an application on a cluster, the Spark session.
-SHARED = {
-    "test_license": "table jobs",
-    "test_table_jobs": "table jobs",
-    "test_faults_killed": "faults",
-    "test_faults_pipeline": "faults",
-}
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Order by turns; within one as collected."""
+    items.sort(key=lambda item: turn_of(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give a process whole files, and all files that share something (not every lane has xdist)."""
+    """Give a process whole scopes, in the order of their turns (not every lane has xdist)."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            path = Path(nodeid.partition("::")[0])
-            shared = path.as_posix()
-            if path.parent.name == "spark":
-                shared = "tables" if path.stem.startswith("test_table_") else "spark"
-            return SHARED.get(path.stem, shared)
+            return scope_of(nodeid)
 
+    # It would begin with the scopes that have most tests, and not with those that take longest.
+    config.option.loadscopereorder = False
     return Together(config, log)
 
 
@@ -133,7 +129,7 @@ class OwnScorer:
     one call of `score_batch` scores it.
     """
 
-    def __init__(self, path, folder, python, license_text, arguments):
+    def __init__(self, path, folder, python, license_text):
         from dai_spark import ScoringPipeline
 
         pipeline = ScoringPipeline(path)
@@ -153,7 +149,7 @@ class OwnScorer:
         self._folder = folder
         self._log = (folder / "own.log").open("wb")
         self._process = subprocess.Popen(
-            [str(python), script, str(wheel), pipeline.package, json.dumps(arguments), "serve"],
+            [str(python), script, str(wheel), pipeline.package],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -162,12 +158,13 @@ class OwnScorer:
             text=True,
         )
 
-    def score(self, frame):
-        """The scores of a pandas frame."""
+    def score(self, frame, **arguments):
+        """The scores of a pandas frame; `arguments` are those of `score_batch`."""
         import pandas as pd
 
         frame.to_parquet(self._folder / "rows.parquet")
-        self._process.stdin.write("rows.parquet scores.parquet\n")
+        words = json.dumps(["rows.parquet", "scores.parquet", arguments])
+        self._process.stdin.write(f"{words}\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         assert answer == "done\n", (self._folder / "own.log").read_text(errors="replace")[-3000:]
@@ -187,12 +184,11 @@ class OwnScorer:
 
 @pytest.fixture(scope="session")
 def own_scorer(pipeline_python, license_text, tmp_path_factory):
-    """A context manager: ``with own_scorer(export, **arguments) as own: own.score(frame)``."""
+    """A context manager: ``with own_scorer(export) as own: own.score(frame, **arguments)``."""
 
     @contextlib.contextmanager
-    def start(path, *, python=pipeline_python, **arguments):
-        folder = tmp_path_factory.mktemp("direct")
-        own = OwnScorer(path, folder, python, license_text, arguments)
+    def start(path, *, python=pipeline_python):
+        own = OwnScorer(path, tmp_path_factory.mktemp("direct"), python, license_text)
         try:
             yield own
         finally:
@@ -201,15 +197,38 @@ def own_scorer(pipeline_python, license_text, tmp_path_factory):
     return start
 
 
+# A scorer takes 200 MB and a second to load.
+N_OWN_SCORERS = 3
+
+
 @pytest.fixture(scope="session")
-def own_scores(own_scorer):
-    """The pipeline's own scores of a frame: ``own_scores(export, frame, output_margin=True)``."""
+def own_scores(pipeline_python, own_scorer):
+    """The pipeline's own scores of a frame: ``own_scores(export, frame, output_margin=True)``.
 
-    def score(path, frame, **arguments):
-        with own_scorer(path, **arguments) as own:
-            return own.score(frame)
+    The processes that scored last are kept for the next frame.
+    """
+    with contextlib.ExitStack() as ending:
+        kept = {}
 
-    return score
+        def score(path, frame, *, python=pipeline_python, **arguments):
+            key = (str(path), str(python))
+            own, close = kept.pop(key, None) or begin(path, python)
+            kept[key] = own, close
+            while len(kept) > N_OWN_SCORERS:
+                kept.pop(next(iter(kept)))[1]()
+            try:
+                return own.score(frame, **arguments)
+            except BaseException:
+                kept.pop(key)[1]()
+                raise
+
+        def begin(path, python):
+            scorer = contextlib.ExitStack()
+            own = scorer.enter_context(own_scorer(path, python=python))
+            return own, scorer.close
+
+        ending.callback(lambda: [close() for _, close in kept.values()])
+        yield score
 
 
 @pytest.fixture(scope="session")
@@ -225,6 +244,8 @@ def spark(tmp_path_factory):
         .config("spark.sql.shuffle.partitions", "4")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "127.0.0.1")
+        # As in cluster/programs/conf: a JVM of some minutes never earns an optimising compiler.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
     )
     for name, value in lakehouse.settings(tmp_path_factory.mktemp("lakehouse")).items():

@@ -1,8 +1,8 @@
 """Scores Parquet files with a pipeline's own Scorer, each in one call.
 
-Runs in the pipeline's Python, by itself: ``python direct_scoring.py WHEEL PACKAGE ARGUMENTS``
-scores rows.parquet; with a fourth word each line of standard input names files to score,
-``ROWS SCORES``, and is answered by a line.
+Runs in the pipeline's Python, by itself: ``python direct_scoring.py WHEEL PACKAGE``.  Each line of
+standard input is JSON, ``[ROWS, SCORES, ARGUMENTS]``: the files to read and to write, and the
+keyword arguments of `score_batch`.  Each is answered by a line.
 """
 
 import importlib
@@ -17,17 +17,9 @@ sys.path.insert(0, sys.argv[1])
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 scorer = importlib.import_module(sys.argv[2]).Scorer()
-arguments = json.loads(sys.argv[3])
 
-
-def score(rows, scores):
+for line in sys.stdin:
+    rows, scores, arguments = json.loads(line)
     scorer.score_batch(pd.read_parquet(rows), **arguments).to_parquet(scores)
-
-
-if len(sys.argv) == 4:
-    score("rows.parquet", "scores.parquet")
-else:
-    for line in sys.stdin:
-        score(*line.split())
-        answers.write("done\n")
-        answers.flush()
+    answers.write("done\n")
+    answers.flush()

@@ -9,14 +9,15 @@ import pytest
 from processes import processes_of, wait_until
 from standin import Installed
 
+from dai_spark.client.connection import Connection
 from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.local.local_plan import no_uri
 from dai_spark.plan.plan import ShippedFile
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.testing import flights_export, flights_table, weather_table
+from dai_spark.testing import flights_table, weather_table
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def python(request):
     """Path of an interpreter with the pipeline's packages: of the packed environment, or given.
 
@@ -26,9 +27,9 @@ def python(request):
     return Path(other or request.getfixturevalue("pipeline_python"))
 
 
-@pytest.fixture(scope="module")
-def install(tmp_path_factory, python):
-    """Build, unpack and remember a flights export: install(kind, model, **options)."""
+@pytest.fixture(scope="session")
+def install(tmp_path_factory, export, python):
+    """Unpack and remember a flights export: install(kind, model, **options)."""
     known = {}
 
     def install(kind="binomial", model="lightgbm", **options):
@@ -36,9 +37,7 @@ def install(tmp_path_factory, python):
         if key not in known:
             folder = tmp_path_factory.mktemp(kind)
             options = {"n_train_rows": 3000, "n_trees": 8, "layout": "flat", **options}
-            path = flights_export(
-                folder / "scorer.zip", python=python, kind=kind, model=model, **options
-            )
+            path = export(python=python, kind=kind, model=model, **options)
             known[key] = Installed(path, folder, python)
             table = weather_table() if kind == "timeseries" else flights_table()
             # Every 401st: not the training rows alone, cancelled flights among them.
@@ -107,3 +106,14 @@ def plan(packed_environment, license_text, export):
         return request.plan(stay)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def described(plan, shared_place):
+    """What the plain export's sidecar tells of it: enough for its like that are slow.
+
+    Seven of their calls go into a description, and as many into the trial of a fork, which
+    ``start_method="fork"`` spares.
+    """
+    with Connection(plan(), shared_place) as connection:
+        return connection.describe()
