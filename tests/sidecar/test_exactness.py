@@ -115,8 +115,9 @@ def tables(draw, wanted, floats):
 
 
 @pytest.fixture
-def check(plan, executor, export, own_scorer):
+def check(plan, shared_place, export, own_scorer):
     """A function that draws so many tables for a kind of pipeline and compares each."""
+    executor = shared_place
 
     def run(n_cases, **words):
         path = export(**words)
@@ -176,7 +177,7 @@ KINDS = [
 
 def test_drawn_tables_have_the_pipelines_own_scores(check):
     """Equal bits for each table that fits, one documented refusal for each that does not."""
-    seen = check(150, kind="binomial")
+    seen = check(100, kind="binomial")
     assert seen["equal"] > 60
     assert seen["refused"] > 5
 

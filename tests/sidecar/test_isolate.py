@@ -162,13 +162,13 @@ def test_a_row_that_hangs_costs_about_twice_the_limit(plan, executor, mixed, fli
 
 
 def test_a_pipeline_that_is_slow_to_begin_a_batch_does_not_hang(
-    plan, executor, export, flights, monkeypatch
+    plan, executor, export, flights, described, monkeypatch
 ):
     """The least limit follows what one row takes, so the neighbours of a bad row stay good."""
     monkeypatch.setattr(isolate, "_LEAST_LIMIT_S", 0.01)
     path = export(fate="hang_in_score", score_seconds=0.2)
     slow = plan(path, batch_timeout_s=2, start_method="fork")
-    made = slow.with_description(describe(plan(), executor).described)
+    made = slow.with_description(described)
     frame = flights.head(64).copy()
     frame.loc[62, "carrier"] = MARK_TEXT
     bad, _ = isolated(made, executor, frame)
@@ -235,12 +235,11 @@ def test_more_bad_rows_than_allowed_end_the_task(plan, executor, mixed, flights)
 
 
 def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(
-    plan, executor, own_place, export, flights, own
+    plan, own_place, export, flights, own, described
 ):
     """After one kill the same batch is scored by a new sidecar; two in a row fail the task."""
-    # Described by its like, and without a trial: each of its calls takes a second.
     slow = plan(export(score_seconds=1.0), start_method="fork")
-    made = slow.with_description(describe(plan(), executor).described)
+    made = slow.with_description(described)
     frame = flights.head(N_ROWS)
     killed = []
 

@@ -52,11 +52,11 @@ def most_at_once(log):
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_no_more_than_max_scorers_score_at_once(
-    plan, executor, export, flights, own_scores, start_method
+    plan, executor, export, flights, own_scores, described, start_method
 ):
     """Five tasks on two scorers: three wait for their turn, and every row is scored right."""
     path = export(score_seconds=0.2)
-    made = describe(plan(path, max_scorers=2, start_method=start_method), executor)
+    made = plan(path, max_scorers=2, start_method=start_method).with_description(described)
     rows = flights.head(900)
     answers = at_once(5, lambda: score_frame(made, executor, rows, n_rows=300))
     assert len(answers) == 5
@@ -66,24 +66,27 @@ def test_no_more_than_max_scorers_score_at_once(
     assert most_at_once(log_of(executor)) == 2
 
 
-def test_without_max_scorers_all_score_at_once(plan, executor, export, flights):
+def test_without_max_scorers_all_score_at_once(plan, executor, export, flights, described):
     """By default nobody waits."""
-    made = describe(plan(export(score_seconds=0.5)), executor)
+    slow = plan(export(score_seconds=0.5), start_method="fork")
+    made = slow.with_description(described)
     at_once(4, lambda: score_frame(made, executor, flights.head(600), n_rows=200))
     assert most_at_once(log_of(executor)) == 4
 
 
 def test_waiting_for_a_scorer_that_gets_on_has_no_limit_and_for_one_that_does_not_has(
-    plan, executor, export, flights
+    plan, executor, export, flights, described
 ):
     """Who waits behind working scorers outlasts the limits; behind an idle one it names them."""
-    limits = {"max_scorers": 1, "batch_timeout_s": 3.0, "start_timeout_s": 3.0}
-    path = export(score_seconds=1.2)
-    made = plan(path, **limits).with_description(describe(plan(path), executor).described)
+    limits = {"max_scorers": 1, "batch_timeout_s": 2.0, "start_timeout_s": 2.0}
+    path = export(score_seconds=0.8)
+    with Connection(plan(path, start_method="fork"), executor):
+        # It loads without these limits.
+        made = plan(path, start_method="fork", **limits).with_description(described)
     begun = time.monotonic()
     # The last of them waits for the others' 2 x 7 batches: more than both limits together.
     assert len(at_once(2, lambda: score_frame(made, executor, flights.head(700), n_rows=100))) == 2
-    assert time.monotonic() - begun > 12
+    assert time.monotonic() - begun > 8
     words = "while it waited until fewer than 1 others scored; raise max_scorers"
     with Connection(made, executor), pytest.raises(SidecarTimeoutError, match=words):
         Connection(made, executor)
@@ -136,13 +139,12 @@ def test_wide_batches_are_scored_in_pieces(plan, executor, export, flights, own_
     assert_frame_equal(answers, own_scores(export(), rows), check_exact=True)
 
 
-def test_a_task_reports_what_it_took(plan, executor, export, flights):
+def test_a_task_reports_what_it_took(plan, executor, export, flights, described):
     """Rows, batches, seconds, bytes and memory; who started the sidecar counts its load."""
     path = export(score_seconds=0.2)
     found = []
-    made = describe(plan(path), executor)
-    # Another key, hence another sidecar, which the task itself starts.
-    made = plan(path, env_vars={"ANOTHER": "1"}).with_description(made.described)
+    # Nobody has started its sidecar, so that the task itself does.
+    made = plan(path).with_description(described)
     for _ in range(2):
         score_frame(made, executor, flights.head(500), n_rows=100, report=found.append)
     first, second = found

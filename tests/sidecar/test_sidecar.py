@@ -153,9 +153,12 @@ def test_the_licence_stands_in_no_file_and_no_command_line(plan, executor, licen
                 assert license_text.encode() not in path.read_bytes(), path
 
 
-def test_scorers_at_work_at_once_have_working_folders_of_their_own(plan, executor, export, flights):
+def test_scorers_at_work_at_once_have_working_folders_of_their_own(
+    plan, executor, export, flights, described
+):
     """Two connections score different rows at the same time; a shared folder would cross them."""
-    made = describe(plan(export(score_seconds=0.5)), executor)
+    slow = plan(export(score_seconds=0.5), start_method="fork")
+    made = slow.with_description(described)
     halves = [flights.iloc[:50], flights.iloc[50:100]]
     expected = [score_frame(made, executor, half) for half in halves]
     found = [None, None]
