@@ -87,6 +87,8 @@ def test_nothing_is_left(run, nothing_left):
     nothing_left(run)
 
 
+# Without spark-submit: test_table_jobs.
+@pytest.mark.long
 def test_a_second_run_is_done_already(run, run_program, words, target, bare_python):
     """The same job again: exit status 0, and the table stays as it is."""
     files = {path.name for path in target.iterdir()}

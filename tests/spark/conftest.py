@@ -1,6 +1,29 @@
 """A table of flights in the suite's session, and what scores it."""
 
 import pytest
+from scopes import is_of_table_job
+
+
+@pytest.fixture(scope="module", autouse=True)
+def interpreted(request):
+    """Spark interprets the plans of the table job's tests: they are many, and their rows are few.
+
+    To compile each of them takes a fifth of the time.  All other tests, here and on clusters, have
+    them compiled, as a user has.
+    """
+    if not is_of_table_job(request.path):
+        yield
+        return
+    settings = {
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    conf = request.getfixturevalue("spark").conf
+    for name, value in settings.items():
+        conf.set(name, value)
+    yield
+    for name in settings:
+        conf.unset(name)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_as_a_data_frame(real, with_scorer):
     assert assert_own(scored, own) == list(own)
 
 
-@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+@pytest.mark.parametrize("kind", ["delta", pytest.param("iceberg", marks=pytest.mark.long)])
 def test_as_a_job(spark, real, with_scorer, tmp_path, kind):
     """`score_table` from a table of that format to another, with rows scored again to verify."""
     frame, path, own = real
