@@ -6,7 +6,7 @@ from pathlib import Path
 
 def sidecar_of(scorer):
     """Process id of a handle's living sidecar, or None."""
-    folder = scorer._pool.place.folder / scorer.key[:20]
+    folder = scorer._pool.executor.folder / scorer.key[:20]
     return next(iter(_sidecars(folder.parent.glob(f"{folder.name}/ready.json"))), None)
 
 

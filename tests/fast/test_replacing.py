@@ -2,7 +2,7 @@
 
 import pytest
 
-from dai_spark.host.digest import replacing, write_atomically
+from dai_spark.host.atomic_file import replacing, write_atomically
 
 
 def test_a_file_is_replaced_when_all_is_written(tmp_path):

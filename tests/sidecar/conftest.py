@@ -54,7 +54,7 @@ def binomial(install):
 
 
 @contextlib.contextmanager
-def executor(folder):
+def executor_in(folder):
     """An executor's folder and a process, as a Python worker would find them, for a block's time.
 
     What was started in it must end with it.
@@ -70,26 +70,26 @@ def executor(folder):
 
 
 @pytest.fixture
-def own_place(tmp_path):
+def own_executor(tmp_path):
     """An executor of the test's own: for tests that kill, or look at all that is there."""
-    with executor(tmp_path / "executor") as executor:
+    with executor_in(tmp_path / "executor") as executor:
         yield executor
 
 
 @pytest.fixture
-def executor(own_place):
-    """The executor that a test scores on: its own, unless its file takes `shared_place` for it."""
-    return own_place
+def executor(own_executor):
+    """The executor that a test scores on: its own, unless its file takes the shared one."""
+    return own_executor
 
 
 @pytest.fixture(scope="module")
-def shared_place(tmp_path_factory):
+def shared_executor(tmp_path_factory):
     """An executor that a file's tests share, as tasks do: sidecars stay warm between them.
 
-    A file takes it by a fixture of its own, `executor`.  Its tests look at the sidecars of their own
-    plans, and at what these have done since the test began.
+    A file takes it by a fixture of its own, `executor`.  Its tests look at the sidecars of their
+    own plans, and at what these have done since the test began.
     """
-    with executor(tmp_path_factory.mktemp("shared") / "executor") as executor:
+    with executor_in(tmp_path_factory.mktemp("shared") / "executor") as executor:
         yield executor
 
 
@@ -109,11 +109,11 @@ def plan(packed_environment, license_text, export):
 
 
 @pytest.fixture(scope="module")
-def described(plan, shared_place):
+def described(plan, shared_executor):
     """What the plain export's sidecar tells of it: enough for its like that are slow.
 
     Seven of their calls go into a description, and as many into the trial of a fork, which
     ``start_method="fork"`` spares.
     """
-    with Connection(plan(), shared_place) as connection:
+    with Connection(plan(), shared_executor) as connection:
         return connection.describe()

@@ -115,9 +115,9 @@ def tables(draw, wanted, floats):
 
 
 @pytest.fixture
-def check(plan, shared_place, export, own_scorer):
+def check(plan, shared_executor, export, own_scorer):
     """A function that draws so many tables for a kind of pipeline and compares each."""
-    executor = shared_place
+    executor = shared_executor
 
     def run(n_cases, **words):
         path = export(**words)

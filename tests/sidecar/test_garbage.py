@@ -70,10 +70,10 @@ DEEP = b"[" * 200_000
 
 
 @pytest.fixture(scope="module")
-def sidecar(plan, shared_place):
+def sidecar(plan, shared_executor):
     """A warm sidecar: a function that says something to it and gives all that it answers."""
-    made = describe(plan(), shared_place)
-    (ready,) = shared_place.folder.glob("*/ready.json")
+    made = describe(plan(), shared_executor)
+    (ready,) = shared_executor.folder.glob("*/ready.json")
 
     def scorers():
         return list(ready.parent.glob("scorer-[0-9]*"))
@@ -108,9 +108,9 @@ def sidecar(plan, shared_place):
     return on_message
 
 
-def test_after_any_garbage_the_next_client_scores(sidecar, shared_place, flights):
+def test_after_any_garbage_the_next_client_scores(sidecar, shared_executor, flights):
     """Whatever a scorer is sent, it ends, and nobody else notices it."""
-    executor = shared_place
+    executor = shared_executor
     before = score_frame(sidecar.plan, executor, flights.head(50))
     hello = frame(protocol.HELLO, sidecar.hello)
     (batch,) = batches_of(flights.head(5))

@@ -44,9 +44,9 @@ CAUSES = {
 
 
 @pytest.fixture
-def executor(shared_place):
+def executor(shared_executor):
     """All tests but one share an executor: what scorers suffer, the next task does not notice."""
-    return shared_place
+    return shared_executor
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_more_bad_rows_than_allowed_end_the_task(plan, executor, mixed, flights)
 
 
 def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(
-    plan, own_place, export, flights, own, described
+    plan, own_executor, export, flights, own, described
 ):
     """After one kill the same batch is scored by a new sidecar; two in a row fail the task."""
     slow = plan(export(score_seconds=1.0), start_method="fork")
@@ -245,7 +245,7 @@ def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(
 
     def kill(n_times):
         def sidecar():
-            for ready in own_place.folder.glob("*/ready.json"):
+            for ready in own_executor.folder.glob("*/ready.json"):
                 pid = json.loads(ready.read_text())["pid"]
                 return pid if pid not in killed else None
             return None
@@ -260,7 +260,7 @@ def test_rows_are_not_blamed_for_a_sidecar_that_was_killed(
         killer = threading.Thread(target=kill, args=(n_times,))
         killer.start()
         try:
-            return isolated(made, own_place, frame)
+            return isolated(made, own_executor, frame)
         finally:
             killer.join()
 
