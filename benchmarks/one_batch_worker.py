@@ -34,5 +34,5 @@ def median(action):
 
 pandas_s, (frame, _) = median(lambda: frames.to_frame(payload))
 model_s, answer = median(lambda: scorer.score_batch(frame))
-back_s, _ = median(lambda: frames.to_stream(answer))
+back_s, _ = median(lambda: frames.to_stream(answer, {}))
 print(json.dumps({"Arrow to pandas": pandas_s, "model": model_s, "back to Arrow": back_s}))

@@ -1,0 +1,44 @@
+"""Scores single rows with a pipeline's own Scorer, and says what each call took.
+
+Runs in the pipeline's Python (3.6 and later) and knows nothing of dai_spark::
+
+    python handle_worker.py WHEEL PACKAGE ROWS
+
+where ROWS is a Parquet file.  Says ``ready``; each line on standard input is a number of calls,
+answered by the seconds of each of them as JSON.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+
+import pyarrow.parquet as pq
+
+wheel, package, rows = sys.argv[1:4]
+sys.path.insert(0, wheel)
+# A pipeline writes to standard output what it likes; the answers go to the real one.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+scorer = importlib.import_module(package).Scorer()
+table = pq.read_table(rows).to_pandas()[list(scorer.get_column_names())]
+frames = [table.iloc[[i]].reset_index(drop=True) for i in range(len(table))]
+
+
+def tell(what):
+    """Say something to who started this."""
+    answers.write(json.dumps(what) + "\n")
+    answers.flush()
+
+
+tell("ready")
+n_done = 0
+for line in sys.stdin:
+    seconds = []
+    for _ in range(int(line)):
+        begun = time.perf_counter()
+        scorer.score_batch(frames[n_done % len(frames)])
+        seconds.append(time.perf_counter() - begun)
+        n_done += 1
+    tell(seconds)
