@@ -93,7 +93,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def direct_process(path: Path, table: pd.DataFrame) -> Iterator[Callable[[int], list[float]]]:
-    """A process of the pipeline's own Python: a function from a number of calls to their seconds."""
+    """A process of the pipeline's own Python: from a number of calls to the seconds of each."""
     python, own = unpacked_python(ENVIRONMENT), fresh(WORK)
     pipeline = ScoringPipeline(path)
     for member in pipeline.members:

@@ -329,10 +329,38 @@ def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
     ]
 
 
+def handle(figures: dict[str, Any], folder: Path) -> Lines:
+    """Calls of open_scorer's handle, one at a time and many at once."""
+    many = figures["many"]
+    return [
+        "## A handle's calls",
+        f"One row of {figures['columns']} columns a call, {figures['trees']} trees, everything "
+        "warm; *direct* is the pipeline's own `score_batch` of a frame that is made already, in "
+        "turn with the others.",
+        table(
+            ["one row", "p50, ms", "p99, ms"],
+            [[way, *found.values()] for way, found in figures["one_row"].items()],
+        ),
+        f"`score` takes {shown(figures['over_direct_ms'])} ms more than direct, to reach "
+        f"{figures['to_reach_over_direct_ms']:g}.",
+        table(
+            [f"{many['calls']} calls", "calls/s"],
+            [
+                ["direct, one process", many["direct_calls_per_s"]],
+                [f"`score` from {many['threads']} threads", many["handle_calls_per_s"]],
+            ],
+        ),
+        f"That is {shown(figures['over_direct_rate'])} of {figures['cores']} x direct, to reach "
+        f"{figures['to_reach_rate']:g}, with {many['most_scorers']} scorers at most.",
+        table(["where one row's time goes", "ms"], figures["parts_ms"].items()),
+    ]
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
     "throughput": throughput,
     "one_batch": one_batch,
     "checks": checks,
+    "handle": handle,
     "peers": peers,
     "memory": memory,
     "cold_start": cold_start,
