@@ -33,8 +33,14 @@ class PooledConnection:
 
     Attributes
     ----------
+    connection : Connection
+    plan : ScoringPlan
     options : str
         Names the options that travel with it.
+    n_calls : int
+        Calls that it has served.
+    idle_since : float
+        Value of `time.monotonic` when it was last given back.
     """
 
     connection: Connection

@@ -9,7 +9,18 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Dict, Iterator, NoReturn, Optional, Tuple, Type, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterator,
+    Mapping,
+    NoReturn,
+    Optional,
+    Tuple,
+    Type,
+    Union,
+)
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.license import find_license
@@ -28,6 +39,11 @@ from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.prediction import PredictionShape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from dai_spark.plan.option_arguments import OptionArguments
 
 __all__ = ["LOG", "Scorer", "open_scorer"]
 
@@ -58,6 +74,14 @@ class Scorer:
     many calls score at once as there are scorers; further ones wait in their order.  In a forked
     process the first call starts scorers of that process's own.
 
+    Parameters
+    ----------
+    plan : ScoringPlan
+    max_scorers : int or None
+        See `open_scorer`.
+    max_waiting : int or None
+        See `open_scorer`.
+
     Examples
     --------
     >>> with open_scorer("scorer.zip", env="dai-1.10.tar.zst") as scorer:     # doctest: +SKIP
@@ -86,7 +110,7 @@ class Scorer:
         *,
         timeout_s: Optional[float] = None,
         queue_timeout_s: Optional[float] = None,
-        **words: Any,
+        **overrides: "Unpack[OptionArguments]",
     ) -> Any:
         """Score rows; from any thread.
 
@@ -100,7 +124,7 @@ class Scorer:
             Limit of the whole call; by default none but ``batch_timeout_s`` for each batch.
         queue_timeout_s : float, optional
             Limit of the wait for a scorer that is free.
-        **words
+        **overrides
             Options of this call, laid over those that the scorer was opened with: all of
             `ScoringOptions` but those that a sidecar is started with.
 
@@ -122,7 +146,7 @@ class Scorer:
         SidecarError, LicenseError, PackedEnvironmentError
             The scorer ended, gave no answer in time, or could not be started.
         """
-        options = self._options(words)
+        options = self._options(overrides)
         return self.score_with(rows, options, Limits(timeout_s, queue_timeout_s))
 
     async def score_async(
@@ -131,13 +155,13 @@ class Scorer:
         *,
         timeout_s: Optional[float] = None,
         queue_timeout_s: Optional[float] = None,
-        **words: Any,
+        **overrides: "Unpack[OptionArguments]",
     ) -> Any:
         """Score rows while the event loop goes on; otherwise as `score`.
 
         A task that is cancelled ends its scorer at once; the next call has another.
         """
-        asked = self._asked_for(self._options(words))
+        asked = self._asked_for(self._options(overrides))
         lease = self._lease(asked, Limits(timeout_s, queue_timeout_s))
         taken = rows_of(rows)
         with self._told_of_close(lease):
@@ -166,7 +190,7 @@ class Scorer:
 
     @contextmanager
     def _told_of_close(self, lease: Lease) -> Iterator[None]:
-        """Say in a call's own words that its limit, or the handle's end, is why it failed."""
+        """Say in a call's own overrides that its limit, or the handle's end, is why it failed."""
         try:
             yield
         except SidecarTimeoutError as error:
@@ -183,14 +207,18 @@ class Scorer:
 
     # -- what is asked -------------------------------------------------------------------------
 
-    def _options(self, words: Dict[str, Any]) -> ScoringOptions:
-        fixed = [name for name in words if name in _FIXED]
+    def _options(self, overrides: Mapping[str, Any]) -> ScoringOptions:
+        fixed = [name for name in overrides if name in _FIXED]
         if fixed:
             raise OptionError(
                 f"{', '.join(fixed)} cannot change from call to call, since a loaded scorer "
                 "depends on it; give it to open_scorer."
             )
-        return ScoringOptions.resolve(self._plan.options, words) if words else self._plan.options
+        return (
+            ScoringOptions.resolve(self._plan.options, overrides)
+            if overrides
+            else self._plan.options
+        )
 
     def _asked_for(self, options: ScoringOptions) -> _Asked:
         # With types, since True and 1 are equal and do not mean the same.
@@ -251,12 +279,12 @@ class Scorer:
             lease.hold()
             PredictionShape.of(self._described(asked, lease))
 
-    def describe(self, **words: Any) -> Description:
+    def describe(self, **overrides: "Unpack[OptionArguments]") -> Description:
         """What the pipeline says of itself: columns, types of its answer, labels, versions.
 
-        Asks a scorer only for options of a call (`**words`) that nobody has asked for before.
+        Asks a scorer only for options of a call (`**overrides`) that nobody has asked for before.
         """
-        asked = self._asked_for(self._options(words))
+        asked = self._asked_for(self._options(overrides))
         lease = self._lease(asked, Limits(None, None))
         with self._told_of_close(lease), closing(lease):
             described = self._described(asked, lease).described
@@ -318,10 +346,9 @@ def open_scorer(
     *,
     license: Optional[str] = None,
     license_file: Optional[str] = None,
-    max_scorers: Optional[int] = None,
-    max_waiting: Optional[int] = None,
     options: Optional[ScoringOptions] = None,
-    **words: Any,
+    max_waiting: Optional[int] = None,
+    **overrides: "Unpack[OptionArguments]",
 ) -> Scorer:
     """Load a pipeline on this machine and return a handle that scores with it.
 
@@ -333,14 +360,14 @@ def open_scorer(
     ----------
     pipeline, env, license, license_file, options
         See `score_udf`.
-    max_scorers : int, optional
-        Most scorers at a time, for all handles of the same content in this process: the smallest
-        that any of them names.  By default as many as CPUs that this process may use.
     max_waiting : int, optional
         Most calls that may wait for a scorer; further ones are refused at once.  By default no
         limit.
-    **words
-        Options, which calls may change but for those that a sidecar is started with.
+    **overrides
+        Fields of `ScoringOptions` by keyword, laid over `options`.  A call may change them, but
+        for those that a sidecar is started with.  ``max_scorers`` holds for all handles of the
+        same content in this process: the smallest that any of them names, and where none does as
+        many as CPUs that this process may use.
 
     Returns
     -------
@@ -357,11 +384,9 @@ def open_scorer(
     """
     if max_waiting is not None and (type(max_waiting) is not int or max_waiting < 0):
         raise OptionError(f"max_waiting={max_waiting!r} must be a whole number, 0 or more.")
-    if max_scorers is not None:
-        words["max_scorers"] = max_scorers
     chosen = chosen_environment(env, lambda name: None, LOG.info)
     request = ScoringRequest.of(
-        pipeline, chosen, license, license_file, options, words, no_uri, no_uri
+        pipeline, chosen, license, license_file, options, overrides, no_uri, no_uri
     )
     scorer = Scorer(plan_here(request), request.options.max_scorers, max_waiting)
     try:

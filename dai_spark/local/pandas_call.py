@@ -18,6 +18,9 @@ from dai_spark.plan.request import ScoringRequest
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import Unpack
+
+    from dai_spark.plan.option_arguments import OptionArguments
 
 __all__ = ["score_pandas"]
 
@@ -36,7 +39,7 @@ def score_pandas(
     license: Optional[str] = None,
     license_file: Optional[str] = None,
     options: Optional[ScoringOptions] = None,
-    **words: Any,
+    **overrides: "Unpack[OptionArguments]",
 ) -> "pd.DataFrame":
     """Score a pandas DataFrame on this machine.
 
@@ -47,7 +50,7 @@ def score_pandas(
     ----------
     frame : pandas.DataFrame
         Columns are matched by name, further ones are ignored.
-    pipeline, env, license, license_file, options, **words
+    pipeline, env, license, license_file, options, **overrides
         See `score_udf`.
 
     Returns
@@ -61,7 +64,7 @@ def score_pandas(
     ScoringError
     """
     chosen = chosen_environment(env, lambda name: None, LOG.info)
-    resolved = ScoringOptions.resolve(options, words)
+    resolved = ScoringOptions.resolve(options, overrides)
     files = _stamps(pipeline, chosen)
     scorer = None
     if files is not None:
