@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from direct import ENVIRONMENT, FOLDER, LICENSE, prepare_files
 from exports import flights_pipeline
-from program import Program, on_message, took
+from program import Program, tell, took
 from pyspark.sql import SparkSession
 from session import N_CORES, start_spark
 from tables import KEY, written_table
@@ -59,7 +59,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     spark.stop()
     check(bad)
     for name, taken_s in seconds.items():
-        on_message(f"{name}: {taken_s:.1f} s")
+        tell(f"{name}: {taken_s:.1f} s")
     return {
         "rows": arguments.rows,
         "bad_rows": N_BAD,

@@ -24,7 +24,7 @@ from bare import bare_frame
 from direct import ENVIRONMENT, FOLDER, LICENSE, fresh, prepare_files
 from exports import flights_pipeline
 from large_environment import large_environment
-from program import Program, on_message, took
+from program import Program, tell, took
 from pyspark.sql import DataFrame, SparkSession
 from session import start_spark
 from tables import FEATURES, KEY, written_table
@@ -91,7 +91,7 @@ def in_session(master: str, part: Any, table: str, pipeline: Path, environment: 
         found = part(spark, spark.read.parquet(table), pipeline, environment)
     finally:
         spark.stop()
-    on_message(f"{part.__name__}: {json.dumps(found)}")
+    tell(f"{part.__name__}: {json.dumps(found)}")
     return found
 
 
@@ -158,7 +158,7 @@ def warm(
     spark: SparkSession, frame: DataFrame, pipeline: Path, environment: Path
 ) -> dict[str, Any]:
     """From submit to the first row, of a second job and of a bare one, in turn."""
-    files = {"env": environment, "license_file": str(LICENSE), "on_message": log_message}
+    files = {"env": environment, "license_file": str(LICENSE), "tell": log_message}
 
     def scored() -> float:
         return took(lambda: first_batch(score_dataframe(frame, pipeline, keep=[KEY], **files)))

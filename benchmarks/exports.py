@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from direct import ENVIRONMENT, FOLDER, ROOT
-from program import on_message
+from program import tell
 from tables import FEATURES, TARGET, joined_flights
 
 from dai_spark.local.unpacked_python import unpacked_python
@@ -29,7 +29,7 @@ def flights_pipeline(n_trees: int, **options: Any) -> Path:
     digest = hashlib.sha256(told.encode() + _sources()).hexdigest()[:10]
     path = FOLDER / "exports" / f"flights-{n_trees}-trees-{digest}.zip"
     if not path.exists():
-        on_message(f"training {n_trees} trees on {TRAINING_ROWS:,} flights")
+        tell(f"training {n_trees} trees on {TRAINING_ROWS:,} flights")
         build_export(
             path,
             joined_flights(),

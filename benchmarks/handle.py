@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from direct import ENVIRONMENT, FOLDER, LICENSE, environment_of, fresh, prepare_files
 from exports import flights_pipeline
 from one_batch import encode, in_the_scorer, median
-from program import Program, on_message, took
+from program import Program, tell, took
 from tables import FEATURES, joined_flights
 
 from dai_spark import Scorer, ScoringPipeline, open_scorer, score_pandas
@@ -72,9 +72,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             "score_pandas": to_pandas,
         }
         one_row = one_row_ms(direct, ways, rows, arguments.rows)
-        on_message(f"one row: {one_row}")
+        tell(f"one row: {one_row}")
         many = many_calls(direct, scorer, rows, arguments.repeat)
-        on_message(f"{N_CALLS} calls from {N_THREADS} threads: {many}")
+        tell(f"{N_CALLS} calls from {N_THREADS} threads: {many}")
         parts = where_it_goes(scorer, path, rows[0], arguments.rows)
     direct_ms, handle_ms = one_row["direct"]["p50_ms"], one_row["score"]["p50_ms"]
     return {

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from direct import ENVIRONMENT, FOLDER
-from program import on_message
+from program import tell
 
 from dai_spark import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
@@ -29,7 +29,7 @@ def large_environment(size_bytes: int) -> Path:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".large-", dir=FOLDER) as folder:
         root = Path(folder) / "environment"
-        on_message(f"packing an environment of {size_bytes / 1e6:,.0f} MB")
+        tell(f"packing an environment of {size_bytes / 1e6:,.0f} MB")
         extract_archive(ENVIRONMENT, root)
         (root / "dai_spark_environment.json").unlink(missing_ok=True)
         n_bytes = add_copies(root, size_bytes)
@@ -39,7 +39,7 @@ def large_environment(size_bytes: int) -> Path:
             n_files=len(list_files(root)),
             inputs="",
         )
-        write_archive(root, manifest, path, on_message)
+        write_archive(root, manifest, path, tell)
     return path
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from direct import ENVIRONMENT, LICENSE, prepare_files
 from exports import flights_pipeline
 from processes import Watch
-from program import Program, on_message
+from program import Program, tell
 from pyspark.sql import DataFrame, SparkSession
 from session import BATCH_ROWS, N_CORES, java_pid, start_spark, write_away
 from tables import KEY, written_table
@@ -69,7 +69,7 @@ def measure_sharing(ballast_bytes: int, repeat: int) -> dict[str, Any]:
                 raise SystemExit(f"Only {watch.n_scorers - 1} scorers were at work at once.")
             seen.append(dict(watch))
         found[start_method] = seen
-        on_message(f"{start_method}: {seen[-1]['proportional_bytes'] / 1e6:,.0f} MB")
+        tell(f"{start_method}: {seen[-1]['proportional_bytes'] / 1e6:,.0f} MB")
     smallest = {
         way: min(one["proportional_bytes"] for one in found[way]) for way in ("fork", "spawn")
     }
@@ -92,7 +92,7 @@ def measure_growth(most_rows: int) -> list[dict[str, Any]]:
             write_away(score_dataframe(frame, pipeline, keep=[KEY], **FILES))
         spark.stop()
         found.append({"rows": n_pieces * piece_rows, **dict(watch)})
-        on_message(
+        tell(
             f"{found[-1]['rows']:,} rows: worker {watch.worker_peak_bytes / 1e6:,.0f} MB, "
             f"sidecar {watch.scorer_peak_bytes / 1e6:,.0f} MB"
         )

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from bare import bare_frame
 from direct import ENVIRONMENT, FOLDER, LICENSE, environment_of, fresh, prepare_files
 from exports import flights_pipeline
-from program import Program, on_message, took
+from program import Program, tell, took
 from session import start_spark, write_away
 from tables import FEATURES, KEY, written_table
 
@@ -63,7 +63,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     models = []
     for n_trees in N_TREES:
         parts = {"Spark: JVM, Arrow, worker": spark_s, **steps(n_trees, rows, arguments.repeat)}
-        on_message(f"{n_trees} trees: {parts}")
+        tell(f"{n_trees} trees: {parts}")
         models.append({"trees": n_trees, "seconds": parts})
     return {"batch_rows": BATCH_ROWS, "columns": len(FEATURES), "models": models}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import plots
-from program import RESULTS, on_message
+from program import RESULTS, tell
 
 Lines = list[str]
 INTRODUCTION = """\
@@ -36,7 +36,7 @@ def main() -> None:
             page += section(result["figures"], folder)
             page += [footnote(result)]
     (folder.parent / "README.md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
-    on_message("README.md is written")
+    tell("README.md is written")
 
 
 def footnote(result: dict[str, Any]) -> str:

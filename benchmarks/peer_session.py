@@ -17,7 +17,7 @@ from typing import Any
 import mlflow
 import peer_udfs
 from bare import bare_arrow_udf, bare_frame, bare_pandas_udf
-from program import in_turn, medians, on_message, took
+from program import in_turn, medians, tell, took
 from pyspark.sql import DataFrame, SparkSession
 from session import start_spark, write_parquet
 from tables import FEATURES, KEY
@@ -41,9 +41,9 @@ def main() -> None:
     def timed(way: str) -> float:
         return took(lambda: write_parquet(chosen[way](), Path(words["targets"]) / way))
 
-    on_message("warming up, each way once")
+    tell("warming up, each way once")
     first_s = {way: timed(way) for way in chosen}
-    on_message("".join(f"  {way} {seconds:.2f} s" for way, seconds in first_s.items()))
+    tell("".join(f"  {way} {seconds:.2f} s" for way, seconds in first_s.items()))
     seconds = in_turn({way: lambda way=way: timed(way) for way in chosen}, words["repeat"], "peers")
     median = medians(seconds)
     found = {

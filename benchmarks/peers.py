@@ -29,7 +29,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from direct import FOLDER, LICENSE, LIMIT_S, ROOT, fresh, prepare_files
 from exports import flights_pipeline
-from program import Program, on_message
+from program import Program, tell
 from tables import KEY, written_table
 
 from dai_spark import ScoringPipeline
@@ -65,8 +65,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     prepare_files()
     python = peers_python()
     pipeline = flights_pipeline(arguments.trees, python=python, dai_version=DAI)
-    on_message("packing the environment of the same pipeline")
-    build_environment(PACKED, reference=pipeline, on_message=on_message)
+    tell("packing the environment of the same pipeline")
+    build_environment(PACKED, reference=pipeline, on_message=tell)
     fresh(TARGETS)
     words = {
         "pipeline": str(pipeline),
@@ -99,7 +99,7 @@ def peers_python() -> Path:
     wanted = "\n".join([*find_dai_line(DAI).pins, *PACKAGES]) + "\n"
     stamp = ENVIRONMENT / "requirements.txt"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        on_message("building the peers' environment (Spark, MLflow and the pipeline's packages)")
+        tell("building the peers' environment (Spark, MLflow and the pipeline's packages)")
         uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         version = find_dai_line(DAI).python
         for command in (

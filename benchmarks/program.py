@@ -72,7 +72,7 @@ class Program:
         arguments.results.mkdir(parents=True, exist_ok=True)
         path = arguments.results / f"{self.name}.json"
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        on_message(f"{path.name} is written; `python benchmarks/page.py` shows it")
+        tell(f"{path.name} is written; `python benchmarks/page.py` shows it")
 
     def _command(self, settings: Mapping[str, Any]) -> str:
         words = [f"python benchmarks/{self.name}.py"]
@@ -118,7 +118,7 @@ def in_turn(
         for way in [*names[start:], *names[:start]]:
             seconds[way].append(ways[way]())
         said = "".join(f"  {way} {taken[-1]:.2f} s" for way, taken in seconds.items())
-        on_message(f"{what}, run {number + 1} of {repeat}:{said}")
+        tell(f"{what}, run {number + 1} of {repeat}:{said}")
     return seconds
 
 
@@ -147,6 +147,6 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def on_message(text: str) -> None:
+def tell(text: str) -> None:
     """Tell what is being done."""
     print(text, file=sys.stderr, flush=True)

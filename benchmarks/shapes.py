@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from bare import bare_frame
 from direct import ENVIRONMENT, FOLDER, LICENSE, fresh, prepare_files, score_directly
 from exports import flights_pipeline
-from program import Program, in_turn, medians, on_message, took
+from program import Program, in_turn, medians, tell, took
 from pyspark.sql import SparkSession
 from session import N_CORES, start_spark, write_away
 from tables import FEATURES, KEY, written_table
@@ -175,7 +175,7 @@ def wide_pipeline(n_columns: int) -> Path:
     name = hashlib.sha256(f"{n_columns} {N_TREES} {TRAINING_ROWS}".encode()).hexdigest()[:10]
     path = FOLDER / "exports" / f"doubles-{n_columns}-columns-{name}.zip"
     if not path.exists():
-        on_message(f"training {N_TREES} trees on {n_columns:,} columns")
+        tell(f"training {N_TREES} trees on {n_columns:,} columns")
         rows = wide_block(n_columns, TRAINING_ROWS)
         # The outputs are then named as those of the flights, which the bare way gives.
         late = np.where(rows["x0000"] + rows["x0001"] > 0, "yes", "no")

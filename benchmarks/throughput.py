@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from bare import bare_arrow_udf, bare_frame, bare_pandas_udf
 from direct import ENVIRONMENT, FOLDER, LICENSE, prepare_files, python_of_pipeline, score_directly
 from exports import flights_pipeline
-from program import Program, in_turn, medians, on_message, took
+from program import Program, in_turn, medians, tell, took
 from pyspark.sql import SparkSession
 from session import N_CORES, start_spark, write_parquet
 from tables import FEATURES, KEY, written_table
@@ -128,7 +128,7 @@ def table_job(spark: SparkSession, pipeline: Path, source: Path) -> float:
 
 def warm_up(spark: SparkSession, pipeline: Path, file: Path, arguments: argparse.Namespace) -> None:
     """Load the scorer and let the JVM compile, with a sixteenth of the table in every way."""
-    on_message("warming up")
+    tell("warming up")
     for name, way in ways_of(spark, pipeline, file, [file], arguments.batch_rows).items():
         if name != "direct":
             way()

@@ -62,8 +62,9 @@ if TYPE_CHECKING:
     from dai_spark.driver.progress.show import show_progress
     from dai_spark.driver.transformer import ScoringTransformer
     from dai_spark.driver.udf import ScoreUdf, score_udf
-    from dai_spark.local.open_scorer import Scorer, open_scorer
+    from dai_spark.local.open_scorer import open_scorer
     from dai_spark.local.pandas_call import score_pandas
+    from dai_spark.local.scorer_handle import Scorer
     from dai_spark.metrics import ScoringMetrics
     from dai_spark.plan.options import ScoringOptions
     from dai_spark.table_job.report.report import Report
@@ -74,7 +75,7 @@ _HOMES = {
     "PackedEnvironment": "dai_spark.artifacts.environment",
     "Report": "dai_spark.table_job.report.report",
     "ScoreUdf": "dai_spark.driver.udf",
-    "Scorer": "dai_spark.local.open_scorer",
+    "Scorer": "dai_spark.local.scorer_handle",
     "ScoringMetrics": "dai_spark.metrics",
     "ScoringOptions": "dai_spark.plan.options",
     "ScoringPipeline": "dai_spark.artifacts.pipeline",

@@ -2,7 +2,8 @@
 
 ::
 
-    open_scorer      the function, and the handle that it returns
+    open_scorer      the function
+    scorer_handle    Scorer, which it returns: for all threads and tasks of a process
     pandas_call      score_pandas: a pandas DataFrame in, one out
     row_source       what callers give as record batches, and the answer in their kind
     lease            the scorer that one call has, waited for and given back

@@ -1,5 +1,6 @@
 """score_pandas: one call, one frame; what it needs is kept between calls."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
@@ -11,7 +12,7 @@ from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.host.uri import is_uri, local_path
 from dai_spark.local.lease import Limits
 from dai_spark.local.local_plan import no_uri, plan_here
-from dai_spark.local.open_scorer import LOG, Scorer
+from dai_spark.local.scorer_handle import Scorer
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["score_pandas"]
 
 _Key = Tuple[Any, ...]
+_LOG = logging.getLogger("dai_spark")
 
 # One handle for each content, and how calls of before named it.  They end with this process.
 _by_content: Dict[_Key, Scorer] = {}
@@ -63,7 +65,7 @@ def score_pandas(
     ColumnError, OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError,
     ScoringError
     """
-    chosen = chosen_environment(env, lambda name: None, LOG.info)
+    chosen = chosen_environment(env, lambda name: None, _LOG.info)
     resolved = ScoringOptions.resolve(options, overrides)
     files = _stamps(pipeline, chosen)
     scorer = None
