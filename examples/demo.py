@@ -57,12 +57,12 @@ def prepare() -> None:
     BUILD.mkdir(exist_ok=True)
     package = Path(dai_spark.__file__).parent
     step(1, "packed environment (Python 3.8 with the packages of Driverless AI 1.10)")
-    build_environment(ENVIRONMENT, dai="1.10", on_message=on_message)
+    build_environment(ENVIRONMENT, dai="1.10", on_message=tell)
     there(ENVIRONMENT)
 
     step(2, "scoring pipeline (predicts at departure whether a flight arrives late)")
     if is_stale(PIPELINE, package / "testing"):
-        flights_export(PIPELINE, python=unpacked_python(ENVIRONMENT), on_message=on_message)
+        flights_export(PIPELINE, python=unpacked_python(ENVIRONMENT), on_message=tell)
     there(PIPELINE)
     write_license()
 
@@ -203,7 +203,7 @@ def there(file: Path) -> None:
     print(f"      {shown(file)}, {file.stat().st_size / 1e6:,.1f} MB", flush=True)
 
 
-def on_message(text: str) -> None:
+def tell(text: str) -> None:
     """Show the progress of a long step."""
     print(f"      {text}", flush=True)
 

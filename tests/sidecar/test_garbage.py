@@ -78,7 +78,7 @@ def sidecar(plan, shared_executor):
     def scorers():
         return list(ready.parent.glob("scorer-[0-9]*"))
 
-    def on_message(*pieces, close_at_once=False):
+    def say(*pieces, close_at_once=False):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(LIMIT_S)
             folder = os.open(ready.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -101,11 +101,11 @@ def sidecar(plan, shared_executor):
             return answer
 
     key = made.key(made.license)
-    on_message.plan = made
-    on_message.hello = {"protocol": protocol.VERSION, "key": key, "options": {}, "task": "a test"}
-    on_message.scorers = scorers
-    on_message.pid = json.loads(ready.read_text())["pid"]
-    return on_message
+    say.plan = made
+    say.hello = {"protocol": protocol.VERSION, "key": key, "options": {}, "task": "a test"}
+    say.scorers = scorers
+    say.pid = json.loads(ready.read_text())["pid"]
+    return say
 
 
 def test_after_any_garbage_the_next_client_scores(sidecar, shared_executor, flights):

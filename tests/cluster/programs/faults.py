@@ -35,7 +35,7 @@ n_slots = n_executors * n_cores
 found = {"faults": {}}
 
 
-def on_message(text):
+def tell(text):
     print(text, flush=True)
 
 
@@ -47,7 +47,7 @@ def plan_of(name, described, license_file=arguments["license_file"], **options):
     )
 
     def ship(path, digest, ending, label):
-        return ship_file(spark, path, digest, ending, label, on_message)
+        return ship_file(spark, path, digest, ending, label, tell)
 
     return request.plan(ship).with_description(described)
 
@@ -86,7 +86,7 @@ def job(name, frame, plan, disturb=None):
     if disturber:
         disturber.start()
     try:
-        scored = scored_frame(frame, plan, ["flight_id"], "prediction", on_message)
+        scored = scored_frame(frame, plan, ["flight_id"], "prediction", tell)
         scored.select("flight_id", "prediction.*").toPandas().to_parquet(out / f"{name}.parquet")
     except Exception as error:  # noqa: BLE001 - it is what the user reads
         typed = from_spark(error)
@@ -98,7 +98,7 @@ def job(name, frame, plan, disturb=None):
     told["gone_s"] = looking.wait_until(no_scorers, FEW_S)
     told["after"] = sidecars()
     told["seconds"] = told["ended"] - begun
-    on_message(f"{name}: {told['seconds']:.1f} s, gone after {told['gone_s']}")
+    tell(f"{name}: {told['seconds']:.1f} s, gone after {told['gone_s']}")
 
 
 # -- faults of processes -----------------------------------------------------------------------
@@ -208,7 +208,7 @@ def refused_start(name, export, license_file):
     begun = time.time()
     try:
         path, env = arguments["exports"][export], arguments["env"]
-        score_dataframe(flights, path, env, license_file=str(license_file), on_message=on_message)
+        score_dataframe(flights, path, env, license_file=str(license_file), on_message=tell)
     except Exception as error:  # noqa: BLE001 - it is what the user reads
         told["probe"] = [type(error).__name__, str(error), repr(error.__cause__)]
     told["probe_s"] = time.time() - begun
@@ -266,7 +266,7 @@ request = ScoringRequest.of(
     no_uri,
     no_uri,
 )
-described = prepare(spark, request, on_message).described
+described = prepare(spark, request, tell).described
 begun = time.time()
 if uses_daemon:
     pipeline_faults()
@@ -284,8 +284,8 @@ def stop(place, scorer):
 
 last = plan_of("slow", described, batch_rows=5)
 (out / "findings.json").write_text(json.dumps(found))
-on_message("the last job begins")
+tell("the last job begins")
 job("stopped", flights, last, once_scoring(stop) if uses_daemon else None)
-on_message("the last job has ended")
+tell("the last job has ended")
 found["local"] = [str(p) for p in (folder / "local").rglob("*dai_spark*")]
 (out / "findings.json").write_text(json.dumps(found))
