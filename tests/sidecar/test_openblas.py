@@ -85,7 +85,7 @@ def test_the_check_of_an_environment_tells_it(packed_environment, another, tmp_p
         "'python%d.%d' % sys.version_info[:2], 'site-packages', 'libopenblas.so.0'), "
         "mode=ctypes.RTLD_GLOBAL)\n"
     )
-    command = ["patchelf", "--set-rpath", "$ORIGIN/scipy.libs", str(site / "libopenblas.so.0")]
+    command = [find_patchelf(), "--set-rpath", "$ORIGIN/scipy.libs", str(site / "libopenblas.so.0")]
     subprocess.run(command, timeout=60, check=True)
     report = check_environment(tmp_path / "env")
     assert report.problems == ()
