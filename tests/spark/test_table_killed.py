@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_table
 from dai_spark.driver.schema import sql_columns
-from dai_spark.errors import OverlapError
+from dai_spark.errors import OverlapError, TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
@@ -126,6 +126,40 @@ def test_a_lock_is_whole_while_its_holder_touches_it(spark, tmp_path):
         while not touching.done():
             lock.check()
         touching.result()
+
+
+def test_a_work_folder_may_lie_behind_any_of_hadoops_file_systems(spark, tmp_path):
+    """By a mount table: nothing of the path tells that it ends on this machine's own disk."""
+    settings = {"fs.viewfs.mounttable.jobs.link./data": tmp_path.as_uri()}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    try:
+        work = HadoopPath(spark, "viewfs://jobs/data/work")
+        assert work.names() == []
+        file = work.make() / "lock"
+        assert file.read() is None
+        with JobLock(file, "another", "refuse", 5, print):
+            assert file.create("mine") is False
+            with pytest.raises(OverlapError, match="'another'"):
+                JobLock(file, "mine", "refuse", 5, print).__enter__()
+        (work / "below" / "_hidden").write("1")
+        (work / "below" / "ä 1.json").write("[]")
+        (work / "below" / "ä 1.json").write('{"a": "ö"}')
+        assert work.names() == ["below"]
+        assert work.files() == ["below/ä 1.json"]
+        assert (work / "below" / "ä 1.json").read_json() == {"a": "ö"}
+        (work / "below").rename_to(work / "moved")
+        assert sorted(path.name for path in (tmp_path / "work" / "moved").glob("[!.]*")) == [
+            "_hidden",
+            "ä 1.json",
+        ]
+        with pytest.raises(TableJobError, match="could not be renamed"):
+            (work / "nothing").rename_to(work / "moved")
+        work.remove()
+        assert not (tmp_path / "work").exists()
+    finally:
+        for name in settings:
+            spark.conf.unset(name)
 
 
 def test_a_lock_of_a_dead_process_is_taken_over(spark, job, tmp_path):
