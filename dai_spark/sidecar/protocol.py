@@ -150,6 +150,7 @@ _JSON_LIMIT_BYTES = 64 << 20
 _ARROW_LIMIT_BYTES = 1 << 40
 
 _HEADER = struct.Struct("<cQ")
+_SMALL_BYTES = 1 << 16
 
 
 class BrokenProtocol(Exception):
@@ -184,8 +185,13 @@ def send(
     if isinstance(payload, dict):
         payload = json.dumps(payload).encode("utf-8")
     view = memoryview(payload).cast("B")
+    header = _HEADER.pack(kind, len(view))
     try:
-        _send_all(sock, memoryview(_HEADER.pack(kind, len(view))), deadline)
+        if len(view) <= _SMALL_BYTES:
+            # In one write, which wakes the other side once.
+            _send_all(sock, memoryview(header + view.tobytes()), deadline)
+            return
+        _send_all(sock, memoryview(header), deadline)
         _send_all(sock, view, deadline)
     except (BrokenPipeError, ConnectionResetError):
         raise Closed() from None
