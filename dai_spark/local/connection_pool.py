@@ -199,15 +199,16 @@ class ConnectionPool:
                 to_do = [self._open_later(pooled.plan, pooled.options, pooled)]
             else:
                 to_do = self._keep(pooled)
-                if not self._is_swept:
-                    self._is_swept = True
-                    to_do.append(self._sweep)
         _start(to_do)
 
     def _keep(self, pooled: PooledConnection) -> "List[Callable[[], None]]":
         pooled.idle_since = time.monotonic()
         self._idle.append(pooled)
-        return [*self._shrink(), *self._serve()[0]]
+        to_do = [*self._shrink(), *self._serve()[0]]
+        if not self._is_swept:
+            self._is_swept = True
+            to_do.append(self._sweep)
+        return to_do
 
     def _shrink(self) -> "List[Callable[[], None]]":
         """Finish idle connections that are more than a handle allows that has come since."""
