@@ -55,10 +55,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     table = joined_flights()[list(FEATURES)].iloc[:: len(joined_flights()) // N_ROWS]
     rows = [table.iloc[[i]] for i in range(N_ROWS)]
     license = LICENSE.read_text()
-    with (
-        direct_process(path, table) as direct,
-        open_scorer(path, ENVIRONMENT, license=license) as scorer,
-    ):
+    with contextlib.ExitStack() as stack:
+        every = [stack.enter_context(direct_process(path, table, i)) for i in range(cores)]
+        direct = every[0]
+        scorer = stack.enter_context(open_scorer(path, ENVIRONMENT, license=license))
 
         def to_pandas(row: pd.DataFrame) -> None:
             score_pandas(row, path, ENVIRONMENT, license=license)
@@ -73,7 +73,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         }
         one_row = one_row_ms(direct, ways, rows, arguments.rows)
         tell(f"one row: {one_row}")
-        many = many_calls(direct, scorer, rows, arguments.repeat)
+        many = many_calls(every, scorer, rows, arguments.repeat)
         tell(f"{N_CALLS} calls from {N_THREADS} threads: {many}")
         parts = where_it_goes(scorer, path, rows[0], arguments.rows)
     direct_ms, handle_ms = one_row["direct"]["p50_ms"], one_row["score"]["p50_ms"]
@@ -87,14 +87,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "many": {**many, "calls": N_CALLS, "threads": N_THREADS},
         "over_direct_rate": many["handle_calls_per_s"] / (cores * many["direct_calls_per_s"]),
         "to_reach_rate": 0.9,
+        "over_parallel_rate": many["handle_calls_per_s"] / many["parallel_calls_per_s"],
         "parts_ms": parts,
     }
 
 
 @contextlib.contextmanager
-def direct_process(path: Path, table: pd.DataFrame) -> Iterator[Callable[[int], list[float]]]:
+def direct_process(
+    path: Path, table: pd.DataFrame, number: int
+) -> Iterator[Callable[[int], list[float]]]:
     """A process of the pipeline's own Python: from a number of calls to the seconds of each."""
-    python, own = unpacked_python(ENVIRONMENT), fresh(WORK)
+    python, own = unpacked_python(ENVIRONMENT), fresh(WORK / str(number))
     pipeline = ScoringPipeline(path)
     for member in pipeline.members:
         if member.startswith("tmp/"):
@@ -189,22 +192,29 @@ def one_row_ms(
 
 
 def many_calls(
-    direct: Callable[[int], list[float]], scorer: Scorer, rows: list[pd.DataFrame], repeat: int
+    every: list[Callable[[int], list[float]]],
+    scorer: Scorer,
+    rows: list[pd.DataFrame],
+    repeat: int,
 ) -> dict[str, Any]:
-    """Calls a second of one direct process alone, and of many threads through the handle."""
+    """Calls a second of one direct process alone, of one a core, and of many threads."""
     calls = [rows[number % len(rows)] for number in range(N_CALLS)]
-    direct_s, handle_s = [], []
+    direct_s, parallel_s, handle_s = [], [], []
+    share = N_CALLS // len(every)
     with ThreadPoolExecutor(N_THREADS) as threads, Watch(scorer) as watch:
         for number in range(repeat + 1):
-            taken_s = sum(direct(N_CALLS // 2)) * 2
+            taken_s = sum(every[0](share)) * N_CALLS / share
+            parallel_taken_s = took(lambda: list(threads.map(lambda one: one(share), every)))
             handle_taken_s = took(lambda: list(threads.map(scorer.score, calls)))
             if number:
                 direct_s.append(taken_s)
+                parallel_s.append(parallel_taken_s)
                 handle_s.append(handle_taken_s)
     return {
         "direct_calls_per_s": N_CALLS / statistics.median(direct_s),
+        "parallel_calls_per_s": N_CALLS / statistics.median(parallel_s),
         "handle_calls_per_s": N_CALLS / statistics.median(handle_s),
-        "rounds_over_direct": [a / b for a, b in zip(direct_s, handle_s)],
+        "rounds_over_parallel": [a / b for a, b in zip(parallel_s, handle_s)],
         "most_scorers": watch.most,
     }
 

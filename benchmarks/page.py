@@ -347,11 +347,13 @@ def handle(figures: dict[str, Any], folder: Path) -> Lines:
             [f"{many['calls']} calls", "calls/s"],
             [
                 ["direct, one process", many["direct_calls_per_s"]],
+                ["direct, a process a core", many["parallel_calls_per_s"]],
                 [f"`score` from {many['threads']} threads", many["handle_calls_per_s"]],
             ],
         ),
         f"That is {shown(figures['over_direct_rate'])} of {figures['cores']} x direct, to reach "
-        f"{figures['to_reach_rate']:g}, with {many['most_scorers']} scorers at most.",
+        f"{figures['to_reach_rate']:g}, and {shown(figures['over_parallel_rate'])} of direct in "
+        f"as many processes, with {many['most_scorers']} scorers at most.",
         table(["where one row's time goes", "ms"], figures["parts_ms"].items()),
     ]
 
