@@ -93,6 +93,8 @@ class LoadedScorer:
             ) from None
         except BaseException as error:
             raise Refused("load", error) from None
+        # Of score_batch; looked up once and not for each batch.
+        self._known: Optional[Set[str]] = None
         self.loaded_at = time.monotonic()
         self.load_s = self.loaded_at - begun
         # Said once a construction, so that the log tells how often it happened.
@@ -100,7 +102,9 @@ class LoadedScorer:
         sys.stdout.flush()
 
     def _arguments(self, options: Dict[str, Any]) -> Dict[str, bool]:
-        known = _parameters(self._scorer.score_batch)
+        if self._known is None:
+            self._known = _parameters(self._scorer.score_batch)
+        known = self._known
         contributions = options.get("contributions")
         arguments = {
             "output_margin": bool(options.get("margin")),
