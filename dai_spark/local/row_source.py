@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrowRows", "FrameRows", "Rows", "rows_of"]
 
-# pyarrow's own conversion of a frame uses threads, which pays for long ones.
+# pyarrow converts frames by threads, which pays for long ones.
 _SHORT_ROWS = 1000
 
 
@@ -74,7 +74,8 @@ class FrameRows(Rows):
 
     def answer(self, answers: List[pa.RecordBatch], schema: pa.Schema) -> "pd.DataFrame":
         """See `Rows.answer`."""
-        found: pd.DataFrame = pa.Table.from_batches(answers, schema).to_pandas()
+        table = pa.Table.from_batches(answers, schema)
+        found: pd.DataFrame = table.to_pandas(use_threads=table.num_rows > _SHORT_ROWS)
         if self._order is not None:
             found = found.iloc[np.argsort(self._order)]
         found.index = self._frame.index
@@ -181,8 +182,11 @@ def _sorted_places(frame: "pd.DataFrame", options: ScoringOptions) -> Any:
 
 
 def _array(frame: "pd.DataFrame", name: str, names: Sequence[str]) -> Any:
+    column = frame[name]
+    # pyarrow asks a Series for a dozen protocols, and a plain array for none.
+    values = column.to_numpy() if isinstance(column.dtype, np.dtype) else column
     try:
-        return pa.array(frame[name], from_pandas=True)
+        return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError):
         # With the others that cannot be read, all at once.
         raise _unreadable(frame, names) from None

@@ -33,6 +33,7 @@ the other rows of its batch.  Spark's ``timestamp`` arrives in the session's tim
 written as that local time; ``timestamp_ntz`` as it is.
 """
 
+from functools import lru_cache
 from typing import Iterable, List, Mapping, NamedTuple, Sequence, Union
 
 import pyarrow as pa
@@ -59,9 +60,15 @@ def sent_as(
     """The Arrow type in which a column goes to the pipeline: the table at the top of this file."""
     if isinstance(found, str):
         return Refused(f"{found}; cast it to {'double' if wanted.is_number else 'string'}")
+    return _sent_as(found, wanted.is_number, on_cast)
+
+
+# A call of one row asks for each of its columns: remembered, that is a tenth of its cost.
+@lru_cache(maxsize=1024)
+def _sent_as(found: pa.DataType, is_number: bool, on_cast: str) -> Union[pa.DataType, Refused]:
     if pa.types.is_dictionary(found):
         found = found.value_type
-    if wanted.is_number:
+    if is_number:
         if pa.types.is_float32(found) or pa.types.is_float16(found):
             return pa.float32()
         if (

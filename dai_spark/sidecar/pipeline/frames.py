@@ -24,7 +24,8 @@ def to_frame(payload: bytearray) -> Tuple[pd.DataFrame, int]:
     """
     reader = pa.ipc.open_stream(pa.py_buffer(payload))
     first_row = int((reader.schema.metadata or {}).get(b"first_row", 0))
-    return reader.read_next_batch().to_pandas(), first_row
+    # Arrow has one thread here, as all libraries have: handing work to it only costs.
+    return reader.read_next_batch().to_pandas(use_threads=False), first_row
 
 
 def output_types(answer: pd.DataFrame) -> List[List[str]]:
