@@ -98,7 +98,7 @@ def test_values_that_do_not_fit_are_counted(spark, export, flights, own_scores, 
     text[1::50] = "NA"
     frame = spark.createDataFrame(rows.assign(distance=text)).repartition(3)
     said, metrics = [], MetricsSum(spark)
-    words = {**with_scorer, "keep": ["flight_id"], "say": said.append, "metrics": metrics}
+    words = {**with_scorer, "keep": ["flight_id"], "on_message": said.append, "metrics": metrics}
     with pytest.raises(ColumnError, match=r"distance \(the pipeline wants a number, found text"):
         score_dataframe(frame, export(), **words)
     scored = score_dataframe(frame, export(), **words, on_cast="null")

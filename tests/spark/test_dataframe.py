@@ -107,7 +107,7 @@ def test_groups_score_as_alone_in_one_process(spark, export, with_scorer, own_sc
     spark.createDataFrame(weather).repartition(7).write.parquet(f"{tmp_path}/weather")
     table = spark.read.parquet(f"{tmp_path}/weather")
     said = []
-    words = {**with_scorer, "keep": ["origin", "time_hour"], "say": said.append}
+    words = {**with_scorer, "keep": ["origin", "time_hour"], "on_message": said.append}
     path = export(kind="timeseries")
     scored = score_dataframe(table, path, group_by=["origin"], order_by=["time_hour"], **words)
     assert not [text for text in said if "warning" in text]

@@ -180,7 +180,7 @@ def test_of_large_partitions_one_row_in_eight_says_how_they_lie(spark):
 
 def planned(spark, pipeline, with_scorer):
     """The plan of a pipeline whose files are all here."""
-    words = {**with_scorer, "license": None, "options": None, "words": {}}
+    words = {**with_scorer, "license": None, "options": None, "overrides": {}}
     request = ScoringRequest.of(pipeline, **words, read_uri=None, fetch=None)
     return prepare(spark, request, lambda text: None)
 

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from dai_spark import score_dataframe, score_udf, show_progress
 from dai_spark.driver.progress.job_status import JobStatus
 from dai_spark.driver.progress.messages import log_message
+from dai_spark.driver.progress.terminal import tell
 
 COLUMNS = 80
 
@@ -87,7 +88,7 @@ def test_a_terminal_shows_one_line_that_fills(spark, slow_frame, flights):
 
 def test_a_log_gets_plain_lines_now_and_then(spark, slow_frame, flights, capsys):
     """Where standard error is no terminal: whole lines, no control characters, and few."""
-    with show_progress(spark, every_s=0.1, line_every_s=1.0):
+    with show_progress(spark, every_s=0.1, line_every_s=1.0, on_message=tell):
         save(slow_frame)
     said = capsys.readouterr().err
     assert set(re.findall(r"[^ -~]", said)) == {"\n"}

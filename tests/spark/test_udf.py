@@ -92,7 +92,7 @@ def test_making_it_starts_nothing(spark, export, packed_environment, license_fil
     """score_udf() itself ships nothing and runs no job; the first call runs one probe, once."""
     said = []
     words = {"env": packed_environment, "license_file": str(license_file), "spark": spark}
-    made = {"idle_timeout_s": 599.0, "env_vars": {"TEST": str(tmp_path)}, "say": said.append}
+    made = {"idle_timeout_s": 599.0, "env_vars": {"TEST": str(tmp_path)}, "on_message": said.append}
     score = score_udf(export(), **words, **made)
     assert said == []
     score()

@@ -260,7 +260,7 @@ def _import_packages(
     """Start the unpacked Python; return what it said, and problems."""
     modules = [m for p, m in _MODULES.items() if p in environment.manifest.packages]
     python = sandbox.path(f"environment/{environment.interpreter}")
-    openblas = pkgutil.get_data("dai_spark.sidecar", "openblas.py") or b""
+    openblas = pkgutil.get_data("dai_spark.sidecar.pipeline", "openblas.py") or b""
     answer = sandbox.run(
         [python, "-I", "-B", "-c", _PROBE, *_STDLIB, *modules], text=openblas.decode("utf-8")
     )

@@ -69,7 +69,7 @@ flights = spark.read.parquet(arguments["flights"]).repartition(4)
 
 # -- scoring -----------------------------------------------------------------------------------
 
-words = {"env": uris["env"], "license_file": uris["license_file"], "say": told.append}
+words = {"env": uris["env"], "license_file": uris["license_file"], "on_message": told.append}
 score = score_udf(uris["pipeline"], **words)
 found["label"] = score.plan.pipeline.label
 save(flights.withColumn("prediction", score()), "udf")
