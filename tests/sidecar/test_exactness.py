@@ -177,7 +177,7 @@ KINDS = [
 
 def test_drawn_tables_have_the_pipelines_own_scores(check):
     """Equal bits for each table that fits, one documented refusal for each that does not."""
-    seen = check(100, kind="binomial")
+    seen = check(150, kind="binomial")
     assert seen["equal"] > 60
     assert seen["refused"] > 5
 

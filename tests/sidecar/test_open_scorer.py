@@ -298,8 +298,8 @@ def test_the_second_call_of_score_pandas_does_nothing_again(
     assert_frame_equal(call(), own, check_exact=True)
     opened = dict(connections)
     with monkeypatch.context() as patched:
-        for name in ("__init__", "_slim_bytes"):
-            patched.setattr(ScoringPipeline, name, _never)
+        patched.setattr(ScoringPipeline, "__init__", _never)
+        patched.setattr("dai_spark.artifacts.pipeline.slim_copy", _never)
         patched.setattr("dai_spark.host.digest.hashlib.sha256", _never)
         patched.setattr("dai_spark.local.pandas_call.plan_here", _never)
         assert_frame_equal(call(), own, check_exact=True)

@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[1])
 if len(sys.argv) > 2:
     ctypes.CDLL(sys.argv[2], mode=ctypes.RTLD_GLOBAL)
 import numpy, scipy.linalg
-from dai_spark_sidecar import openblas
+from dai_spark_sidecar.pipeline import openblas
 from dai_spark_sidecar.pipeline.diagnosis import library_search
 print(json.dumps([openblas.copies(), openblas.mixed(), library_search("")]))
 """
