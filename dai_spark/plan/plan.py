@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from dai_spark.artifacts.license import License
@@ -136,6 +137,15 @@ class ScoringPlan:
 
         A column that the scorer uses and the example does not declare is taken for text.
         """
+        return self._wanted
+
+    @cached_property
+    def _wanted(self) -> "Dict[str, PipelineColumn]":
+        # Kept, since every call and every batch asks for it, of some pipelines for thousands.
         declared = {column.name: column for column in self.columns}
         names = self.described.columns if self.described else tuple(declared)
         return {name: declared.get(name, PipelineColumn(name, "object")) for name in names}
+
+    def __getstate__(self) -> Dict[str, Any]:
+        # What is kept here is made anew where the plan travels to.
+        return {name: value for name, value in vars(self).items() if name != "_wanted"}
