@@ -230,8 +230,11 @@ class Connection:
         poller.register(self._socket, select.POLLIN)
         if poller.poll(0):
             return False
-        # A sidecar closes a dead scorer's connection a moment after its death.
-        return process_start_time(self._pid) == self._scorer_began_at
+        # A sidecar closes a dead scorer's connection a moment after its death, and the kernel ends
+        # the scorers of a dead sidecar a moment after its own.
+        assert self.sidecar is not None
+        is_there = process_start_time(self._pid) == self._scorer_began_at
+        return is_there and self.sidecar.is_alive()
 
     def hand_on(self, limit_s: float) -> None:
         """Finish, and wait until the scorer is free for another connection or has ended.

@@ -26,6 +26,7 @@ from dai_spark.local import connection_pool
 from dai_spark.testing import MARKS
 
 SCORE_S = 0.25
+SCORES = r"scorer (\d+) scores rows"
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +194,7 @@ def test_idle_scorers_go_but_one(opened, scorer, flights, monkeypatch):
     pool = connection_pool.ConnectionPool(scorer._pool.executor, lambda: None)
     pool.join("a user", 2)
     asked = scorer._asked_for(scorer._plan.options)
-    plans = [asked.plan.__class__(**vars(asked.plan))] * 2
+    plans = [asked.plan] * 2
     lent = [pool.ask("a user", plan, asked.of_connection).future.result(10) for plan in plans]
     for pooled in lent:
         pool.release(pooled, is_clean=True)
@@ -294,10 +295,13 @@ def test_a_crash_in_the_pipeline_is_told_and_the_next_call_has_another_scorer(sc
 def test_a_scorer_that_raised_never_scores_again(scorer, flights):
     """The pipeline's own error, and a process that is gone, also where another batch was on it."""
     for words in ({}, {"batch_rows": 2}):
+        known = len(re.findall(SCORES, log_of(scorer)))
         with pytest.raises(ScoringError, match="stand-in: raise_in_score") as raised:
             scorer.score(marked(flights, "raise"), **words)
         assert "Traceback" in raised.value.details
-        last = int(re.findall(r"scorer (\d+) scores rows", log_of(scorer))[-1])
+        # Another process writes the log, a moment later.
+        assert wait_until(lambda n=known: len(re.findall(SCORES, log_of(scorer))) > n, 5)
+        last = int(re.findall(SCORES, log_of(scorer))[-1])
         assert wait_until(lambda pid=last: not lives(pid), 5)
     assert len(scorer.score(flights.head(3))) == 3
 
@@ -322,26 +326,32 @@ def test_a_killed_sidecar_is_started_anew_by_the_next_call(scorer, sidecar, flig
 def test_a_cancelled_task_ends_its_scorer_and_leaves_the_handle_usable(scorer, sidecar, flights):
     """While it is scored, and while it waits for a scorer."""
 
-    async def cancelled(after_s, **words):
-        task = asyncio.create_task(scorer.score_async(flights.head(50), batch_rows=10, **words))
-        await asyncio.sleep(after_s)
+    async def lent():
+        for _ in range(1000):
+            pids = [pooled.connection._pid for pooled in list(scorer._pool._lent)]
+            if pids:
+                return pids
+            await asyncio.sleep(0.01)
+        raise AssertionError("no scorer was lent within ten seconds")
+
+    async def cancelled(wait):
+        task = asyncio.create_task(scorer.score_async(flights.head(50), batch_rows=10))
+        found = await wait
         task.cancel()
         begun = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert time.monotonic() - begun < 0.1
+        return found
 
     async def run():
-        scoring = asyncio.create_task(cancelled(0.3))
-        await asyncio.sleep(0.2)
-        pids = [pooled.connection._pid for pooled in list(scorer._pool._lent)]
-        await scoring
+        pids = await cancelled(lent())
         assert len(pids) == 1
         busy = [asyncio.create_task(scorer.score_async(flights.head(5))) for _ in range(2)]
         await asyncio.sleep(0.02)
         # They may still wait, for the room of the scorer that was ended.
         before = set(scorer._pool._waiting)
-        await cancelled(0.05)
+        await cancelled(asyncio.sleep(0.05))
         assert set(scorer._pool._waiting) <= before
         for one in busy:
             assert len(await one) == 5
