@@ -76,10 +76,11 @@ def test_a_disk_that_fills_up_costs_batches_and_no_scorer(plan, disk_place, flig
         assert isinstance(error, ScoringError)
         assert "space left on device" in error.message
         full = r"\(the disk of \S+/disk/local is full\)"
-        with contextlib.ExitStack() as stack, pytest.raises(SidecarDiedError, match=full):
+        with contextlib.ExitStack() as stack:
+            further = (stack.enter_context(Connection(made, executor)) for _ in range(3))
             # One or two scorers may still wait for a task; a further one wants a folder.
-            for _ in range(3):
-                stack.enter_context(Connection(made, executor))
+            with pytest.raises(SidecarDiedError, match=full):
+                list(further)
         filling.unlink()
         connection.send_batch(batch, 0)
         answer = connection.receive_batch("rows 0-19").to_pandas()
