@@ -324,6 +324,11 @@ def daemon_run(run_program, fault_arguments):
 @pytest.fixture(scope="session")
 def no_daemon_run(start, fault_arguments):
     """The application without daemons; its driver is killed in the middle of its last job."""
+    if sys.version_info >= (3, 12):
+        pytest.skip(
+            "Without daemons Spark 4.1.1 loses what its Python workers write last on Python 3.12 "
+            "and later, so that any job fails, also one without dai_spark; see tests/README.md."
+        )
     made, process = start("faults.py", {**fault_arguments, "use_daemon": "false"})
 
     def is_in_last_job():
