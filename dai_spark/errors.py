@@ -70,6 +70,36 @@ __all__ = [
 # Closes every message that crosses from an executor, so that `from_spark` can tell where our text
 # ends and where the JVM's stack begins.  U+200B is not printed.
 _END = "\u200b"
+# What a reader takes in.  A text is written into Spark's tables, and carried by each attempt of a
+# task; megabytes stop an application.
+_MESSAGE_BYTES = 16 << 10
+_DETAILS_BYTES = 128 << 10
+_CAUSE_BYTES = 4 << 10
+
+
+def sendable(text: object, most_bytes: int) -> str:
+    """Return a text in at most so many bytes of UTF-8, its two ends kept and its length told.
+
+    Spark waits for ever for a worker that tries to write a lone surrogate (a file's name may have
+    one), so these become the escapes that Python prints for them.  The sidecar has the same rule
+    (`dai_spark.sidecar.error_text`), for what leaves its process.
+
+    Parameters
+    ----------
+    text : object
+        Its `str` is taken.
+    most_bytes : int
+    """
+    whole = str(text).replace(_END, "\\u200b")
+    # No character has less than a byte, so what is cut off here is cut off below as well.
+    head = whole[: most_bytes + 1].encode("utf-8", "backslashreplace")
+    if len(whole) <= most_bytes and len(head) <= most_bytes:
+        return head.decode("utf-8")
+    told = f" [... {len(whole)} characters in all, the middle is left out ...] "
+    kept = max(0, most_bytes - len(told)) // 2
+    tail = whole[-most_bytes:].encode("utf-8", "backslashreplace")
+    begin = head[:kept].decode("utf-8", "ignore")
+    return begin + told + tail[len(tail) - kept :].decode("utf-8", "ignore")
 
 
 class DaiSparkError(Exception):
@@ -86,6 +116,8 @@ class DaiSparkError(Exception):
         Why a batch has no scores, in a sentence that names neither rows nor host.
         No part of `str(error)`, so it stays in the process that raised it.
 
+    All three are made fit to be sent: valid UTF-8, and cut where they are too long.
+
     Attributes
     ----------
     status : str
@@ -97,10 +129,10 @@ class DaiSparkError(Exception):
     status = "failed"
 
     def __init__(self, message: str, details: str = "", *, cause: str = "") -> None:
-        super().__init__(message, details)
-        self.message = message
-        self.details = details
-        self.cause = cause
+        self.message = sendable(message, _MESSAGE_BYTES)
+        self.details = sendable(details, _DETAILS_BYTES)
+        self.cause = sendable(cause, _CAUSE_BYTES)
+        super().__init__(self.message, self.details)
 
     def __str__(self) -> str:
         text = self.message if not self.details else f"{self.message}\n{self.details.rstrip()}"

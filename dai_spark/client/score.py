@@ -126,7 +126,7 @@ def checked(
     """An answer in the types that the pipeline described, or the error that it does not fit."""
     described = plan.described.output if plan.described else None
     try:
-        return check_answer(answer, described, sent.batch.num_rows, sent.rows)
+        return check_answer(answer, described, sent.batch.num_rows, sent.rows, sent.first_row)
     except ScoringError as error:
         return error
 

@@ -5,5 +5,6 @@
     columns      the one table: what the pipeline is given for each type of column
     cast         a batch's values in these types, and the values that do not fit
     prediction   the pipeline's answer in the shape that was asked for
+    exact_cast   a column of an answer in the type that was described, value for value
     nan          predictions that are no scores
 """

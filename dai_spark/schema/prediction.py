@@ -8,6 +8,7 @@ import pyarrow as pa
 from dai_spark.errors import OptionError, ScoringError, SidecarError, shortened
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
+from dai_spark.schema.exact_cast import InexactError, exact_cast
 
 __all__ = ["LABEL", "PROBABILITIES", "PredictionShape", "answer_schema", "check_answer"]
 
@@ -26,6 +27,8 @@ _ANSWER_TYPES = {
 }
 _INTERVAL = (".lower", ".upper")
 _DEFAULT_THRESHOLD = 0.5
+# Of a value that an error names.
+_VALUE_CHARS = 100
 
 
 class PredictionShape:
@@ -69,6 +72,8 @@ class PredictionShape:
                 f"{len(self._labels or ())}; leave it out, and the most probable class is the "
                 "label."
             )
+        if not self._answer.names:
+            raise ScoringError("The pipeline answers no columns; its export is damaged.")
         target = self._answer.names[0]
         limits = [target + ending for ending in _INTERVAL]
         has_interval = described.labels is None and self._answer.names[1:] == limits
@@ -154,34 +159,68 @@ def _labels_of_columns(
 
 
 def check_answer(
-    answer: pa.RecordBatch, expected: Optional[Sequence[Tuple[str, str]]], n_rows: int, rows: str
+    answer: pa.RecordBatch,
+    expected: Optional[Sequence[Tuple[str, str]]],
+    n_rows: int,
+    rows: str,
+    first_row: int = 0,
 ) -> pa.RecordBatch:
     """Hold a pipeline's answer against what it described, and return it in exactly those types.
+
+    Columns are taken by name.  A value of another type is taken where it is the same in the one
+    that was described; NaN of a float column is null in one of integers.
+
+    Parameters
+    ----------
+    answer : pyarrow.RecordBatch
+    expected : sequence of (str, str), optional
+        Names and types that were described; by default none were.
+    n_rows : int
+    rows : str
+        What errors call them: ``rows 0-9999 of partition 3``.
+    first_row : int, default 0
+        What errors call the first of them.
 
     Raises
     ------
     ScoringError
-        Another number of rows, or other columns than described.
+        Another number of rows, other columns than described, or a value that the described type
+        does not hold: names column, row and both types.
     """
     if answer.num_rows != n_rows:
         raise ScoringError(f"The pipeline answered {answer.num_rows} rows for {rows}.")
     if expected is None:
         return answer
     schema = answer_schema(expected)
-    if answer.schema.names != schema.names:
-        raise ScoringError(
-            f"The pipeline answered {shortened(answer.schema.names)} for {rows}, but said before "
-            f"that it answers {shortened(schema.names)}."
-        )
-    if answer.schema.types == schema.types:
-        return pa.RecordBatch.from_arrays(answer.columns, schema=schema)
-    try:
-        arrays = [a.cast(t) for a, t in zip(answer.columns, schema.types)]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ScoringError(
-            f"The pipeline answered other types than it described for {rows}: {error}"
-        ) from None
+    names = answer.schema.names
+    if names != schema.names:
+        if sorted(names) != sorted(schema.names) or len(set(names)) < len(names):
+            raise ScoringError(
+                f"The pipeline answered {shortened(names)} for {rows}, but said before that it "
+                f"answers {shortened(schema.names)}.",
+                cause="The pipeline answered other columns than it described.",
+            )
+        places = [names.index(name) for name in schema.names]
+        arrays = [answer.column(place) for place in places]
+    else:
+        arrays = answer.columns
+    if [array.type for array in arrays] != schema.types:
+        arrays = [_cast(array, field, rows, first_row) for array, field in zip(arrays, schema)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _cast(array: pa.Array, field: pa.Field, rows: str, first_row: int) -> pa.Array:
+    try:
+        return exact_cast(array, field.type)
+    except InexactError as error:
+        value = repr(error.value)[:_VALUE_CHARS]
+        raise ScoringError(
+            f"The pipeline answered column {field.name!r} with {value} of type {array.type} for "
+            f"row {first_row + error.row} (of {rows}), but described it as {field.type}, which "
+            "does not hold that value; its answer must have one type for all batches.",
+            cause=f"The pipeline answered {field.name!r} with {value} of type {array.type}, and "
+            f"described it as {field.type}.",
+        ) from None
 
 
 def answer_schema(expected: Sequence[Tuple[str, str]]) -> pa.Schema:

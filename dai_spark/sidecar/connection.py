@@ -9,6 +9,7 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from . import protocol
+from .error_text import sendable
 from .memory import peak_bytes, resident_bytes
 from .pipeline import frames
 from .pipeline.scorer import LoadedScorer, Refused
@@ -18,6 +19,8 @@ from .slots import Slot, take_slot
 _GREETING_S = 30.0
 # Limit of a frame whose first byte has come.
 _STALL_S = 120.0
+# A task's name stands in each of the log's lines.
+_TASK_BYTES = 1000
 
 
 class ScorerConnection:
@@ -104,7 +107,7 @@ class ScorerConnection:
         if hello.get("key") != self._key:
             raise protocol.BrokenProtocol("the client's key is not this sidecar's")
         self._options = checked_options(hello.get("options", {}))
-        self._task = str(hello.get("task", self._task))
+        self._task = sendable(hello.get("task", self._task), _TASK_BYTES)
         self._log("serves {}".format(self._task))
         max_scorers = self._options.get("max_scorers")
         self._slot = take_slot(

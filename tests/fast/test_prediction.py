@@ -131,9 +131,19 @@ def test_an_answer_must_have_the_rows_that_were_asked_for():
 
 def test_an_answer_must_have_the_columns_that_were_described():
     """Other columns than the probe's are an error, not a table with shifted meanings."""
-    found = pa.RecordBatch.from_pydict({"y.b": [1.0], "y.a": [2.0]})
-    with pytest.raises(ScoringError, match=r"y\.b, y\.a .* said before .* y\.a, y\.b"):
-        check_answer(found, [("y.a", "double"), ("y.b", "double")], 1, "rows 0-0")
+    expected = [("y.a", "double"), ("y.b", "double")]
+    for names in (["y.b", "y.c"], ["y.b"], ["y.a", "y.a"], ["y.a", "y.b", "y.c"]):
+        found = pa.RecordBatch.from_arrays([pa.array([1.0])] * len(names), names)
+        with pytest.raises(ScoringError, match=r"answered .*y\..* said before .* y\.a, y\.b"):
+            check_answer(found, expected, 1, "rows 0-0")
+
+
+def test_columns_in_another_order_are_taken_by_name():
+    """Their names say what they mean."""
+    found = pa.RecordBatch.from_pydict({"y.b": [1.0], "y.a": pa.array([2.0], pa.float32())})
+    checked = check_answer(found, [("y.a", "double"), ("y.b", "float")], 1, "rows 0-0")
+    assert checked.to_pydict() == {"y.a": [2.0], "y.b": [1.0]}
+    assert checked.schema == answer_schema([("y.a", "double"), ("y.b", "float")])
 
 
 def test_an_answer_gets_exactly_the_described_types():
@@ -141,3 +151,79 @@ def test_an_answer_gets_exactly_the_described_types():
     found = pa.RecordBatch.from_pydict({"y": pa.array([1], pa.int64())})
     checked = check_answer(found, [("y", "double")], 1, "rows 0-0")
     assert checked.schema == answer_schema([("y", "double")])
+
+
+BIG = 2**53 + 1
+KINDS = {
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "described_as", "expected"),
+    [
+        ([0.5, NAN, float("inf"), None], "double", "float", [0.5, NAN, float("inf"), NAN]),
+        ([0.1, None], "float", "double", [0.10000000149011612, NAN]),
+        ([1, None, 2**24], "int64", "float", [1.0, NAN, 2.0**24]),
+        ([-(2**63), None], "int64", "double", [-(2.0**63), NAN]),
+        ([1.0, NAN, None, -(2.0**63)], "double", "int64", [1, None, None, -(2**63)]),
+        ([2.0**53], "float", "int64", [2**53]),
+        ([2.0**31 - 1], "double", "int32", [2**31 - 1]),
+        ([2**31 - 1, None], "int64", "int32", [2**31 - 1, None]),
+        ([True, None], "bool", "double", [1.0, NAN]),
+        ([True, None], "bool", "int64", [1, None]),
+        ([1.0, 0.0, NAN], "double", "bool", [True, False, None]),
+        ([1, 0, None], "int32", "bool", [True, False, None]),
+        ([None, None], "string", "float", [NAN, NAN]),
+        ([None, None], "double", "string", [None, None]),
+        ([None], "string", "int32", [None]),
+        ([], "string", "double", []),
+    ],
+)
+def test_a_value_of_another_type_is_taken_where_it_is_the_same(
+    values, kind, described_as, expected
+):
+    """pandas chooses types by a batch's values: integers of which one is missing are floats."""
+    found = pa.RecordBatch.from_arrays([pa.array(values, KINDS[kind])], ["y"])
+    checked = check_answer(found, [("y", described_as)], len(values), "rows 0-3")
+    assert checked.schema == answer_schema([("y", described_as)])
+    assert str(checked.column(0).to_pylist()) == str(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "described_as", "named"),
+    [
+        ([0.5, 1e300], "double", "float", "1e+300 of type double"),
+        ([0.5, 0.1], "double", "float", "0.1 of type double"),
+        ([1, 2**24 + 1], "int64", "float", "16777217 of type int64"),
+        ([None, BIG], "int64", "double", f"{BIG} of type int64"),
+        ([1, 2**63 - 1], "int64", "double", f"{2**63 - 1} of type int64"),
+        ([NAN, 0.3], "double", "bool", "0.3 of type double"),
+        ([1, 2], "int32", "bool", "2 of type int32"),
+        ([1.0, 1.5], "double", "int64", "1.5 of type double"),
+        ([1.0, 2.0**63], "double", "int64", "9.223372036854776e+18 of"),
+        ([1.0, float("inf")], "double", "int32", "inf of type double"),
+        ([1, 2**31], "int64", "int32", f"{2**31} of type int64"),
+        ([None, 0.1], "double", "string", "0.1 of type double"),
+        ([None, "0.1"], "string", "double", "'0.1' of type string"),
+        ([None, "True"], "string", "bool", "'True' of type string"),
+    ],
+)
+def test_a_value_that_the_described_type_does_not_hold_is_refused(
+    values, kind, described_as, named
+):
+    """Never rounded, never inf, never a text of a number: column, row and both types are named."""
+    found = pa.RecordBatch.from_arrays([pa.array(values, KINDS[kind])], ["y"])
+    with pytest.raises(ScoringError) as caught:
+        check_answer(found, [("y", described_as)], 2, "rows 40-41 of partition 3", 40)
+    message = caught.value.message
+    assert "column 'y'" in message
+    assert "for row 41 (of rows 40-41 of partition 3)" in message
+    assert f"described it as {KINDS[described_as]}" in message
+    assert named in message
+    assert str(KINDS[described_as]) in caught.value.cause

@@ -2,11 +2,13 @@
 
 ::
 
-    load         constructs the scorer
-    scorer       Driverless AI's `Scorer`, tamed
-    frames       Arrow record batches to pandas frames, and answers back
-    shims/       repairs of what old packages miss
-    diagnosis    where libraries are looked for, for a load that failed
-    openblas     copies of OpenBLAS that reach into each other
-    check_main   scores the export's example once, for `dai-spark env check`
+    load             constructs the scorer
+    scorer           Driverless AI's `Scorer`, tamed
+    answer           what it answers, as a frame with a row for each row
+    answer_columns   the columns of that frame as Arrow arrays, exactly
+    frames           Arrow record batches to pandas frames, and answers back
+    shims/           repairs of what old packages miss
+    diagnosis        where libraries are looked for, for a load that failed
+    openblas         copies of OpenBLAS that reach into each other
+    check_main       scores the export's example once, for `dai-spark env check`
 """

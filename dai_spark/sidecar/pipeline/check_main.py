@@ -26,7 +26,6 @@ from typing import Any, Dict
 import pandas as pd
 
 from . import openblas
-from .frames import output_types
 from .load import load_scorer
 from .scorer import Refused, enter_folder
 
@@ -60,7 +59,7 @@ def _score(spec: Dict[str, Any]) -> Dict[str, Any]:
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     return {
         "n_rows": len(scored),
-        "output": output_types(scored),
+        "output": described["output"],
         "load_s": scorer.load_s,
         "score_s": score_s,
         "memory_bytes": described["memory_bytes"],

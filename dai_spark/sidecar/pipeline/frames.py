@@ -5,15 +5,7 @@ from typing import Any, Dict, List, Tuple
 import pandas as pd
 import pyarrow as pa
 
-# What a pipeline answers with.  Names as pyarrow prints them; they cross in DESCRIPTION.
-_ARROW_TYPES = {
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "bool": pa.bool_(),
-    "object": pa.string(),
-}
+from .answer_columns import arrow_array
 
 
 def to_frame(payload: bytearray) -> Tuple[pd.DataFrame, int]:
@@ -21,44 +13,38 @@ def to_frame(payload: bytearray) -> Tuple[pd.DataFrame, int]:
 
     Nulls become NaN in number columns and None in text columns.  A number column is a float
     whether or not this batch has nulls (the client sends it so), so types never depend on rows.
+    The index is 0..n-1: an answer is put in order by it.
     """
     reader = pa.ipc.open_stream(pa.py_buffer(payload))
     first_row = int((reader.schema.metadata or {}).get(b"first_row", 0))
+    # What pandas wrote into a schema would give the frame another index.
+    batch = reader.read_next_batch().replace_schema_metadata(None)
     # Arrow has one thread here, as all libraries have: handing work to it only costs.
-    return reader.read_next_batch().to_pandas(use_threads=False), first_row
+    return batch.to_pandas(use_threads=False), first_row
 
 
 def output_types(answer: pd.DataFrame) -> List[List[str]]:
     """Name and Arrow type of each column of a pipeline's answer, as lists that go into JSON."""
-    return [[str(name), str(_ARROW_TYPES[_kind(answer[name])])] for name in answer.columns]
-
-
-def _kind(series: Any) -> str:
-    kind = str(series.dtype)
-    if kind not in _ARROW_TYPES:
-        raise TypeError(
-            "the pipeline answered column {!r} with type {}, which has no place in a table".format(
-                series.name, kind
-            )
-        )
-    return kind
+    return [[name, str(array.type)] for name, array in _arrays(answer)]
 
 
 def to_stream(answer: pd.DataFrame, told: Dict[str, str]) -> Any:
     """Write a pipeline's answer as one Arrow IPC stream with one record batch.
 
     `told` becomes the schema's metadata.
-
-    NaN stays NaN (`from_pandas=False`): a pipeline that answers NaN did answer.
     """
-    arrays = []
-    for name in answer.columns:
-        kind = _kind(answer[name])
-        arrays.append(pa.array(answer[name].values, type=_ARROW_TYPES[kind], from_pandas=False))
-    batch = pa.RecordBatch.from_arrays(arrays, [str(name) for name in answer.columns])
+    columns = _arrays(answer)
+    batch = pa.RecordBatch.from_arrays([a for _, a in columns], [name for name, _ in columns])
     batch = batch.replace_schema_metadata(told)
     sink = pa.BufferOutputStream()
     writer = pa.RecordBatchStreamWriter(sink, batch.schema)
     writer.write_batch(batch)
     writer.close()
     return sink.getvalue()
+
+
+def _arrays(answer: pd.DataFrame) -> List[Tuple[str, Any]]:
+    return [
+        (str(name), arrow_array(str(name), answer.iloc[:, i]))
+        for i, name in enumerate(answer.columns)
+    ]

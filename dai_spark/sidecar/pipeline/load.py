@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any, Dict
 
+from ..error_text import TRACEBACK_BYTES, keep_out, sendable
 from .diagnosis import library_search
 from .openblas import mixed
 from .scorer import LoadedScorer, Refused
@@ -17,6 +18,7 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
         about = json.loads(stream.read().decode("utf-8"))
     sys.path.insert(0, os.path.join(spec["pipeline_folder"], "site"))
     if spec["license"]:
+        keep_out(spec["license"])
         # Set here and not by the client: an initial environment can be read in /proc.
         os.environ["DRIVERLESS_AI_LICENSE_KEY"] = spec["license"]
     try:
@@ -29,5 +31,7 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
         return scorer
     except Refused as error:
         if spec.get("diagnose") and error.data["kind"] == "load":
-            error.data["traceback"] += "\n" + library_search(error.data["traceback"])
+            told = error.data["traceback"] + "\n" + library_search(error.data["traceback"])
+            # Lists of many paths: as much again as a traceback has.
+            error.data["traceback"] = sendable(told, 2 * TRACEBACK_BYTES)
         raise

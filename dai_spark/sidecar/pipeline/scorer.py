@@ -12,32 +12,34 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
-from typing import Any, Callable, Dict, List, Optional, Set
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 import pandas as pd
 import pyarrow as pa
 
+from ..error_text import sendable, sendable_traceback, type_name
 from ..memory import peak_bytes
 from . import frames
+from .answer import answer_frame, column_names
 
 # Enough for one to be in another's past.
 _N_EXAMPLE_ROWS = 3
+# Stands among a function's arguments for all those that it does not name.
+_ANY = "**"
 
 
 class Refused(Exception):
     """An error object of the protocol, to be sent as it is."""
 
     def __init__(self, kind: str, error: BaseException, message: Optional[str] = None) -> None:
-        text = str(error) if message is None else message
+        text = sendable(error if message is None else message)
         Exception.__init__(self, text)
-        # The pipeline's own frames only: ours tell a reader of the traceback nothing.
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
         self.data = {
             "kind": kind,
-            "type": type(error).__name__,
+            "type": type_name(error),
             "message": text,
-            "traceback": "".join(lines),
+            "traceback": sendable_traceback(error),
         }
 
 
@@ -89,7 +91,7 @@ class LoadedScorer:
                 "license",
                 error,
                 "Scorer() left by SystemExit({}), which is what it does when it finds no valid "
-                "licence".format(error.code),
+                "licence".format(sendable(error.code)),
             ) from None
         except BaseException as error:
             raise Refused("load", error) from None
@@ -103,7 +105,7 @@ class LoadedScorer:
 
     def _arguments(self, options: Dict[str, Any]) -> Dict[str, bool]:
         if self._known is None:
-            self._known = _parameters(self._scorer.score_batch)
+            self._known = _parameters(getattr(self._scorer, "score_batch", None))
         known = self._known
         contributions = options.get("contributions")
         arguments = {
@@ -113,6 +115,9 @@ class LoadedScorer:
             "fast_approx": bool(options.get("fast_approx")),
             "apply_data_recipes": bool(options.get("apply_data_recipes")),
         }
+        if _ANY in known:
+            # Whom it hands them on to is not told, so it gets what is asked for and no more.
+            return {n: asked for n, asked in arguments.items() if asked or n in known}
         for name, is_asked in arguments.items():
             if is_asked and name not in known:
                 wrong = TypeError(
@@ -124,25 +129,16 @@ class LoadedScorer:
         return {name: value for name, value in arguments.items() if name in known}
 
     def score(self, frame: pd.DataFrame, options: Dict[str, Any]) -> pd.DataFrame:
-        """Score a frame of one row or more and return the pipeline's answer, row for row."""
-        arguments = self._arguments(options)
-        try:
-            answer: Any = self._scorer.score_batch(frame, **arguments)
-        except SystemExit as error:
-            raise Refused(
-                "scoring", error, "the pipeline left by SystemExit({})".format(error.code)
-            ) from None
-        except BaseException as error:
-            raise Refused("scoring", error) from None
-        if not isinstance(answer, pd.DataFrame):
-            answer = pd.DataFrame(answer)
-        if len(answer) != len(frame):
-            wrong = ValueError(
-                "the pipeline answered {} rows for {}".format(len(answer), len(frame))
-            )
-            raise Refused("scoring", wrong)
-        scored: pd.DataFrame = answer
-        return scored
+        """Score a frame of one row or more; return the pipeline's answer, row for row.
+
+        The frame has the index 0..n-1.  Whatever the pipeline does, nothing but `Refused` is
+        raised.
+        """
+        n_rows = len(frame)
+        with refusing():
+            arguments = self._arguments(options)
+            answer = self._scorer.score_batch(frame, **arguments)
+            return answer_frame(answer, frame, n_rows)
 
     def probe_frame(self, number: int = 0) -> pd.DataFrame:
         """One row of the export's own example, for the columns that the scorer uses.
@@ -151,15 +147,27 @@ class LoadedScorer:
         """
         known = {name: (dtype, values) for name, dtype, values in self._samples}
         columns = {}
-        for name in self._scorer.get_column_names():
+        for name in self._column_names():
             dtype, values = known.get(name, ("object", []))
-            value = next((v for v in values[number:] + values if v is not None), None)
+            rest = values[number:] + values
             if dtype != "object" and not dtype.startswith(("str", "datetime")):
-                columns[name] = pd.Series([float("nan") if value is None else float(value)])
+                numbers = [_number(value) for value in rest]
+                columns[name] = pd.Series([next((n for n in numbers if n == n), float("nan"))])
             else:
-                columns[name] = pd.Series([value], dtype="object")
+                found = next((value for value in rest if value is not None), None)
+                columns[name] = pd.Series([found], dtype="object")
         frame: pd.DataFrame = pd.DataFrame(columns)
         return frame
+
+    def _column_names(self) -> List[str]:
+        with refusing():
+            return column_names(self._scorer.get_column_names(), "wants")
+
+    def _labels(self) -> Optional[List[str]]:
+        # A class of its own need not have the method, as one for a regression.
+        tell = getattr(self._scorer, "get_target_labels", None)
+        labels = None if tell is None else tell()
+        return None if labels is None else column_names(labels, "has as labels")
 
     def _depends_on_batch(self, options: Dict[str, Any]) -> bool:
         """Whether rows of the example have other scores together than each alone."""
@@ -171,18 +179,22 @@ class LoadedScorer:
         except Refused:
             # An export whose other example rows cannot be scored may score the table's.
             return False
-        return not whole.equals(pd.concat(alone, ignore_index=True))
+        with refusing():
+            return not whole.equals(pd.concat(alone, ignore_index=True))
 
     def describe(self, options: Dict[str, Any], start_method: str) -> Dict[str, Any]:
         """What DESCRIPTION says; scores the probe row with these options to learn its shape."""
         answer = self.score(self.probe_frame(), options)
-        labels = self._scorer.get_target_labels()
-        methods = ("score", "score_batch")
+        with refusing():
+            output = frames.output_types(answer)
+            labels = self._labels()
+            methods = {m: getattr(self._scorer, m, None) for m in ("score", "score_batch")}
+            signatures = {name: sorted(_parameters(method)) for name, method in methods.items()}
         return {
-            "columns": [str(name) for name in self._scorer.get_column_names()],
-            "output": frames.output_types(answer),
-            "labels": None if labels is None else [str(label) for label in labels],
-            "signatures": {m: sorted(_parameters(getattr(self._scorer, m))) for m in methods},
+            "columns": self._column_names(),
+            "output": output,
+            "labels": labels,
+            "signatures": signatures,
             "load_s": self.load_s,
             "memory_bytes": peak_bytes(),
             "versions": {
@@ -195,5 +207,37 @@ class LoadedScorer:
         }
 
 
-def _parameters(function: Callable[..., Any]) -> Set[str]:
-    return set(inspect.signature(function).parameters)
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn whatever a pipeline raises, and whatever its odd answers raise in us, into `Refused`."""
+    try:
+        yield
+    except Refused:
+        raise
+    except SystemExit as error:
+        told = "the pipeline left by SystemExit({})".format(sendable(error.code))
+        raise Refused("scoring", error, told) from None
+    except BaseException as error:
+        raise Refused("scoring", error) from None
+
+
+def _number(value: Optional[str]) -> float:
+    """A number of the example as the pipeline would have read it; NaN where it is none."""
+    if value is not None and value.strip().lower() in ("true", "false"):
+        return float(value.strip().lower() == "true")
+    try:
+        return float("nan") if value is None else float(value)
+    except ValueError:
+        return float("nan")
+
+
+def _parameters(function: Optional[Callable[..., Any]]) -> Set[str]:
+    """Names of a function's arguments, `_ANY` among them where it takes any."""
+    if function is None:
+        return set()
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        # Compiled code tells none.
+        return {_ANY}
+    return {_ANY if p.kind == p.VAR_KEYWORD else name for name, p in found.items()}
