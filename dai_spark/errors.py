@@ -105,6 +105,8 @@ def sendable(text: object, most_bytes: int) -> str:
 class DaiSparkError(Exception):
     """Base of every error that dai_spark raises on purpose.
 
+    Its texts are made fit to be sent, see `sendable`.
+
     Parameters
     ----------
     message : str
@@ -115,8 +117,6 @@ class DaiSparkError(Exception):
     cause : str, optional
         Why a batch has no scores, in a sentence that names neither rows nor host.
         No part of `str(error)`, so it stays in the process that raised it.
-
-    All three are made fit to be sent: valid UTF-8, and cut where they are too long.
 
     Attributes
     ----------

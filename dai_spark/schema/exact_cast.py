@@ -1,4 +1,4 @@
-"""A column of an answer brought into the type that was described, value for value, or not at all."""
+"""A column of an answer brought into the type that was described, value for value."""
 
 from typing import Any, Tuple
 

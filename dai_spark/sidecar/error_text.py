@@ -12,7 +12,7 @@ from typing import Any, List
 MESSAGE_BYTES = 16 << 10
 TRACEBACK_BYTES = 64 << 10
 
-_secrets = []  # type: List[str]
+_secrets: List[str] = []
 
 
 def keep_out(secret: str) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dai_spark.sidecar.pipeline.answer import answer_frame, column_names
 from dai_spark.sidecar.pipeline.answer_columns import arrow_array
@@ -95,6 +97,22 @@ def test_an_index_that_tells_no_rows_apart_is_refused(index):
     """Neither 0..n-1 nor a permutation of it: nobody knows which row is which."""
     with pytest.raises(ValueError, match="does not tell which row is which"):
         taken(frame_of(index))
+
+
+@given(st.data())
+def test_any_permutation_is_put_in_order_and_nothing_else_is_taken(data):
+    """Whatever type its numbers have: int64, float64, objects, or a category."""
+    n_rows = data.draw(st.integers(1, 8))
+    some = st.lists(st.integers(-1, n_rows), min_size=n_rows, max_size=n_rows)
+    index = data.draw(st.permutations(range(n_rows)) | some)
+    write = data.draw(st.sampled_from(["int64", "float64", "object", "category", "Int64"]))
+    answer = pd.DataFrame({"y": [float(i) for i in index]}, index=pd.Index(index).astype(write))
+    given_rows = pd.DataFrame({"x": range(n_rows)})
+    if sorted(index) == list(range(n_rows)):
+        assert answer_frame(answer, given_rows, n_rows)["y"].tolist() == list(range(n_rows))
+    else:
+        with pytest.raises(ValueError, match="does not tell which row is which"):
+            answer_frame(answer, given_rows, n_rows)
 
 
 def test_a_single_row_has_index_0():

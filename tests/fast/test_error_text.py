@@ -98,10 +98,9 @@ class Disguised(str):
 
 
 def raised(error):
-    try:
+    with pytest.raises(type(error)) as caught:
         raise error
-    except BaseException as caught:
-        return caught
+    return caught.value
 
 
 @pytest.mark.parametrize("error", [Raises(), NoText(), Leaves()], ids=lambda e: type(e).__name__)

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dai_spark.errors import OptionError, ScoringError
 from dai_spark.plan.options import ScoringOptions
@@ -188,7 +190,7 @@ KINDS = {
 def test_a_value_of_another_type_is_taken_where_it_is_the_same(
     values, kind, described_as, expected
 ):
-    """pandas chooses types by a batch's values: integers of which one is missing are floats."""
+    """Types go by a batch's values in pandas: integers of which one is missing are floats."""
     found = pa.RecordBatch.from_arrays([pa.array(values, KINDS[kind])], ["y"])
     checked = check_answer(found, [("y", described_as)], len(values), "rows 0-3")
     assert checked.schema == answer_schema([("y", described_as)])
@@ -227,3 +229,38 @@ def test_a_value_that_the_described_type_does_not_hold_is_refused(
     assert f"described it as {KINDS[described_as]}" in message
     assert named in message
     assert str(KINDS[described_as]) in caught.value.cause
+
+
+NUMBERS = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-3, 3),
+    st.integers(0, 63).map(lambda n: 2**n - 1),
+    st.floats(),
+    st.floats(width=32),
+    st.booleans(),
+)
+
+
+@given(
+    values=st.lists(NUMBERS | st.none(), min_size=1, max_size=5),
+    kind=st.sampled_from(sorted(KINDS)[:-1]),
+    described_as=st.sampled_from(sorted(KINDS)),
+)
+def test_whatever_is_answered_is_the_same_or_refused(values, kind, described_as):
+    """As Python compares numbers, which it does exactly."""
+    try:
+        sent = pa.array(values, KINDS[kind])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return
+    found = pa.RecordBatch.from_arrays([sent], ["y"])
+    try:
+        checked = check_answer(found, [("y", described_as)], len(values), "rows")
+    except ScoringError:
+        assert kind != described_as
+        return
+    for before, behind in zip(sent.to_pylist(), checked.column(0).to_pylist()):
+        if before is None or before != before:
+            assert behind is None or behind != behind
+        else:
+            assert before == behind
+            assert isinstance(behind, str) == (described_as == "string")

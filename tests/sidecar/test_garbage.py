@@ -220,6 +220,15 @@ def nonsense(plan, executor):
     fake.close()
 
 
+@contextlib.contextmanager
+def errors_of_ours():
+    """Only these may come, and such as Spark can carry."""
+    try:
+        yield
+    except DaiSparkError as error:
+        assert len(str(error).encode("utf-8")) < 200_000
+
+
 READY = frame(
     protocol.READY,
     {
@@ -232,6 +241,8 @@ READY = frame(
     },
 )
 ERROR = {"kind": "scoring", "type": "A", "message": "b", "traceback": "c"}
+# As a sidecar of ours sends none.
+ODD_TEXTS = {"message": "\udcff\ud800", "traceback": 2_000_000 * "é", "type": "\ud800"}
 
 
 def test_a_client_bears_any_greeting(nonsense, executor):
@@ -247,9 +258,13 @@ def test_a_client_bears_any_greeting(nonsense, executor):
     @example(frame(protocol.ERROR, {}))
     @example(frame(protocol.ERROR, {"kind": "load"}))
     @example(frame(protocol.ERROR, {"kind": ["license"]}))
+    @example(frame(protocol.ERROR, {**ERROR, **ODD_TEXTS}))
+    @example(frame(protocol.ERROR, {**ERROR, **ODD_TEXTS, "kind": "protocol"}))
+    @example(frame(protocol.ERROR, {**ERROR, **ODD_TEXTS, "kind": "load"}))
+    @example(frame(protocol.ERROR, {**ERROR, **ODD_TEXTS, "kind": "option"}))
     def greet(found):
         nonsense.answers = [found]
-        with contextlib.suppress(DaiSparkError):
+        with errors_of_ours():
             Connection(nonsense.plan, executor).close()
 
     greet()
@@ -288,9 +303,11 @@ def test_a_client_bears_any_answer(nonsense, executor, flights, question):
     @example(frame(protocol.FAILURE, {**ERROR, "message": None}))
     @example(frame(protocol.ERROR, {**ERROR, "traceback": 5}))
     @example(frame(protocol.ERROR, DEEP))
+    @example(frame(protocol.ERROR, {**ERROR, **ODD_TEXTS}))
+    @example(frame(protocol.FAILURE, {**ERROR, **ODD_TEXTS}))
     def answer(found):
         nonsense.answers = [READY, found]
-        with contextlib.suppress(DaiSparkError), Connection(nonsense.plan, executor) as connection:
+        with errors_of_ours(), Connection(nonsense.plan, executor) as connection:
             ask(connection)
 
     answer()

@@ -112,8 +112,8 @@ def _order(index: Any, n_rows: int) -> Optional[Any]:
     order = _numbers(index, n_rows)
     if order is None:
         raise ValueError(
-            "the index of the pipeline's answer does not tell which row is which: it is {}, and the "
-            "rows had 0 to {}; it must keep the index that it is given, or reset it".format(
+            "the index of the pipeline's answer does not tell which row is which: it is {}, and "
+            "the rows had 0 to {}; it must keep the index that it is given, or reset it".format(
                 _some([repr(label) for label in index[: _N_NAMED + 1]]), n_rows - 1
             )
         )

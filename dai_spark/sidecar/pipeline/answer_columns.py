@@ -14,7 +14,7 @@
     anything else                     refused
 """
 
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,7 @@ def _of_numbers(name: str, values: Any, is_null: Optional[Any]) -> Any:
     if code not in _ARROW_TYPES:
         raise _no_place(name, str(values.dtype))
     arrow_type, native = _ARROW_TYPES[code]
-    if code == "u8" and len(values) and values.max() > _MOST_INTEGER:
+    if code == "u8" and len(values) and int(values.max()) > _MOST_INTEGER:
         row = int(np.argmax(values))
         raise ValueError(
             "the pipeline answered column {!r} of row {} with {}, which is no int64".format(
@@ -110,7 +110,7 @@ def _of_numbers(name: str, values: Any, is_null: Optional[Any]) -> Any:
 def _of_objects(name: str, values: Any) -> Any:
     found = np.empty(len(values), dtype=object)
     is_null = np.zeros(len(values), dtype=bool)
-    kinds = {}
+    kinds: Dict[str, int] = {}
     for row, value in enumerate(values):
         kind = _kind(value)
         is_null[row] = kind is None
