@@ -182,7 +182,9 @@ def frame_of_prediction(answer: Any) -> Any:
     """A prediction as a frame whose maps are dicts, as Spark takes them from a pandas UDF."""
     import pyarrow
 
-    frame = answer.to_pandas()
+    from dai_spark.schema.prediction_frame import prediction_frame
+
+    frame: Any = prediction_frame(answer)
     for field in answer.schema:
         if pyarrow.types.is_map(field.type):
             frame[field.name] = [

@@ -10,6 +10,7 @@ from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError, OptionError
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.schema.columns import check_columns, check_groups
+from dai_spark.schema.prediction_frame import prediction_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ class FrameRows(Rows):
     def answer(self, answers: List[pa.RecordBatch], schema: pa.Schema) -> "pd.DataFrame":
         """See `Rows.answer`."""
         table = pa.Table.from_batches(answers, schema)
-        found: pd.DataFrame = table.to_pandas(use_threads=table.num_rows > _SHORT_ROWS)
+        found = prediction_frame(table, use_threads=table.num_rows > _SHORT_ROWS)
         if self._order is not None:
             found = found.iloc[np.argsort(self._order)]
         found.index = self._frame.index

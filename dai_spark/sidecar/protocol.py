@@ -37,7 +37,10 @@ The order, sidecar to client: one answer to each message, in the order of the me
     DESCRIPTION  JSON  to DESCRIBE  see below
     RESULT       Arrow to BATCH     as many rows, in the same order; the schema's metadata tells
                                      {"scoring_s": TEXT of a float, "peak_memory_bytes": TEXT of an
-                                     integer}: what this batch took, and the scorer so far
+                                     integer}: what this batch took, and the scorer so far.
+                                     Types are those of this batch, each of DESCRIPTION's: float,
+                                     double, int32, int64, bool, string; a pipeline may answer
+                                     others than it described, and the client takes what is exact
     FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
     RETIRED      JSON  to BATCH     TOTALS; this batch and later ones were not looked at, then the
                                      sidecar closes: connect again and send them again
@@ -62,8 +65,9 @@ DESCRIPTION::
 
     columns             [TEXT]: the columns that the pipeline uses, in its own order
     output              [[NAME, ARROW TYPE]]: of each column of its answer, with these options
-    labels              [TEXT]|null: class labels, null of a regression
-    signatures          {"score": [TEXT], "score_batch": [TEXT]}: arguments that they know
+    labels              [TEXT]|null: class labels; null of a regression, and where none are told
+    signatures          {"score": [TEXT], "score_batch": [TEXT]}: arguments that they know,
+                        ``**`` among them where they take any
     load_s              FLOAT: seconds that `Scorer()` took
     memory_bytes        INT: of this process, at its largest
     versions            {"python": TEXT, "pandas": TEXT, "pyarrow": TEXT}
@@ -80,7 +84,8 @@ Error object: ``{"kind": KIND, "type": TEXT, "message": TEXT, "traceback": TEXT}
 ``license`` (the pipeline refused its licence), ``load`` (`Scorer()` raised), ``scoring`` (the
 pipeline raised on a batch, or answered it wrongly), ``option`` (its version has no argument for
 what the connection's options ask), ``protocol`` (the other side broke these rules).  Classes never
-cross, only text.
+cross, only text: of valid Unicode, without the licence, a message of at most 16 KiB and a traceback
+of at most 64 (128 with `diagnose`), longer ones with their middle left out.
 
 A scorer that dies without an answer closes the connection.  The sidecar, its parent, first
 writes ``exits/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_code": INT|null}``)

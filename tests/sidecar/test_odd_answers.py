@@ -11,6 +11,7 @@ import pytest
 from odd_scorer import EXAMPLE, SCORER, odd_export
 from scoring_calls import batches_of, describe
 
+from dai_spark import score_pandas
 from dai_spark.client.isolate import isolate_batches
 from dai_spark.client.score import score_batches
 from dai_spark.errors import ScoringError, SidecarStartError
@@ -195,6 +196,28 @@ def test_a_scorer_that_takes_any_argument_gets_those_that_are_asked_for(
     assert found.answer.column(0).to_pylist() == [2.0, 4.0, 6.0, 8.0]
     explained = describe(plan(path, contributions="transformed"), executor)
     assert explained.described.output == (("contrib_1", "double"),)
+
+
+WHOLE = """lambda self, frame: pd.DataFrame({
+    "y": np.array([None if n != n else int(n) + 2**53 + 1 for n in frame["number"]], dtype=object)
+})"""
+# As pandas writes integers some of which are missing.
+FLOATS = """lambda self, frame: pd.DataFrame({
+    "y": frame["number"] if frame["number"].isnull().any() else frame["number"].astype("int64")
+})"""
+
+
+def test_integers_some_of_which_are_missing_stay_what_they_are(
+    pipeline_of, packed_environment, license_text
+):
+    """Null in the type that was described, also where pandas has made floats of a whole batch."""
+    rows = pd.DataFrame({"number": [2.0, np.nan, 4.0], "text": "a"})
+    words = {"license": license_text, "start_method": "fork"}
+    for scorer, expected in [(WHOLE, [2**53 + 3, None, 2**53 + 5]), (FLOATS, [2, None, 4])]:
+        path = pipeline_of(changed(score_batch=scorer))
+        found = score_pandas(rows, path, packed_environment, **words)["y"]
+        assert [None if value is pd.NA else value for value in found] == expected
+        assert str(found.dtype) == "Int64"
 
 
 @pytest.mark.parametrize(

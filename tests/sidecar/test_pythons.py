@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from odd_scorer import odd_export
 
 from dai_spark import score_pandas
 from dai_spark.envbuild.packages.uv import find_uv
 from dai_spark.envbuild.python.interpreter import find_interpreter
-from dai_spark.errors import EnvironmentBuildError, OptionError
+from dai_spark.errors import EnvironmentBuildError, OptionError, ScoringError
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "tests" / "pythons"
 
@@ -103,6 +104,29 @@ def test_scores_cross_between_old_and_new(environment, pipeline):
     expected = (frame["number"] * 2).astype(np.float32)
     np.testing.assert_array_equal(found["y.1"], expected)
     np.testing.assert_array_equal(found["y, two"][:5], [3, -1, 0, 1, 100_000])
+
+
+def test_odd_answers_and_errors_of_every_pandas(environment, tmp_path):
+    """In the rows' order, and exactly; a text that can be sent."""
+    path = odd_export(tmp_path)
+    frame = pd.DataFrame({"number": [1.0, 2.0, 3.0, 4.0], "text": ""})
+    for habit in (
+        "found.iloc[::-1]",
+        "found['y'].astype('category').to_frame().iloc[::-1]",
+        "found.astype(object)",
+        "found.astype('uint8')",
+        "found.astype('int64').astype('Int64').iloc[::-1]",
+        "{'y': list(score)}",
+    ):
+        found = score_pandas(frame.assign(text=habit), path, environment)
+        assert found["y"].tolist() == [2.0, 4.0, 6.0, 8.0]
+        assert str(found["y"].dtype) == "float32"
+    for error, words in [
+        (r"ValueError('bad \udcff\ud800 x')", r"bad \\udcff\\ud800 x"),
+        ("NoText()", "<a NoText whose text cannot be made"),
+    ]:
+        with pytest.raises(ScoringError, match=words):
+            score_pandas(frame.assign(text=f"throw({error})"), path, environment)
 
 
 @pytest.mark.parametrize(

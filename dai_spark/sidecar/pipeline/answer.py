@@ -1,5 +1,6 @@
 """A pipeline's answer, whatever it is, as a frame with a row for each row that it was given."""
 
+from collections import Counter
 from typing import Any, List, Optional
 
 import numpy as np
@@ -73,7 +74,7 @@ def column_names(names: Any, what: str) -> List[str]:
                 "the pipeline {} a column whose name has {} bytes".format(what, n_bytes)
             )
     if len(set(found)) < len(found):
-        twice = sorted({name for name in found if found.count(name) > 1})
+        twice = sorted(name for name, n in Counter(found).items() if n > 1)
         raise ValueError("the pipeline {} columns of one name: {}".format(what, _some(twice)))
     return found
 

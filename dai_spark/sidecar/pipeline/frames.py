@@ -44,7 +44,4 @@ def to_stream(answer: pd.DataFrame, told: Dict[str, str]) -> Any:
 
 
 def _arrays(answer: pd.DataFrame) -> List[Tuple[str, Any]]:
-    return [
-        (str(name), arrow_array(str(name), answer.iloc[:, i]))
-        for i, name in enumerate(answer.columns)
-    ]
+    return [(str(name), arrow_array(str(name), series)) for name, series in answer.items()]
