@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description
 from dai_spark.schema import cast, prediction
 from dai_spark.sidecar import protocol
-from dai_spark.sidecar.pipeline import frames
+from dai_spark.sidecar.pipeline import answer_columns
 from dai_spark.testing.scoring_package import columns
 
 
@@ -183,7 +184,8 @@ def test_a_client_sends_the_options_that_there_are():
 
 def test_both_sides_know_the_same_types_of_answers():
     """A type that the sidecar names is one that the client can read, and the other way round."""
-    assert {str(kind): kind for kind in frames._ARROW_TYPES.values()} == prediction._ANSWER_TYPES
+    kinds = [kind for kind, _ in answer_columns._ARROW_TYPES.values()] + [pa.string()]
+    assert {str(kind): kind for kind in kinds} == prediction._ANSWER_TYPES
 
 
 def test_stand_ins_read_missing_values_as_the_casts_do():
