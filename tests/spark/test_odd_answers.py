@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
-from odd_scorer import odd_export
+from odd_scorer import SCORER, odd_export
 
 from dai_spark import score_udf
 from dai_spark.driver.session import spark_version
@@ -60,3 +60,20 @@ def test_rows_keep_their_scores_and_errors_come_back(score, spark, collected):
         with pytest.raises(Exception, match=words) as caught:
             collected(failing)
         assert isinstance(from_spark(caught.value), ScoringError)
+
+
+WHOLE = """
+Scorer.score_batch = lambda self, frame: pd.DataFrame({
+    "y": np.array([None if n != n else int(n) + 2**53 + 1 for n in frame["number"]], dtype=object)
+})
+"""
+
+
+def test_integers_some_of_which_are_missing_stay_integers(spark, tmp_path, with_scorer, collected):
+    """Both kinds of UDF give the bigint itself, and null."""
+    path = odd_export(tmp_path, SCORER + WHOLE)
+    rows = spark.sql("SELECT * FROM VALUES (2D, 'a'), (NULL, 'a') AS t(number, text)")
+    for udf_type in ("pandas", "arrow") if spark_version(spark) >= (4, 1) else ("pandas",):
+        score = score_udf(path, **with_scorer, udf_type=udf_type, spark=spark)
+        found = collected(rows.coalesce(1).select(score().alias("p")).select("p.y"))
+        assert sorted((row["y"] for row in found), key=str) == [2**53 + 3, None]
