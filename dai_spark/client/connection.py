@@ -133,10 +133,21 @@ class Connection:
                 self.load_s = float(ready["load_s"])
 
     def describe(self) -> Description:
-        """Ask the scorer what it says of itself; it scores one row of the export's example."""
+        """Ask the scorer what it says of itself; it scores rows of the export's example.
+
+        Raises
+        ------
+        Retired
+            See `receive_batch`; not on a connection's first message.
+        """
         self._guarded_send(protocol.DESCRIBE, {})
         during = "while it scored the first row of the pipeline's own example"
-        found = self._batch_answer(protocol.DESCRIPTION, during)
+        limit_s = self._plan.options.batch_timeout_s
+        kind, found = self._receive(limit_s, "batch_timeout_s", during)
+        if kind == protocol.RETIRED and isinstance(found, dict):
+            raise Retired(self._totals(found))
+        if kind != protocol.DESCRIPTION or not isinstance(found, dict):
+            raise self._errors.unexpected(kind, found, during)
         with self._read_as("DESCRIPTION"):
             return Description.from_json(found)
 
@@ -172,7 +183,8 @@ class Connection:
         Raises
         ------
         Retired
-            The scorer has answered as many batches, or takes as much memory, as it may.
+            The scorer has failed, or has answered as many batches, or takes as much memory, as it
+            may.
         SidecarDiedError, SidecarTimeoutError, ProtocolError
             After these the connection is of no more use.
         """
@@ -190,7 +202,11 @@ class Connection:
     def finish(self) -> Dict[str, Any]:
         """Say that no more batches come; return the scorer's own totals (see the protocol)."""
         self._guarded_send(protocol.FINISH, b"")
-        return self._totals(self._batch_answer(protocol.DONE, "when it finished"))
+        limit_s = self._plan.options.batch_timeout_s
+        kind, found = self._receive(limit_s, "batch_timeout_s", "when it finished")
+        if kind != protocol.DONE or not isinstance(found, dict):
+            raise self._errors.unexpected(kind, found, "when it finished")
+        return self._totals(found)
 
     def _totals(self, found: Dict[str, Any]) -> Dict[str, Any]:
         with self._read_as("TOTALS"):
@@ -293,15 +309,6 @@ class Connection:
             raise self._errors.timed_out(
                 limit_s, "batch_timeout_s", "when a batch was sent"
             ) from None
-
-    def _batch_answer(self, wanted: bytes, during: str) -> Dict[str, Any]:
-        return self._answer(wanted, self._plan.options.batch_timeout_s, "batch_timeout_s", during)
-
-    def _answer(self, wanted: bytes, limit_s: float, limit: str, during: str) -> Dict[str, Any]:
-        kind, payload = self._receive(limit_s, limit, during)
-        if kind != wanted or not isinstance(payload, dict):
-            raise self._errors.unexpected(kind, payload, during)
-        return payload
 
     def _receive(self, limit_s: float, limit: str, during: str) -> Tuple[bytes, Any]:
         try:

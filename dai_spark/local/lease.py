@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Union
 
-from dai_spark.client.connection import Connection
+from dai_spark.client.connection import Connection, Retired
 from dai_spark.client.connection_source import ConnectionSource
 from dai_spark.client.executor import ExecutorContext
 from dai_spark.errors import DaiSparkError, OptionError, ScorerBusyError, SidecarTimeoutError
@@ -152,10 +152,15 @@ class Lease(ConnectionSource):
 
     def describe(self) -> Description:
         """Ask the pipeline to describe itself, on the connection that the call goes on to use."""
-        connection = self.acquire()
-        described = connection.describe()
-        self._is_lent = False
-        return described
+        while True:
+            connection = self.acquire()
+            try:
+                described = connection.describe()
+            except Retired:
+                self.release(connection, is_clean=False)
+                continue
+            self._is_lent = False
+            return described
 
     # -- waiting -------------------------------------------------------------------------------
 

@@ -38,9 +38,10 @@ The order, sidecar to client: one answer to each message, in the order of the me
     RESULT       Arrow to BATCH     as many rows, in the same order; the schema's metadata tells
                                      {"scoring_s": TEXT of a float, "peak_memory_bytes": TEXT of an
                                      integer}: what this batch took, and the scorer so far
-    FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
-    RETIRED      JSON  to BATCH     TOTALS; this batch and later ones were not looked at, then the
-                                     sidecar closes: connect again and send them again
+    FAILURE      JSON  to BATCH     an error object; the scorer scores nothing more, since its
+                                     pipeline may have stopped halfway: what comes next is RETIRED
+    RETIRED      JSON  to BATCH, DESCRIBE   TOTALS; this message and later ones were not looked at,
+                                     then the sidecar closes: connect again and send them again
     DONE         JSON  to FINISH    TOTALS; then the sidecar closes
     ERROR        JSON  to anything  an error object; then the sidecar closes
 
