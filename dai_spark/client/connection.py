@@ -85,6 +85,7 @@ class Connection:
         for tries_left in reversed(range(_TRIES)):
             self._sidecar = find_or_start(plan, executor)
             self._errors = SidecarErrors(plan, executor, self._sidecar)
+            self.sidecar = self._sidecar.process()
             try:
                 self._socket = connected_socket(
                     self._sidecar.run_folder, plan.options.start_timeout_s
@@ -112,7 +113,8 @@ class Connection:
             "options": self._plan.options.for_connection(),
             "task": self._executor.task,
         }
-        protocol.send(self._socket, protocol.HELLO, hello, self._deadline())
+        deadline = self._deadline()
+        protocol.send(self._socket, protocol.HELLO, hello, deadline, self._is_there)
         # A spawned scorer loads before it answers.
         options = self._plan.options
         kind, ready = self._receive(options.start_timeout_s, "start_timeout_s", "when it loaded")
@@ -264,7 +266,7 @@ class Connection:
         try:
             self.finish()
             # The sidecar closes its own copy of the connection when it knows.
-            protocol.receive(self._socket, self.deadline)
+            protocol.receive(self._socket, self.deadline, is_there=self._is_there)
         except protocol.Closed:
             pass
         except protocol.TimedOut:
@@ -298,9 +300,14 @@ class Connection:
         until = time.monotonic() + (limit_s or self._plan.options.batch_timeout_s)
         return until if self.deadline is None else min(until, self.deadline)
 
+    def _is_there(self) -> bool:
+        # A sidecar tells of a scorer's end.  Nobody tells of its own where a process that the
+        # pipeline has started lives on with a copy of the connection.
+        return self.sidecar is None or self.sidecar.is_alive()
+
     def _guarded_send(self, kind: bytes, payload: Any) -> None:
         try:
-            protocol.send(self._socket, kind, payload, self._deadline())
+            protocol.send(self._socket, kind, payload, self._deadline(), self._is_there)
         except protocol.Closed:
             # Its last words, if it had any, are still to be read.
             return
@@ -312,7 +319,8 @@ class Connection:
 
     def _receive(self, limit_s: float, limit: str, during: str) -> Tuple[bytes, Any]:
         try:
-            kind, payload = protocol.receive(self._socket, self._deadline(limit_s))
+            deadline = self._deadline(limit_s)
+            kind, payload = protocol.receive(self._socket, deadline, is_there=self._is_there)
         except protocol.Closed:
             if self._pid is None:
                 raise

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dai_spark.client.connection import Connection, Retired
 from dai_spark.client.connection_source import ConnectionSource
-from dai_spark.errors import ScoringError, SidecarDiedError, SidecarError, SidecarTimeoutError
+from dai_spark.errors import ScoringError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.schema.prediction import check_answer

@@ -18,7 +18,7 @@ from dai_spark.schema.prediction import PredictionShape
 
 __all__ = ["Isolated", "isolate_batches"]
 
-# Into how many pieces a batch is cut that failed.  Whatever fails ends its scorer.  A new fork costs
+# Into how many pieces a batch is cut that failed.  What fails ends its scorer.  A new fork costs
 # about what a small batch does, and halves have the fewest tries.  Where a scorer has to load, few
 # failures are wanted, whatever they cost in batches that are scored: three or four for a bad row.
 _N_PIECES = {"fork": 2, "spawn": 32}

@@ -59,11 +59,20 @@ class ScorerProcess:
         self.connection = connection
         self.idle_since = None
 
-    def forget_connection(self) -> None:
-        """Close the sidecar's copy, and with it the connection where the scorer has closed it."""
+    def close_copy(self) -> None:
+        """Close this process's copy of the connection, which others go on to use."""
         if self.connection is not None:
             self.connection.close()
         self.connection = self.client_left_at = None
+
+    def end_connection(self) -> None:
+        """End the connection for all that hold a copy: a process of the pipeline's may have one."""
+        if self.connection is not None:
+            try:
+                self.connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.close_copy()
 
     def dismiss(self) -> None:
         """Tell it that no more connections come."""
@@ -178,7 +187,7 @@ class ScorerPool:
                     sock.close()
                 for other in self._by_pid.values():
                     other.control.close()
-                    other.forget_connection()
+                    other.close_copy()
                 self._close_inherited()
                 enter_folder(folder, os.path.join(self._spec["run_folder"], "load", "tmp"))
                 loaded = self.loaded
@@ -237,7 +246,7 @@ class ScorerPool:
                 # It leaves; the kernel says when it has.
                 scorer.is_closing = True
                 return
-            scorer.forget_connection()
+            scorer.end_connection()
             scorer.idle_since = self.used_at = time.time()
         elif scorer.connection is not None:
             scorer.client_left_at = time.time()
@@ -256,7 +265,7 @@ class ScorerPool:
             if scorer is None:
                 continue
             self._write_exit_status(pid, status)
-            scorer.forget_connection()
+            scorer.end_connection()
             scorer.control.close()
             shutil.rmtree(scorer.folder, ignore_errors=True)
             self.used_at = time.time()
@@ -293,9 +302,10 @@ class ScorerPool:
 
     def close(self) -> None:
         """End them all."""
-        for pid in list(self._by_pid):
+        for pid, scorer in self._by_pid.items():
             try:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             except OSError:
                 pass
+            scorer.end_connection()

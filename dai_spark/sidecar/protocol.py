@@ -96,7 +96,7 @@ import select
 import socket
 import struct
 import time
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 VERSION = 1
 
@@ -152,6 +152,8 @@ _ARROW_LIMIT_BYTES = 1 << 40
 
 _HEADER = struct.Struct("<cQ")
 _SMALL_BYTES = 1 << 16
+# How often who waits looks whether the other side is there.
+_LOOK_S = 0.1
 
 
 class BrokenProtocol(Exception):
@@ -167,7 +169,11 @@ class TimedOut(Exception):
 
 
 def send(
-    sock: socket.socket, kind: bytes, payload: Any = b"", deadline: Optional[float] = None
+    sock: socket.socket,
+    kind: bytes,
+    payload: Any = b"",
+    deadline: Optional[float] = None,
+    is_there: Optional[Callable[[], bool]] = None,
 ) -> None:
     """Send one frame.
 
@@ -182,6 +188,10 @@ def send(
     deadline : float, optional
         Value of `time.monotonic` at which `TimedOut` is raised; None waits for ever, which only
         the sidecar's side does (its parent ends it when the client is gone).
+    is_there : callable, optional
+        Asked now and then while this waits, with a deadline: once it says no, the other side counts
+        as `Closed`.  A process that somebody else has started may hold a copy of a dead one's
+        socket, which hides the end of the stream.
     """
     if isinstance(payload, dict):
         payload = json.dumps(payload).encode("utf-8")
@@ -190,17 +200,22 @@ def send(
     try:
         if len(view) <= _SMALL_BYTES:
             # In one write, which wakes the other side once.
-            _send_all(sock, memoryview(header + view.tobytes()), deadline)
+            _send_all(sock, memoryview(header + view.tobytes()), deadline, is_there)
             return
-        _send_all(sock, memoryview(header), deadline)
-        _send_all(sock, view, deadline)
+        _send_all(sock, memoryview(header), deadline, is_there)
+        _send_all(sock, view, deadline, is_there)
     except (BrokenPipeError, ConnectionResetError):
         raise Closed() from None
 
 
-def _send_all(sock: socket.socket, view: memoryview, deadline: Optional[float]) -> None:
+def _send_all(
+    sock: socket.socket,
+    view: memoryview,
+    deadline: Optional[float],
+    is_there: Optional[Callable[[], bool]],
+) -> None:
     while len(view):
-        _wait(sock, select.POLLOUT, deadline)
+        _wait(sock, select.POLLOUT, deadline, is_there)
         try:
             view = view[sock.send(view) :]
         except BlockingIOError:
@@ -208,7 +223,10 @@ def _send_all(sock: socket.socket, view: memoryview, deadline: Optional[float]) 
 
 
 def receive(
-    sock: socket.socket, deadline: Optional[float] = None, stall_s: Optional[float] = None
+    sock: socket.socket,
+    deadline: Optional[float] = None,
+    stall_s: Optional[float] = None,
+    is_there: Optional[Callable[[], bool]] = None,
 ) -> Tuple[bytes, Union[Dict[str, Any], bytearray]]:
     """Receive one frame: its kind, and its payload as a dict (JSON) or a bytearray (Arrow, empty).
 
@@ -220,6 +238,8 @@ def receive(
     stall_s : float, optional
         Without a deadline: what a frame may take once its first byte has come.  The next batch may
         be hours away (Spark computes it), but half a frame is a client that has lost its mind.
+    is_there : callable, optional
+        See `send`.
 
     Raises
     ------
@@ -230,10 +250,10 @@ def receive(
     TimedOut
         See `send`.
     """
-    first = _receive_exactly(sock, 1, deadline)
+    first = _receive_exactly(sock, 1, deadline, is_there)
     if deadline is None and stall_s is not None:
         deadline = time.monotonic() + stall_s
-    rest = _receive_exactly(sock, _HEADER.size - 1, deadline)
+    rest = _receive_exactly(sock, _HEADER.size - 1, deadline, is_there)
     kind, length = _HEADER.unpack(bytes(first + rest))
     if kind in _EMPTY_KINDS:
         limit = 0
@@ -249,7 +269,7 @@ def receive(
                 kind, length, limit
             )
         )
-    content = _receive_exactly(sock, length, deadline)
+    content = _receive_exactly(sock, length, deadline, is_there)
     if kind in _JSON_KINDS:
         try:
             payload = json.loads(bytes(content).decode("utf-8"))
@@ -267,13 +287,18 @@ def receive(
 _STEP_BYTES = 64 << 20
 
 
-def _receive_exactly(sock: socket.socket, length: int, deadline: Optional[float]) -> bytearray:
+def _receive_exactly(
+    sock: socket.socket,
+    length: int,
+    deadline: Optional[float],
+    is_there: Optional[Callable[[], bool]],
+) -> bytearray:
     buffer = bytearray(min(length, _STEP_BYTES))
     filled = 0
     while filled < length:
         if filled == len(buffer):
             buffer.extend(bytes(min(length - filled, max(_STEP_BYTES, filled))))
-        _wait(sock, select.POLLIN, deadline)
+        _wait(sock, select.POLLIN, deadline, is_there)
         # The view must be gone before the buffer may grow.
         with memoryview(buffer) as view:
             try:
@@ -288,11 +313,23 @@ def _receive_exactly(sock: socket.socket, length: int, deadline: Optional[float]
     return buffer
 
 
-def _wait(sock: socket.socket, event: int, deadline: Optional[float]) -> None:
+def _wait(
+    sock: socket.socket,
+    event: int,
+    deadline: Optional[float],
+    is_there: Optional[Callable[[], bool]],
+) -> None:
     if deadline is None:
         return
     poller = select.poll()
     poller.register(sock, event)
-    remaining_s = deadline - time.monotonic()
-    if remaining_s <= 0 or not poller.poll(remaining_s * 1000):
-        raise TimedOut()
+    while True:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
+            raise TimedOut()
+        look_s = remaining_s if is_there is None else min(remaining_s, _LOOK_S)
+        if poller.poll(look_s * 1000):
+            return
+        # Asked before the last look: what it has sent before its end is still to be read.
+        if is_there is not None and not is_there() and not poller.poll(0):
+            raise Closed()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from dai_spark.artifacts.license import License
+from dai_spark.client.executor import ProcessId
 from dai_spark.sidecar import protocol
 
 __all__ = ["SidecarHandle", "signal_name"]
@@ -86,6 +87,14 @@ class SidecarHandle:
     def is_ready(self) -> bool:
         """Whether it has said that it listens."""
         return (self.run_folder / protocol.READY_NAME).exists()
+
+    def process(self) -> Optional[ProcessId]:
+        """The process that has said that it listens; None where that is not told."""
+        try:
+            text = (self.run_folder / protocol.READY_NAME).read_text(encoding="utf-8")
+            return ProcessId.of(int(json.loads(text)["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def forget_ready(self) -> None:
         """Take back that it listens; only the holder of its lock may."""

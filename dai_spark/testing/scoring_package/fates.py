@@ -53,6 +53,7 @@ IN_SCORE = (
     "short_in_score",
     "flood_in_score",
     "garbage_in_score",
+    "orphan_in_score",
     "orphan_exit_in_score",
     "orphan_segfault_in_score",
 )
@@ -170,7 +171,7 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         fate = _first_of_mixed(frame)
     elif fate not in IN_SCORE or not marked(frame).any():
         return
-    if fate in ("orphan_exit_in_score", "orphan_segfault_in_score"):
+    if fate.startswith("orphan_"):
         _leave_orphan()
         fate = fate.replace("orphan_", "")
     if fate == "raise_in_score":
