@@ -112,6 +112,7 @@ class Connection:
             "key": self._sidecar.key,
             "options": self._plan.options.for_connection(),
             "task": self._executor.task,
+            "task_attempt": self._executor.task_attempt,
         }
         deadline = self._deadline()
         protocol.send(self._socket, protocol.HELLO, hello, deadline, self._is_there)

@@ -85,8 +85,10 @@ class ScoringOptions:
         that follow within a minute; ``"auto"`` forks where a trial shows that the pipeline bears
         it.
     max_scorers : int, optional
-        Most scorers of an executor's sidecar that score at the same time; further tasks wait.  For
-        executors whose memory does not hold a scorer a core.  By default as many as tasks.
+        Most tasks that an executor's sidecar scores for at the same time; further tasks wait.  For
+        executors whose memory does not hold a scorer a core.  A task that scores by several
+        functions at once has a scorer for each, and while it has one at all, also of another
+        pipeline, it does not wait.  By default as many as tasks.
     max_batches_per_scorer : int, optional
         A scorer that has answered so many batches is replaced by a fresh one: for pipelines that
         leak.  By default a scorer serves up to 32 tasks, one after the other, unless it grows.

@@ -104,11 +104,15 @@ class ScorerConnection:
             raise protocol.BrokenProtocol("the client's key is not this sidecar's")
         self._options = checked_options(hello.get("options", {}))
         self._task = str(hello.get("task", self._task))
+        attempt = hello.get("task_attempt")
+        if attempt is not None and not isinstance(attempt, str):
+            raise protocol.BrokenProtocol("task_attempt is {!r}".format(attempt))
         self._log("serves {}".format(self._task))
         max_scorers = self._options.get("max_scorers")
         self._slot = take_slot(
-            os.path.join(self._run_folder, protocol.SLOTS_NAME),
+            self._run_folder,
             max_scorers,
+            attempt,
             lambda: protocol.send(self._sock, protocol.QUEUED, {"max_scorers": max_scorers}),
         )
         begun = time.monotonic()

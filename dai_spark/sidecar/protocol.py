@@ -17,7 +17,9 @@ The order, client to sidecar::
 
     HELLO DESCRIBE* BATCH* FINISH        or CANCEL, or simply closing, at any point
 
-    HELLO     JSON  {"protocol": 1, "key": TEXT, "options": OPTIONS, "task": TEXT}
+    HELLO     JSON  {"protocol": 1, "key": TEXT, "options": OPTIONS, "task": TEXT,
+                     "task_attempt": TEXT|null}: connections that name the same attempt, to any
+                    sidecar of an executor, are one task to max_scorers; null is a task of its own
     DESCRIBE  JSON  {}
     BATCH     Arrow the pipeline's columns, in any order, of the types in `columns.py`; the schema's
                     metadata may name the rows for the log: {"first_row": TEXT of an integer}
@@ -53,7 +55,7 @@ OPTIONS, an object of any of these::
     margin              BOOL: the margin in place of the prediction
     fast_approx         BOOL: contributions by fewer trees, where the pipeline's version can
     apply_data_recipes  BOOL: batches are raw data, to which the pipeline applies its data recipe
-    max_scorers         INT|null: scorers of this sidecar that score at the same time
+    max_scorers         INT|null: tasks whose scorers may score at this sidecar at the same time
     max_batches         INT|null, and
     max_memory_bytes    INT|null, resident: a scorer that has reached one of these two, over all its
                         connections, is RETIRED by its next batch, though not by the first of a

@@ -36,6 +36,7 @@ GARBAGE = bytes(bytearray(range(256))) * 40
 IN_LOAD = (
     "raise_in_load",
     "exit_in_load",
+    "leave_in_load",
     "segfault_in_load",
     "hang_in_load",
     "large_in_load",
@@ -125,6 +126,8 @@ def in_load(fate: str) -> None:
         raise RuntimeError("stand-in: raise_in_load")
     if fate == "exit_in_load":
         os._exit(EXIT_CODE)
+    if fate == "leave_in_load":
+        os._exit(0)
     if fate == "segfault_in_load":
         _die(signal.SIGSEGV)
     if fate == "hang_in_load":
