@@ -218,6 +218,16 @@ BASE = {"pipeline": "p.zip", "env": "e.tar.gz", "source": "s", "target": "t"}
         ({"key": "id", "keep": "a,b"}, "--keep leaves out id"),
         ({"verify": 5}, "--verify wants --key"),
         ({"quarantin": "q"}, "did you mean quarantine"),
+        *(({"n_files": value}, "n_files=.* from 1 to") for value in (0, True, "5", 1.5, 10**9)),
+        *(({"max_file_rows": value}, "max_file_rows=.* from 1 to") for value in (0, True, 2**64)),
+        *(({"verify": value, "key": "k"}, "verify=.* from 0 to") for value in (-1, None, 10**9)),
+        *(
+            ({"overlap_timeout_s": value}, "overlap_timeout_s=.* at most")
+            for value in (0, float("nan"), float("inf"), True, "1")
+        ),
+        *(({"fail_on_drift": value}, "fail_on_drift=") for value in (-1, float("nan"), "x", True)),
+        ({"max_bad_rows": "9" * 5000, "quarantine": "q"}, "neither a number of rows nor"),
+        ({"max_bad_rows": True, "quarantine": "q"}, "neither a number of rows nor"),
         ({"source": ""}, "lacks source"),
     ],
 )

@@ -1,49 +1,43 @@
-"""Several functions in one query: a task does not wait for a scorer that it has itself."""
+"""Several functions in one query: a task does not wait for a scorer while it has one."""
 
 import pytest
 from pyspark.sql import functions as F
 
 from dai_spark import score_udf
 
-N_ROWS = 4000
+N_COPIES = 4
 
 
 @pytest.fixture(scope="module")
 def rows(spark, flights):
-    """Rows that fill the pipes between Spark and its Python workers."""
-    frame = flights.head(N_ROWS).assign(text="x" * 600)
-    return spark.createDataFrame(frame).repartition(3).cache()
+    """Rows and batches enough to fill all pipes between Spark and its Python workers."""
+    frame = spark.createDataFrame(flights.assign(dest="x" * 600))
+    name = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = spark.conf.get(name)
+    spark.conf.set(name, "1000")
+    yield frame.crossJoin(spark.range(N_COPIES)).repartition(3).cache()
+    spark.conf.set(name, before)
 
 
-def words(packed_environment, license_text):
-    limits = {"start_timeout_s": 10, "batch_timeout_s": 10, "batch_rows": 500}
-    return {"env": packed_environment, "license": license_text, "max_scorers": 1, **limits}
+@pytest.fixture
+def scoring(spark, packed_environment, license_text):
+    """A function that makes functions which have one scorer and short limits."""
+    words = {"env": packed_environment, "license": license_text, "max_scorers": 1, "spark": spark}
+    limits = {"start_timeout_s": 10, "batch_timeout_s": 5}
+    return lambda path, **options: score_udf(path, **words, **limits, **options)
 
 
-def predictions(rows, *columns):
-    named = [column[first].alias(f"p{i}") for i, (column, first) in enumerate(columns)]
-    return rows.select("*", *named).toPandas()
+def test_several_functions_with_one_scorer_finish(rows, scoring, export, flights):
+    """Two of one pipeline and one of another in one select, in as many workers of a task."""
+    wide = scoring(export(), contributions="transformed")
+    found = rows.select(wide().alias("a"), scoring(export())().alias("b"), "*")
+    found = found.withColumn("c", scoring(export(kind="regression"))())
+    counts = found.agg(*[F.count(name) for name in "abc"], F.count("b.`late.no`")).first()
+    assert set(counts) == {N_COPIES * len(flights)}
 
 
-def test_several_functions_with_one_scorer_finish(
-    spark, rows, export, packed_environment, license_text
-):
-    """Two of one pipeline and one of another in one select: no task waits for itself."""
-    given = words(packed_environment, license_text)
-    a, b = (score_udf(export(), spark=spark, **given) for _ in range(2))
-    c = score_udf(export(kind="regression"), spark=spark, **given)
-    found = predictions(rows, (a(), "late.no"), (b(), "late.no"), (c(), "delay"))
-    assert len(found) == N_ROWS
-    assert (found.p0 == found.p1).all()
-    assert found.p2.notna().all()
-
-
-def test_a_filter_on_a_deterministic_prediction_finishes(
-    spark, rows, export, packed_environment, license_text
-):
+def test_a_filter_on_a_deterministic_prediction_finishes(rows, scoring, export, flights):
     """Spark evaluates the function twice, one evaluation on top of the other."""
-    given = words(packed_environment, license_text)
-    score = score_udf(export(), spark=spark, deterministic=True, **given)
-    scored = rows.withColumn("p", score()).where(F.col("p")["late.no"] > 0.5)
-    n_found = scored.select(F.sum("p.`late.no`"), F.count("*")).first()
-    assert 0 < n_found[1] < N_ROWS
+    score = scoring(export(), deterministic=True, contributions="transformed")
+    scored = rows.withColumn("p", score()).where(F.col("p.contrib_bias").isNotNull())
+    assert scored.agg(F.count("p")).first()[0] == N_COPIES * len(flights)
