@@ -13,10 +13,12 @@ import pyarrow as pa
 from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.sidecar_errors import SidecarErrors
 from dai_spark.client.startup.launch import find_or_start
+from dai_spark.client.startup.start_failure import remember_hang
 from dai_spark.client.unix_socket import connected_socket
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,
+    SidecarTimeoutError,
 )
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.sidecar import protocol
@@ -118,7 +120,14 @@ class Connection:
         protocol.send(self._socket, protocol.HELLO, hello, deadline, self._is_there)
         # A spawned scorer loads before it answers.
         options = self._plan.options
-        kind, ready = self._receive(options.start_timeout_s, "start_timeout_s", "when it loaded")
+        try:
+            kind, ready = self._receive(
+                options.start_timeout_s, "start_timeout_s", "when it loaded"
+            )
+        except SidecarTimeoutError:
+            if self._sidecar.loads_in_scorers():
+                remember_hang(self._sidecar, options.start_timeout_s)
+            raise
         while kind == protocol.QUEUED:
             # Who scores has batch_timeout_s for a batch, and QUEUED comes again after each; then
             # a spawned scorer still has to load.

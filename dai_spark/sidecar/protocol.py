@@ -81,7 +81,8 @@ batch ahead of the one it scores, so neither side ever waits for the other to re
 
 Error object: ``{"kind": KIND, "type": TEXT, "message": TEXT, "traceback": TEXT}``, where KIND is
 ``license`` (the pipeline refused its licence), ``load`` (`Scorer()` raised), ``scoring`` (the
-pipeline raised on a batch, or answered it wrongly), ``option`` (its version has no argument for
+pipeline raised on a batch, or answered it wrongly), ``ended`` (a process that loaded it ended and
+said nothing; the message says how), ``option`` (its version has no argument for
 what the connection's options ask), ``protocol`` (the other side broke these rules).  Classes never
 cross, only text.
 
@@ -90,7 +91,9 @@ writes ``exits/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_co
 and closes after that, so a client that sees the end of the stream finds the exit status there.
 ``verdict.json`` in the run folder, an error object with ``"time"`` (seconds since 1970), says why
 the sidecar did not come up (one of kind ``hung``, with ``"limit_s"``, is left by the client that
-ended it); ``ready.json`` says that it did.
+ended it); ``ready.json`` says that it did.  The file ``loading`` is there while it loads: where it
+is and nobody has the lock, the process ended meanwhile.  A scorer that loads for itself leaves the
+same verdict, unless another of this sidecar has loaded, and clients read it before they call.
 """
 
 import json
@@ -105,6 +108,7 @@ VERSION = 1
 SOCKET_NAME = "scorer.sock"
 VERDICT_NAME = "verdict.json"
 READY_NAME = "ready.json"
+LOADING_NAME = "loading"
 EXITS_NAME = "exits"
 SLOTS_NAME = "slots"
 
