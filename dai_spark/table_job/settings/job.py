@@ -207,9 +207,9 @@ class TableJob:
         if self.fail_on_drift is not None:
             drift = number("fail_on_drift", self.fail_on_drift, 0, 1e6)
             object.__setattr__(self, "fail_on_drift", drift)
-        if isinstance(self.max_bad_rows, int) and not isinstance(self.max_bad_rows, bool):
-            object.__setattr__(self, "max_bad_rows", str(self.max_bad_rows))
         if self.max_bad_rows is not None:
+            # Python's callers may give a number.
+            object.__setattr__(self, "max_bad_rows", str(self.max_bad_rows))
             self.bad_rows_allowed(0)
 
     def _check_pairs(self) -> None:
@@ -294,7 +294,7 @@ class TableJob:
         """
         if self.max_bad_rows is None:
             return n_rows if self.quarantine else 0
-        text = str(self.max_bad_rows).strip()
+        text = self.max_bad_rows.strip()
         match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(%?)", text)
         if match is None or (not match.group(2) and "." in match.group(1)):
             raise OptionError(
