@@ -26,8 +26,10 @@ from dai_spark.sidecar.process import process_start_time
 
 __all__ = ["Connection", "Retired"]
 
-# A sidecar may end for idleness between being found and being greeted.
-_TRIES = 3
+# A sidecar may end between being found and being greeted; its lock is free moments after its
+# socket, and only then another one is started.
+_TRIES = 5
+_PAUSE_S = 0.02
 _END_POLL_S = 0.005
 
 
@@ -104,6 +106,7 @@ class Connection:
                 self.close()
                 if tries_left == 0:
                     raise self._errors.died(None, "when it was called") from None
+                time.sleep(_PAUSE_S * 2 ** (_TRIES - 1 - tries_left))
             except BaseException:
                 self.close()
                 raise
