@@ -13,10 +13,12 @@ import pyarrow as pa
 from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.sidecar_errors import SidecarErrors
 from dai_spark.client.startup.launch import find_or_start
+from dai_spark.client.startup.start_failure import remember_hang
 from dai_spark.client.unix_socket import connected_socket
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,
+    SidecarTimeoutError,
 )
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.sidecar import protocol
@@ -24,8 +26,10 @@ from dai_spark.sidecar.process import process_start_time
 
 __all__ = ["Connection", "Retired"]
 
-# A sidecar may end for idleness between being found and being greeted.
-_TRIES = 3
+# A sidecar may end between being found and being greeted; its lock is free moments after its
+# socket, and only then another one is started.
+_TRIES = 5
+_PAUSE_S = 0.02
 _END_POLL_S = 0.005
 
 
@@ -85,6 +89,7 @@ class Connection:
         for tries_left in reversed(range(_TRIES)):
             self._sidecar = find_or_start(plan, executor)
             self._errors = SidecarErrors(plan, executor, self._sidecar)
+            self.sidecar = self._sidecar.process()
             try:
                 self._socket = connected_socket(
                     self._sidecar.run_folder, plan.options.start_timeout_s
@@ -101,6 +106,7 @@ class Connection:
                 self.close()
                 if tries_left == 0:
                     raise self._errors.died(None, "when it was called") from None
+                time.sleep(_PAUSE_S * 2 ** (_TRIES - 1 - tries_left))
             except BaseException:
                 self.close()
                 raise
@@ -111,11 +117,20 @@ class Connection:
             "key": self._sidecar.key,
             "options": self._plan.options.for_connection(),
             "task": self._executor.task,
+            "task_attempt": self._executor.task_attempt,
         }
-        protocol.send(self._socket, protocol.HELLO, hello, self._deadline())
+        deadline = self._deadline()
+        protocol.send(self._socket, protocol.HELLO, hello, deadline, self._is_there)
         # A spawned scorer loads before it answers.
         options = self._plan.options
-        kind, ready = self._receive(options.start_timeout_s, "start_timeout_s", "when it loaded")
+        try:
+            kind, ready = self._receive(
+                options.start_timeout_s, "start_timeout_s", "when it loaded"
+            )
+        except SidecarTimeoutError:
+            if self._sidecar.loads_in_scorers():
+                remember_hang(self._sidecar, options.start_timeout_s)
+            raise
         while kind == protocol.QUEUED:
             # Who scores has batch_timeout_s for a batch, and QUEUED comes again after each; then
             # a spawned scorer still has to load.
@@ -133,10 +148,21 @@ class Connection:
                 self.load_s = float(ready["load_s"])
 
     def describe(self) -> Description:
-        """Ask the scorer what it says of itself; it scores one row of the export's example."""
+        """Ask the scorer what it says of itself; it scores rows of the export's example.
+
+        Raises
+        ------
+        Retired
+            See `receive_batch`; not on a connection's first message.
+        """
         self._guarded_send(protocol.DESCRIBE, {})
         during = "while it scored the first row of the pipeline's own example"
-        found = self._batch_answer(protocol.DESCRIPTION, during)
+        limit_s = self._plan.options.batch_timeout_s
+        kind, found = self._receive(limit_s, "batch_timeout_s", during)
+        if kind == protocol.RETIRED and isinstance(found, dict):
+            raise Retired(self._totals(found))
+        if kind != protocol.DESCRIPTION or not isinstance(found, dict):
+            raise self._errors.unexpected(kind, found, during)
         with self._read_as("DESCRIPTION"):
             return Description.from_json(found)
 
@@ -172,7 +198,8 @@ class Connection:
         Raises
         ------
         Retired
-            The scorer has answered as many batches, or takes as much memory, as it may.
+            The scorer has failed, or has answered as many batches, or takes as much memory, as it
+            may.
         SidecarDiedError, SidecarTimeoutError, ProtocolError
             After these the connection is of no more use.
         """
@@ -190,7 +217,11 @@ class Connection:
     def finish(self) -> Dict[str, Any]:
         """Say that no more batches come; return the scorer's own totals (see the protocol)."""
         self._guarded_send(protocol.FINISH, b"")
-        return self._totals(self._batch_answer(protocol.DONE, "when it finished"))
+        limit_s = self._plan.options.batch_timeout_s
+        kind, found = self._receive(limit_s, "batch_timeout_s", "when it finished")
+        if kind != protocol.DONE or not isinstance(found, dict):
+            raise self._errors.unexpected(kind, found, "when it finished")
+        return self._totals(found)
 
     def _totals(self, found: Dict[str, Any]) -> Dict[str, Any]:
         with self._read_as("TOTALS"):
@@ -248,7 +279,7 @@ class Connection:
         try:
             self.finish()
             # The sidecar closes its own copy of the connection when it knows.
-            protocol.receive(self._socket, self.deadline)
+            protocol.receive(self._socket, self.deadline, is_there=self._is_there)
         except protocol.Closed:
             pass
         except protocol.TimedOut:
@@ -282,9 +313,14 @@ class Connection:
         until = time.monotonic() + (limit_s or self._plan.options.batch_timeout_s)
         return until if self.deadline is None else min(until, self.deadline)
 
+    def _is_there(self) -> bool:
+        # A sidecar tells of a scorer's end.  Nobody tells of its own where a process that the
+        # pipeline has started lives on with a copy of the connection.
+        return self.sidecar is None or self.sidecar.is_alive()
+
     def _guarded_send(self, kind: bytes, payload: Any) -> None:
         try:
-            protocol.send(self._socket, kind, payload, self._deadline())
+            protocol.send(self._socket, kind, payload, self._deadline(), self._is_there)
         except protocol.Closed:
             # Its last words, if it had any, are still to be read.
             return
@@ -294,18 +330,10 @@ class Connection:
                 limit_s, "batch_timeout_s", "when a batch was sent"
             ) from None
 
-    def _batch_answer(self, wanted: bytes, during: str) -> Dict[str, Any]:
-        return self._answer(wanted, self._plan.options.batch_timeout_s, "batch_timeout_s", during)
-
-    def _answer(self, wanted: bytes, limit_s: float, limit: str, during: str) -> Dict[str, Any]:
-        kind, payload = self._receive(limit_s, limit, during)
-        if kind != wanted or not isinstance(payload, dict):
-            raise self._errors.unexpected(kind, payload, during)
-        return payload
-
     def _receive(self, limit_s: float, limit: str, during: str) -> Tuple[bytes, Any]:
         try:
-            kind, payload = protocol.receive(self._socket, self._deadline(limit_s))
+            deadline = self._deadline(limit_s)
+            kind, payload = protocol.receive(self._socket, deadline, is_there=self._is_there)
         except protocol.Closed:
             if self._pid is None:
                 raise

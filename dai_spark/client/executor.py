@@ -6,7 +6,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
 from dai_spark.host.cache_folder import private_folder
 from dai_spark.sidecar.process import is_alive, process_start_time
@@ -54,6 +54,9 @@ class ExecutorContext:
     host : str
     task : str
         What errors and the sidecar's log call it: ``partition 3 (stage 1, attempt 0)``.
+    task_attempt : str or None
+        Spark's own number of the attempt, which no other of the application has; None without
+        Spark.  A task's several functions run in several Python workers, and all have this one.
     """
 
     folder: Path
@@ -61,6 +64,7 @@ class ExecutorContext:
     log_folder: Optional[Path]
     host: str
     task: str
+    task_attempt: Optional[str] = None
 
 
 def current_executor() -> ExecutorContext:
@@ -87,11 +91,11 @@ def current_executor() -> ExecutorContext:
         ProcessId.of(jvm),
         _log_folder(),
         socket.gethostname(),
-        task,
+        *task,
     )
 
 
-def _task() -> Optional[str]:
+def _task() -> Optional[Tuple[str, str]]:
     # Only a Python worker has a task; a process that never imported pyspark is none.
     if "pyspark" not in sys.modules:
         return None
@@ -100,10 +104,11 @@ def _task() -> Optional[str]:
     context = TaskContext.get()
     if context is None:
         return None
-    return (
+    name = (
         f"partition {context.partitionId()} "
         f"(stage {context.stageId()}, attempt {context.attemptNumber()})"
     )
+    return name, str(context.taskAttemptId())
 
 
 def _jvm_pid() -> int:

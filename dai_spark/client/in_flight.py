@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from dai_spark.client.connection import Connection, Retired
 from dai_spark.client.connection_source import ConnectionSource
-from dai_spark.errors import ScoringError, SidecarDiedError, SidecarError, SidecarTimeoutError
+from dai_spark.errors import ScoringError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
+from dai_spark.plan.plan import ScoringPlan
+from dai_spark.schema.prediction import check_answer
 
 __all__ = ["Failure", "InFlight", "InFlightBatch"]
 
@@ -37,18 +39,20 @@ class InFlight:
 
     Parameters
     ----------
+    plan : ScoringPlan
+        With its description, which answers are held against.
     source : ConnectionSource
         Where its connections come from.
     """
 
-    def __init__(self, source: ConnectionSource) -> None:
+    def __init__(self, plan: ScoringPlan, source: ConnectionSource) -> None:
+        self._plan = plan
         self._source = source
         self._connection: Optional[Connection] = None
         self._sent: Deque[InFlightBatch] = deque()
         self._stuck: Optional[SidecarTimeoutError] = None
         # By the scorer of this connection; its own totals take their place when it leaves in order.
         self._answered = ScoringMetrics()
-        self._is_clean = True
         self.has_scored = False
         self.metrics = ScoringMetrics()
 
@@ -95,8 +99,9 @@ class InFlight:
     ) -> "tuple[InFlightBatch, Union[pa.RecordBatch, Failure]]":
         """Return the oldest batch with its answer, or with the error that stands for it.
 
-        An error of the sidecar's is the oldest batch's own: later ones, if any are under way, go to
-        a new scorer.
+        The error is the oldest batch's own.  Its scorer scores nothing more, whatever the error is:
+        a pipeline that has raised or given no valid answer may have stopped halfway through a
+        change of its own state.  Later batches, if any are under way, go to a new scorer.
 
         Parameters
         ----------
@@ -112,16 +117,26 @@ class InFlight:
         begun = time.monotonic()
         answer = self._answer(oldest, limit_s)
         self.metrics += ScoringMetrics(waiting_s=time.monotonic() - begun)
-        if isinstance(answer, SidecarError):
-            self._leave(is_clean=False)
-        elif isinstance(answer, ScoringError):
-            self._is_clean = False
-            self.metrics += ScoringMetrics(n_failures=1)
-        else:
+        if isinstance(answer, pa.RecordBatch):
             self.metrics += ScoringMetrics(received_bytes=answer.nbytes)
-            self._answered += _told(answer)
+            told, answer = _told(answer), self._checked(oldest, answer)
+        if isinstance(answer, pa.RecordBatch):
+            self._answered += told
+        else:
+            n_failures = int(isinstance(answer, ScoringError))
+            self.metrics += ScoringMetrics(n_failures=n_failures)
+            self._leave(is_clean=False)
         self._sent.popleft()
         return oldest, answer
+
+    def _checked(
+        self, sent: InFlightBatch, answer: pa.RecordBatch
+    ) -> Union[pa.RecordBatch, ScoringError]:
+        described = self._plan.described.output if self._plan.described else None
+        try:
+            return check_answer(answer, described, sent.batch.num_rows, sent.rows, sent.first_row)
+        except ScoringError as error:
+            return error
 
     def _answer(
         self, oldest: InFlightBatch, limit_s: Optional[float]
@@ -141,10 +156,16 @@ class InFlight:
     def time_example(self) -> float:
         """Score a row of the pipeline's own example, while nothing is under way; its seconds."""
         assert not self._sent
-        connection = self._connected()
-        begun = time.monotonic()
-        connection.describe()
-        return time.monotonic() - begun
+        while True:
+            connection = self._connected()
+            begun = time.monotonic()
+            try:
+                connection.describe()
+            except Retired as retired:
+                self._count(self._source.totals_of(retired.totals))
+                self._leave(is_clean=False)
+                continue
+            return time.monotonic() - begun
 
     def finish(self) -> None:
         """Say that no more batches come, and take down what the scorer counted."""
@@ -164,14 +185,13 @@ class InFlight:
 
     def close(self) -> None:
         """Give the scorer back; harmless when repeated."""
-        self._leave(is_clean=self._is_clean and not self._sent)
+        self._leave(is_clean=not self._sent)
 
     def _leave(self, is_clean: bool) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             self._source.release(connection, is_clean)
         self._stuck = None
-        self._is_clean = True
         self.metrics += self._answered
         self._answered = ScoringMetrics()
 

@@ -1,4 +1,4 @@
-"""Batches with rows that cannot be scored: halved until these are alone, and all others scored."""
+"""Batches with rows that cannot be scored: cut until these are alone, and all others scored."""
 
 from dataclasses import dataclass
 from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
@@ -10,7 +10,6 @@ from dai_spark.client.exchange import closing_with_report, exchange
 from dai_spark.client.executor import ExecutorContext, current_executor
 from dai_spark.client.in_flight import Failure, InFlight, InFlightBatch
 from dai_spark.client.pieces import cast_piece
-from dai_spark.client.score import checked
 from dai_spark.errors import BadRowsError, ColumnError, SidecarDiedError, SidecarTimeoutError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.plan import ScoringPlan
@@ -19,7 +18,11 @@ from dai_spark.schema.prediction import PredictionShape
 
 __all__ = ["Isolated", "isolate_batches"]
 
-# Where a batch hung, each half gets half of its limit.  So the search for one row that hangs lasts
+# Into how many pieces a batch is cut that failed.  What fails ends its scorer.  A new fork costs
+# about what a small batch does, and halves have the fewest tries.  Where a scorer has to load, few
+# failures are wanted, whatever they cost in batches that are scored: three or four for a bad row.
+_N_PIECES = {"fork": 2, "spawn": 32}
+# Where a batch hung, each piece gets half of its limit.  So the search for one row that hangs lasts
 # batch_timeout_s times 1 + 1/2 + 1/4 + ..., which is twice, and not once for each halving.  A
 # single row still gets at least this, and so many times what a row of the pipeline's own example
 # takes at that moment: a pipeline that is slow to begin a batch, or a busy host, hangs nowhere.
@@ -60,10 +63,11 @@ def isolate_batches(
 
     A row is bad when, alone in a batch, the pipeline raises on it, its scorer ends or does not
     answer in time; when a value of it cannot be given to the pipeline unchanged; and with
-    ``nan="bad"`` when its prediction is NaN or null.  A batch that fails is halved until its bad
-    rows are alone, by new scorers where the old one ended: forks, so that nothing is loaded again.
-    Good rows have the scores that they have without the bad ones, since a pipeline's scores do
-    not depend on the batch.
+    ``nan="bad"`` when its prediction is NaN or null.  A batch that fails is cut until its bad rows
+    are alone, and each try behind a failure has a new scorer: a fork, so that nothing is loaded
+    again; with ``start_method="spawn"`` a load, for which larger batches are cut into more pieces,
+    so that three or four loads find a bad row.  Good rows have the scores that they have without
+    the bad ones, since a pipeline's scores do not depend on the batch.
 
     Runs in a Python worker, once a task, or in a local process.
 
@@ -123,7 +127,9 @@ class _Isolation:
         self._first_bad_row = ""
         self._n_kills = 0
         self._least_limit_s: Optional[float] = None
-        self.in_flight = InFlight(TaskConnections(plan, executor))
+        start_method = plan.described.start_method if plan.described else "fork"
+        self._n_pieces = _N_PIECES[start_method]
+        self.in_flight = InFlight(plan, TaskConnections(plan, executor))
 
     def run(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Isolated]:
         return exchange(
@@ -145,7 +151,7 @@ class _Isolation:
     def _oldest(self) -> Iterator[Isolated]:
         found = [self._receive(None)]
         if not isinstance(found[0][1], pa.RecordBatch):
-            # Its halves are scored with nothing else under way: one may end the scorer.
+            # Its pieces are scored with nothing else under way: one may end the scorer.
             while len(self.in_flight):
                 found.append(self._receive(None))
         for sent, answer in found:
@@ -160,7 +166,7 @@ class _Isolation:
         elif _is_killed(answer):
             parts = self._score(batch, first_row, limit_s)
         else:
-            parts = self._halve(batch, first_row, limit_s, answer)
+            parts = self._cut(batch, first_row, limit_s, answer)
         return self._joined(batch, first_row, parts)
 
     def _joined(self, batch: pa.RecordBatch, first_row: int, parts: List[_Part]) -> Isolated:
@@ -176,29 +182,34 @@ class _Isolation:
         )
         return Isolated(batch, first_row, prediction, error)
 
-    # -- halving -------------------------------------------------------------------------------
+    # -- cutting -------------------------------------------------------------------------------
 
     def _score(self, batch: pa.RecordBatch, first_row: int, limit_s: float) -> List[_Part]:
         answer = self._alone(batch, first_row, limit_s)
         if isinstance(answer, pa.RecordBatch):
             return [self._part(answer, first_row)]
-        return self._halve(batch, first_row, limit_s, answer)
+        return self._cut(batch, first_row, limit_s, answer)
 
-    def _halve(
+    def _cut(
         self, batch: pa.RecordBatch, first_row: int, limit_s: float, cause: _Cause
     ) -> List[_Part]:
-        """Score the halves of what failed within `limit_s`, or is known to hold a bad row."""
-        if batch.num_rows == 1:
+        """Score the pieces of what failed within `limit_s`, or is known to hold a bad row."""
+        n_rows = batch.num_rows
+        if n_rows == 1:
             return [self._bad(first_row, cause)]
         if isinstance(cause, SidecarTimeoutError):
             limit_s = max(limit_s / 2, self._least_limit())
-        middle = batch.num_rows // 2
-        parts = self._score(batch.slice(0, middle), first_row, limit_s)
-        rest, first_row = batch.slice(middle), first_row + middle
-        if rest.num_rows > 1 and all(part.error.null_count == len(part.error) for part in parts):
-            # The bad row is in the other half, which need not fail first, nor hang.
-            return parts + self._halve(rest, first_row, limit_s, cause)
-        return parts + self._score(rest, first_row, limit_s)
+        parts: List[_Part] = []
+        step = -(-n_rows // self._n_pieces)
+        for offset in range(0, n_rows, step):
+            piece, its_first = batch.slice(offset, step), first_row + offset
+            is_known = offset + step >= n_rows and not any(_has_bad(part) for part in parts)
+            if is_known and piece.num_rows > 1:
+                # The bad row is in this one, which need not fail first, nor hang.
+                parts += self._cut(piece, its_first, limit_s, cause)
+            else:
+                parts += self._score(piece, its_first, limit_s)
+        return parts
 
     def _least_limit(self) -> float:
         if self._least_limit_s is None:
@@ -233,8 +244,6 @@ class _Isolation:
                 raise answer
         else:
             self._n_kills = 0
-        if isinstance(answer, pa.RecordBatch):
-            answer = checked(self._plan, sent, answer)
         return sent, answer
 
     def _part(self, answer: pa.RecordBatch, first_row: int) -> _Part:
@@ -264,6 +273,10 @@ class _Isolation:
                 f"{self._plan.pipeline.label}; in {self._executor.task} on {self._executor.host} "
                 f"the first is {self._first_bad_row}"
             )
+
+
+def _has_bad(part: _Part) -> bool:
+    return bool(part.error.null_count < len(part.error))
 
 
 def _is_killed(answer: object) -> bool:

@@ -13,9 +13,9 @@ from dai_spark.errors import ColumnError, DaiSparkError, ScoringError, SidecarEr
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.schema.nan import nan_causes
-from dai_spark.schema.prediction import PredictionShape, check_answer
+from dai_spark.schema.prediction import PredictionShape
 
-__all__ = ["Scored", "checked", "score_batches"]
+__all__ = ["Scored", "score_batches"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def score_batches(
     """
     executor = executor or current_executor()
     shape = PredictionShape.of(plan)
-    in_flight = InFlight(source or TaskConnections(plan, executor))
+    in_flight = InFlight(plan, source or TaskConnections(plan, executor))
 
     def receive() -> Iterator[Scored]:
         yield _receive(plan, executor, in_flight, shape)
@@ -111,24 +111,11 @@ def _receive(
     sent, answer = in_flight.receive()
     if isinstance(answer, SidecarError):
         raise answer
-    if isinstance(answer, pa.RecordBatch):
-        answer = checked(plan, sent, answer)
     if isinstance(answer, pa.RecordBatch) and plan.options.nan == "bad":
         answer = _without_nan(plan, executor, sent, answer)
     if isinstance(answer, ScoringError):
         return Scored(sent.batch, sent.first_row, None, answer)
     return Scored(sent.batch, sent.first_row, shape.of_answer(answer))
-
-
-def checked(
-    plan: ScoringPlan, sent: InFlightBatch, answer: pa.RecordBatch
-) -> Union[pa.RecordBatch, ScoringError]:
-    """An answer in the types that the pipeline described, or the error that it does not fit."""
-    described = plan.described.output if plan.described else None
-    try:
-        return check_answer(answer, described, sent.batch.num_rows, sent.rows, sent.first_row)
-    except ScoringError as error:
-        return error
 
 
 def _without_nan(

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Dict, Optional
 
 from dai_spark.client.executor import ExecutorContext, ProcessId
-from dai_spark.client.startup.sidecar_handle import SidecarHandle, signal_name
+from dai_spark.client.startup.sidecar_handle import SidecarHandle
 from dai_spark.errors import (
     DaiSparkError,
     LicenseError,
@@ -25,6 +25,7 @@ from dai_spark.plan.plan import ScoringPlan
 from dai_spark.sidecar import protocol
 from dai_spark.sidecar.log import END
 from dai_spark.sidecar.process import is_alive
+from dai_spark.sidecar.verdict import ended_in_load
 
 __all__ = ["SidecarErrors"]
 
@@ -83,17 +84,16 @@ class SidecarErrors:
             status: Optional[int] = process.wait(timeout=1)
         except subprocess.TimeoutExpired:
             status = None
-        if status is None:
-            how = "ended"
-        elif status < 0:
-            how = f"was killed by signal {signal_name(-status)}"
-        else:
-            how = f"left with exit code {status}"
+        how = "ended" if status is None else ended_in_load(status)["message"]
+        # The sidecar's log ends with it.
+        return self._ended_in_load(how, END)
+
+    def _ended_in_load(self, how: str, last_words: str) -> SidecarStartError:
         return SidecarStartError(
             f"The sidecar of pipeline {self._pipeline} {how} on {self._host} before its scorer "
             f"was loaded (environment {self._plan.environment.label}){_memory_limit()}"
             f"{self._full_disk()}; the end of its log says why.",
-            self._sidecar.log_tail(until=END),
+            self._sidecar.log_tail(until=last_words),
         )
 
     def loading(self, verdict: Dict[str, Any]) -> DaiSparkError:
@@ -102,8 +102,10 @@ class SidecarErrors:
         Parameters
         ----------
         verdict : dict
-            An error object of the protocol, of kind ``license`` or ``load``.
+            An error object of the protocol, of kind ``license``, ``load`` or ``ended``.
         """
+        if verdict["kind"] == "ended":
+            return self._ended_in_load(verdict["message"], "")
         if verdict["kind"] == "license":
             is_given = self._sidecar.license is not None
             found = "the one given was refused" if is_given else "none was found"
@@ -222,7 +224,7 @@ class SidecarErrors:
                 f"The sidecar of pipeline {self._pipeline} on {self._host} answered {kind!r} out "
                 f"of turn {during}; restart the application."
             )
-        if payload["kind"] in ("license", "load"):
+        if payload["kind"] in ("license", "load", "ended"):
             return self.loading(payload)
         if payload["kind"] == "option":
             return OptionError(

@@ -6,13 +6,14 @@ import time
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Union
 
-from dai_spark.client.connection import Connection
+from dai_spark.client.connection import Connection, Retired
 from dai_spark.client.connection_source import ConnectionSource
 from dai_spark.client.executor import ExecutorContext
-from dai_spark.errors import DaiSparkError, OptionError, ScorerBusyError, SidecarTimeoutError
+from dai_spark.errors import DaiSparkError, ScorerBusyError, SidecarTimeoutError
 from dai_spark.local.connection_pool import ConnectionPool, PooledConnection, Waiter, closed_error
 from dai_spark.local.fork_lock import LOCK
 from dai_spark.plan.plan import Description, ScoringPlan
+from dai_spark.plan.ranges import seconds
 
 __all__ = ["Lease", "Limits"]
 
@@ -35,8 +36,8 @@ class Limits:
 
     def __init__(self, timeout_s: Optional[float], queue_timeout_s: Optional[float]) -> None:
         for name, value in (("timeout_s", timeout_s), ("queue_timeout_s", queue_timeout_s)):
-            if value is not None and not value > 0:
-                raise OptionError(f"{name}={value} must be more than 0 seconds.")
+            if value is not None:
+                seconds(name, value)
         self.timeout_s = timeout_s
         self.queue_timeout_s = queue_timeout_s
         begun = time.monotonic()
@@ -152,10 +153,15 @@ class Lease(ConnectionSource):
 
     def describe(self) -> Description:
         """Ask the pipeline to describe itself, on the connection that the call goes on to use."""
-        connection = self.acquire()
-        described = connection.describe()
-        self._is_lent = False
-        return described
+        while True:
+            connection = self.acquire()
+            try:
+                described = connection.describe()
+            except Retired:
+                self.release(connection, is_clean=False)
+                continue
+            self._is_lent = False
+            return described
 
     # -- waiting -------------------------------------------------------------------------------
 

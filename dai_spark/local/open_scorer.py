@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.errors import OptionError
 from dai_spark.local.local_plan import no_uri, plan_here
 from dai_spark.local.scorer_handle import Scorer
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.ranges import whole_number
 from dai_spark.plan.request import ScoringRequest
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def open_scorer(
     >>> with open_scorer("scorer.zip", env="dai-1.10.tar.zst") as scorer:     # doctest: +SKIP
     ...     scorer.score(frame)
     """
-    if max_waiting is not None and (type(max_waiting) is not int or max_waiting < 0):
-        raise OptionError(f"max_waiting={max_waiting!r} must be a whole number, 0 or more.")
+    if max_waiting is not None:
+        max_waiting = whole_number("max_waiting", max_waiting, 0, 1_000_000)
     chosen = chosen_environment(env, lambda name: None, _LOG.info)
     request = ScoringRequest.of(
         pipeline, chosen, license, license_file, options, overrides, no_uri, no_uri

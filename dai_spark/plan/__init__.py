@@ -4,6 +4,7 @@
 
     options              every setting that is neither a file nor a column
     option_arguments     the options as keywords that an editor shows
+    ranges               what numbers, times and flags may be
     default_environment  what `env=` is where it is left out
     request              pipeline, environment, licence and options of one caller, checked
     plan                 what a task needs to score: plain data that travels

@@ -2,20 +2,29 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
 from dai_spark.errors import OptionError
+from dai_spark.plan.ranges import flag, number, seconds, whole_number
 
 __all__ = ["ScoringOptions"]
 
 _START_METHODS = ("auto", "fork", "spawn")
-_COUNTS = (
-    "batch_rows",
-    "batch_bytes",
-    "max_group_bytes",
-    "max_scorers",
-    "max_batches_per_scorer",
-    "max_scorer_memory_bytes",
+_MOST = 2**31 - 1
+# The most of each; the least is 1.  A batch's text may have 2 GiB in Arrow; an executor's processes
+# are counted in hundreds.
+_COUNTS = {
+    "batch_rows": _MOST,
+    "batch_bytes": _MOST,
+    "max_group_bytes": _MOST,
+    "max_scorers": 10_000,
+    "max_batches_per_scorer": _MOST,
+    "max_scorer_memory_bytes": 2**50,
+}
+_SECONDS = ("start_timeout_s", "batch_timeout_s", "idle_timeout_s")
+_FLAGS = (
+    *("margin", "fast_approx", "apply_data_recipes", "labels"),
+    *("intervals", "deterministic", "diagnose"),
 )
 _UDF_TYPES = (None, "arrow", "pandas")
 _NAN = ("keep", "bad")
@@ -85,8 +94,10 @@ class ScoringOptions:
         that follow within a minute; ``"auto"`` forks where a trial shows that the pipeline bears
         it.
     max_scorers : int, optional
-        Most scorers of an executor's sidecar that score at the same time; further tasks wait.  For
-        executors whose memory does not hold a scorer a core.  By default as many as tasks.
+        Most tasks that an executor's sidecar scores for at the same time; further tasks wait.  For
+        executors whose memory does not hold a scorer a core.  A task that scores by several
+        functions at once has a scorer for each, and while it has one at all, also of another
+        pipeline, it does not wait.  By default as many as tasks.
     max_batches_per_scorer : int, optional
         A scorer that has answered so many batches is replaced by a fresh one: for pipelines that
         leak.  By default a scorer serves up to 32 tasks, one after the other, unless it grows.
@@ -138,6 +149,12 @@ class ScoringOptions:
     diagnose: bool = False
 
     def __post_init__(self) -> None:
+        for name in _FLAGS:
+            value = getattr(self, name)
+            if value is not None or name != "intervals":
+                object.__setattr__(self, name, flag(name, value))
+        if not isinstance(self.contributions, str):
+            object.__setattr__(self, "contributions", flag("contributions", self.contributions))
         if self.start_method not in _START_METHODS:
             raise OptionError(
                 f"start_method={self.start_method!r} is none of {', '.join(_START_METHODS)}."
@@ -150,23 +167,35 @@ class ScoringOptions:
         self._check_groups()
         if self.udf_type not in _UDF_TYPES:
             raise OptionError(f"udf_type={self.udf_type!r} is neither 'arrow' nor 'pandas'.")
-        for name in _COUNTS:
+        for name, most in _COUNTS.items():
             value = getattr(self, name)
-            if value is None and name not in ("batch_bytes", "max_group_bytes"):
-                continue
-            if type(value) is not int or value < 1:
-                raise OptionError(f"{name}={value!r} must be a whole number, 1 or more.")
-        for name in ("start_timeout_s", "batch_timeout_s", "idle_timeout_s"):
-            if not getattr(self, name) > 0:
-                raise OptionError(f"{name}={getattr(self, name)} must be more than 0 seconds.")
+            if value is not None or name in ("batch_bytes", "max_group_bytes"):
+                object.__setattr__(self, name, whole_number(name, value, 1, most))
+        for name in _SECONDS:
+            object.__setattr__(self, name, seconds(name, getattr(self, name)))
+        self._check_env_vars()
+
+    def _check_env_vars(self) -> None:
+        if not isinstance(self.env_vars, Mapping):
+            raise OptionError(f"env_vars={self.env_vars!r} must be a mapping of names to texts.")
         for name, value in self.env_vars.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise OptionError(f"env_vars[{name!r}] must be text, as an environment holds.")
+            if not name or "=" in name or "\0" in name + value or not _is_utf8(name + value):
+                raise OptionError(
+                    f"env_vars[{name!r}] cannot stand in an environment: a name has a character "
+                    "or more and no '=', and neither name nor value a NUL or half a surrogate pair."
+                )
 
     def _check_groups(self) -> None:
         for name in ("group_by", "order_by"):
             value = getattr(self, name)
-            names = (value,) if isinstance(value, str) else tuple(value)
+            if isinstance(value, str):
+                names: Tuple[Any, ...] = (value,)
+            elif isinstance(value, Iterable):
+                names = tuple(value)
+            else:
+                raise OptionError(f"{name}={value!r} must be names of columns.")
             object.__setattr__(self, name, names)
             if not all(isinstance(one, str) and one for one in names):
                 raise OptionError(f"{name}={value!r} must be names of columns.")
@@ -208,8 +237,7 @@ class ScoringOptions:
         if self.threshold is not None:
             if not self.labels:
                 raise OptionError("threshold chooses the label; give labels=True too.")
-            if not 0 <= self.threshold <= 1:
-                raise OptionError(f"threshold={self.threshold!r} is no probability.")
+            object.__setattr__(self, "threshold", number("threshold", self.threshold, 0, 1))
 
     @classmethod
     def resolve(
@@ -267,3 +295,11 @@ class ScoringOptions:
         """The options that a loaded scorer depends on, so that they are part of its key."""
         # With `diagnose`, so that a failure that was remembered without it is tried again.
         return (self.start_method, tuple(sorted(self.env_vars.items())), self.diagnose)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+        return True
+    except UnicodeEncodeError:
+        return False

@@ -61,7 +61,6 @@ class ScorerConnection:
         self._load = load
         self._start_method = start_method
         self._n_batches_before = n_batches_before
-        self._n_failures = 0
         self.leaves_scorer_as_new = False
         self._options: Dict[str, Any] = {}
         self._task = "a client"
@@ -108,11 +107,15 @@ class ScorerConnection:
             raise protocol.BrokenProtocol("the client's key is not this sidecar's")
         self._options = checked_options(hello.get("options", {}))
         self._task = sendable(hello.get("task", self._task), _TASK_BYTES)
+        attempt = hello.get("task_attempt")
+        if attempt is not None and not isinstance(attempt, str):
+            raise protocol.BrokenProtocol("task_attempt is {!r}".format(attempt))
         self._log("serves {}".format(self._task))
         max_scorers = self._options.get("max_scorers")
         self._slot = take_slot(
-            os.path.join(self._run_folder, protocol.SLOTS_NAME),
+            self._run_folder,
             max_scorers,
+            attempt,
             lambda: protocol.send(self._sock, protocol.QUEUED, {"max_scorers": max_scorers}),
         )
         begun = time.monotonic()
@@ -147,13 +150,13 @@ class ScorerConnection:
             if isinstance(message, Exception):
                 raise message
             kind, payload = message
+            if kind in (protocol.DESCRIBE, protocol.BATCH) and self._is_worn():
+                self._leave("retires", protocol.RETIRED)
+                return
             if kind == protocol.DESCRIBE:
                 described = self._scorer.describe(self._options, self._start_method)
                 protocol.send(self._sock, protocol.DESCRIPTION, described)
             elif kind == protocol.BATCH:
-                if self._is_worn():
-                    self._leave("retires", protocol.RETIRED)
-                    return
                 self._answer_batch(payload)
                 self._slot.answered()
             elif kind == protocol.FINISH:
@@ -164,6 +167,9 @@ class ScorerConnection:
                 raise protocol.BrokenProtocol("{!r} has no place here".format(kind))
 
     def _is_worn(self) -> bool:
+        assert self._scorer is not None
+        if self._scorer.has_failed:
+            return True
         # Never before its first batch: a limit below what loading took would end no scorer's wait.
         if not self._totals["n_batches"]:
             return False
@@ -174,8 +180,7 @@ class ScorerConnection:
         return max_memory_bytes is not None and resident_bytes() > max_memory_bytes
 
     def _is_as_new(self) -> bool:
-        # A pipeline that has raised may have stopped halfway.
-        if self._n_failures or self._is_worn():
+        if self._is_worn():
             return False
         # Where memory is short, a scorer that waits for a task must not hold a load of its own.
         return self._start_method == "fork" or self._options.get("max_scorers") is None
@@ -234,7 +239,7 @@ class ScorerConnection:
             except Exception as error:
                 raise Refused("scoring", error) from None
         except Refused as error:
-            self._n_failures += 1
+            self._scorer.has_failed = True
             protocol.send(self._sock, protocol.FAILURE, error.data)
             return
         self._totals["n_rows"] += len(frame)

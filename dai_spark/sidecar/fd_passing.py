@@ -1,7 +1,8 @@
 """A connection on its way from the sidecar to one of its scorer processes, and the word back.
 
 Between the two stands a pair of sockets of their own.  The sidecar sends a connection's descriptor
-over it; the scorer says when it is free for the next.  Either end reads that the other is gone.
+over it; the scorer says when it has loaded, and when it is free for the next connection.  Either
+end reads that the other is gone.
 """
 
 import array
@@ -10,6 +11,7 @@ import socket
 from typing import Optional
 
 IDLE = b"i"
+LOADED = b"l"
 _CONNECTION = b"c"
 
 
@@ -36,10 +38,10 @@ def receive_connection(control: socket.socket) -> Optional[socket.socket]:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor[0])
 
 
-def send_idle(control: socket.socket) -> None:
-    """Say that this scorer has closed its connection and waits for another."""
+def send_word(control: socket.socket, word: bytes) -> None:
+    """Say LOADED, or IDLE: this scorer has closed its connection and waits for another."""
     try:
-        control.send(IDLE)
+        control.send(word)
     except OSError:
         # The sidecar is gone, which the next `receive_connection` tells.
         pass

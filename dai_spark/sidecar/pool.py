@@ -14,14 +14,17 @@ from typing import Any, Callable, Dict, List, Optional
 
 from . import protocol
 from .atomic_file import write_json
-from .fd_passing import IDLE, send_connection
+from .fd_passing import IDLE, LOADED, send_connection
 from .log import Log
 from .pipeline.scorer import LoadedScorer, enter_folder
 from .process import die_with_parent
+from .verdict import ended_in_load, exit_status, is_from_outside, leave_verdict
 from .worker import ScorerWorker
 
 # A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
 _GRACE_S = 1.0
+# A few bytes to a client that waits for them.
+_TELL_S = 1.0
 # How long a scorer waits for its next connection: what a fork costs matters between the tasks of a
 # job, what a load costs also between the cells of a notebook.
 _KEEP_S = {"fork": 5.0, "spawn": 60.0}
@@ -42,9 +45,11 @@ class ScorerProcess:
         When it began to wait.
     is_closing : bool
         Whether it takes no more connections.
+    is_loaded : bool
+        Whether it has the pipeline, and not only a process that may end while it loads.
     """
 
-    def __init__(self, pid: int, folder: str, control: socket.socket) -> None:
+    def __init__(self, pid: int, folder: str, control: socket.socket, is_loaded: bool) -> None:
         self.pid = pid
         self.folder = folder
         self.control = control
@@ -52,6 +57,7 @@ class ScorerProcess:
         self.client_left_at: Optional[float] = None
         self.idle_since: Optional[float] = None
         self.is_closing = False
+        self.is_loaded = is_loaded
 
     def give(self, connection: socket.socket) -> None:
         """Hand a connection over; raises OSError where it has ended."""
@@ -59,11 +65,20 @@ class ScorerProcess:
         self.connection = connection
         self.idle_since = None
 
-    def forget_connection(self) -> None:
-        """Close the sidecar's copy, and with it the connection where the scorer has closed it."""
+    def close_copy(self) -> None:
+        """Close this process's copy of the connection, which others go on to use."""
         if self.connection is not None:
             self.connection.close()
         self.connection = self.client_left_at = None
+
+    def end_connection(self) -> None:
+        """End the connection for all that hold a copy: a process of the pipeline's may have one."""
+        if self.connection is not None:
+            try:
+                self.connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.close_copy()
 
     def dismiss(self) -> None:
         """Tell it that no more connections come."""
@@ -148,7 +163,7 @@ class ScorerPool:
             raise
         finally:
             theirs.close()
-        scorer = self._by_pid[pid] = ScorerProcess(pid, folder, ours)
+        scorer = self._by_pid[pid] = ScorerProcess(pid, folder, ours, self.start_method == "fork")
         return scorer
 
     def fork(self) -> int:
@@ -178,7 +193,7 @@ class ScorerPool:
                     sock.close()
                 for other in self._by_pid.values():
                     other.control.close()
-                    other.forget_connection()
+                    other.close_copy()
                 self._close_inherited()
                 enter_folder(folder, os.path.join(self._spec["run_folder"], "load", "tmp"))
                 loaded = self.loaded
@@ -233,11 +248,14 @@ class ScorerPool:
             except ConnectionResetError:
                 # It has ended with a connection that it never took.
                 word = b""
+            if word == LOADED:
+                scorer.is_loaded = True
+                return
             if word != IDLE:
                 # It leaves; the kernel says when it has.
                 scorer.is_closing = True
                 return
-            scorer.forget_connection()
+            scorer.end_connection()
             scorer.idle_since = self.used_at = time.time()
         elif scorer.connection is not None:
             scorer.client_left_at = time.time()
@@ -256,24 +274,45 @@ class ScorerPool:
             if scorer is None:
                 continue
             self._write_exit_status(pid, status)
-            scorer.forget_connection()
+            self._tell_of_load(scorer, exit_status(status))
+            scorer.end_connection()
             scorer.control.close()
             shutil.rmtree(scorer.folder, ignore_errors=True)
             self.used_at = time.time()
 
+    def _tell_of_load(self, scorer: ScorerProcess, status: int) -> None:
+        """Say to its client, in a scorer's place, that it ended while it loaded."""
+        if scorer.connection is None or scorer.client_left_at is not None:
+            return
+        try:
+            # Its last word may have come together with its end.
+            if scorer.is_loaded or scorer.control.recv(1, socket.MSG_DONTWAIT) == LOADED:
+                return
+        except OSError:
+            pass
+        error = ended_in_load(status)
+        try:
+            if not is_from_outside(status):
+                leave_verdict(self._spec["run_folder"], error)
+            deadline = time.monotonic() + _TELL_S
+            protocol.send(scorer.connection, protocol.ERROR, error, deadline)
+        except (OSError, protocol.Closed, protocol.TimedOut) as failed:
+            print("dai_spark: nobody could be told of it: {!r}".format(failed))
+            sys.stdout.flush()
+
     def _write_exit_status(self, pid: int, status: int) -> None:
         if status == 0:
             return
-        exit_status: Dict[str, Optional[int]] = {"signal": None, "exit_code": None}
+        found: Dict[str, Optional[int]] = {"signal": None, "exit_code": None}
         if os.WIFSIGNALED(status):
-            exit_status["signal"] = os.WTERMSIG(status)
+            found["signal"] = os.WTERMSIG(status)
         else:
-            exit_status["exit_code"] = os.WEXITSTATUS(status)
-        print("dai_spark: scorer {} ended: {}".format(pid, exit_status))
+            found["exit_code"] = os.WEXITSTATUS(status)
+        print("dai_spark: scorer {} ended: {}".format(pid, found))
         sys.stdout.flush()
         path = os.path.join(self._spec["run_folder"], protocol.EXITS_NAME, "{}.json".format(pid))
         try:
-            write_json(path, exit_status)
+            write_json(path, found)
         except OSError as error:
             print("dai_spark: its exit status could not be written: {}".format(error))
 
@@ -293,9 +332,10 @@ class ScorerPool:
 
     def close(self) -> None:
         """End them all."""
-        for pid in list(self._by_pid):
+        for pid, scorer in self._by_pid.items():
             try:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             except OSError:
                 pass
+            scorer.end_connection()

@@ -17,7 +17,9 @@ The order, client to sidecar::
 
     HELLO DESCRIBE* BATCH* FINISH        or CANCEL, or simply closing, at any point
 
-    HELLO     JSON  {"protocol": 1, "key": TEXT, "options": OPTIONS, "task": TEXT}
+    HELLO     JSON  {"protocol": 1, "key": TEXT, "options": OPTIONS, "task": TEXT,
+                     "task_attempt": TEXT|null}: connections that name the same attempt, to any
+                    sidecar of an executor, are one task to max_scorers; null is a task of its own
     DESCRIBE  JSON  {}
     BATCH     Arrow the pipeline's columns, in any order, of the types in `columns.py`; the schema's
                     metadata may name the rows for the log: {"first_row": TEXT of an integer}
@@ -41,9 +43,10 @@ The order, sidecar to client: one answer to each message, in the order of the me
                                      Types are those of this batch, each of DESCRIPTION's: float,
                                      double, int32, int64, bool, string; a pipeline may answer
                                      others than it described, and the client takes what is exact
-    FAILURE      JSON  to BATCH     an error object; the connection goes on with the next batch
-    RETIRED      JSON  to BATCH     TOTALS; this batch and later ones were not looked at, then the
-                                     sidecar closes: connect again and send them again
+    FAILURE      JSON  to BATCH     an error object; the scorer scores nothing more, since its
+                                     pipeline may have stopped halfway: what comes next is RETIRED
+    RETIRED      JSON  to BATCH, DESCRIBE   TOTALS; this message and later ones were not looked at,
+                                     then the sidecar closes: connect again and send them again
     DONE         JSON  to FINISH    TOTALS; then the sidecar closes
     ERROR        JSON  to anything  an error object; then the sidecar closes
 
@@ -55,7 +58,7 @@ OPTIONS, an object of any of these::
     margin              BOOL: the margin in place of the prediction
     fast_approx         BOOL: contributions by fewer trees, where the pipeline's version can
     apply_data_recipes  BOOL: batches are raw data, to which the pipeline applies its data recipe
-    max_scorers         INT|null: scorers of this sidecar that score at the same time
+    max_scorers         INT|null: tasks whose scorers may score at this sidecar at the same time
     max_batches         INT|null, and
     max_memory_bytes    INT|null, resident: a scorer that has reached one of these two, over all its
                         connections, is RETIRED by its next batch, though not by the first of a
@@ -82,7 +85,8 @@ batch ahead of the one it scores, so neither side ever waits for the other to re
 
 Error object: ``{"kind": KIND, "type": TEXT, "message": TEXT, "traceback": TEXT}``, where KIND is
 ``license`` (the pipeline refused its licence), ``load`` (`Scorer()` raised), ``scoring`` (the
-pipeline raised on a batch, or answered it wrongly), ``option`` (its version has no argument for
+pipeline raised on a batch, or answered it wrongly), ``ended`` (a process that loaded it ended and
+said nothing; the message says how), ``option`` (its version has no argument for
 what the connection's options ask), ``protocol`` (the other side broke these rules).  Classes never
 cross, only text: of valid Unicode, without the licence, a message of at most 16 KiB and a traceback
 of at most 64 (128 with `diagnose`), longer ones with their middle left out.
@@ -92,7 +96,9 @@ writes ``exits/<pid>.json`` into the run folder (``{"signal": INT|null, "exit_co
 and closes after that, so a client that sees the end of the stream finds the exit status there.
 ``verdict.json`` in the run folder, an error object with ``"time"`` (seconds since 1970), says why
 the sidecar did not come up (one of kind ``hung``, with ``"limit_s"``, is left by the client that
-ended it); ``ready.json`` says that it did.
+ended it); ``ready.json`` says that it did.  The file ``loading`` is there while it loads: where it
+is and nobody has the lock, the process ended meanwhile.  A scorer that loads for itself leaves the
+same verdict, unless another of this sidecar has loaded, and clients read it before they call.
 """
 
 import json
@@ -100,13 +106,14 @@ import select
 import socket
 import struct
 import time
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 VERSION = 1
 
 SOCKET_NAME = "scorer.sock"
 VERDICT_NAME = "verdict.json"
 READY_NAME = "ready.json"
+LOADING_NAME = "loading"
 EXITS_NAME = "exits"
 SLOTS_NAME = "slots"
 
@@ -156,6 +163,8 @@ _ARROW_LIMIT_BYTES = 1 << 40
 
 _HEADER = struct.Struct("<cQ")
 _SMALL_BYTES = 1 << 16
+# How often who waits looks whether the other side is there.
+_LOOK_S = 0.1
 
 
 class BrokenProtocol(Exception):
@@ -171,7 +180,11 @@ class TimedOut(Exception):
 
 
 def send(
-    sock: socket.socket, kind: bytes, payload: Any = b"", deadline: Optional[float] = None
+    sock: socket.socket,
+    kind: bytes,
+    payload: Any = b"",
+    deadline: Optional[float] = None,
+    is_there: Optional[Callable[[], bool]] = None,
 ) -> None:
     """Send one frame.
 
@@ -186,6 +199,10 @@ def send(
     deadline : float, optional
         Value of `time.monotonic` at which `TimedOut` is raised; None waits for ever, which only
         the sidecar's side does (its parent ends it when the client is gone).
+    is_there : callable, optional
+        Asked now and then while this waits, with a deadline: once it says no, the other side counts
+        as `Closed`.  A process that somebody else has started may hold a copy of a dead one's
+        socket, which hides the end of the stream.
     """
     if isinstance(payload, dict):
         payload = json.dumps(payload).encode("utf-8")
@@ -194,17 +211,22 @@ def send(
     try:
         if len(view) <= _SMALL_BYTES:
             # In one write, which wakes the other side once.
-            _send_all(sock, memoryview(header + view.tobytes()), deadline)
+            _send_all(sock, memoryview(header + view.tobytes()), deadline, is_there)
             return
-        _send_all(sock, memoryview(header), deadline)
-        _send_all(sock, view, deadline)
+        _send_all(sock, memoryview(header), deadline, is_there)
+        _send_all(sock, view, deadline, is_there)
     except (BrokenPipeError, ConnectionResetError):
         raise Closed() from None
 
 
-def _send_all(sock: socket.socket, view: memoryview, deadline: Optional[float]) -> None:
+def _send_all(
+    sock: socket.socket,
+    view: memoryview,
+    deadline: Optional[float],
+    is_there: Optional[Callable[[], bool]],
+) -> None:
     while len(view):
-        _wait(sock, select.POLLOUT, deadline)
+        _wait(sock, select.POLLOUT, deadline, is_there)
         try:
             view = view[sock.send(view) :]
         except BlockingIOError:
@@ -212,7 +234,10 @@ def _send_all(sock: socket.socket, view: memoryview, deadline: Optional[float]) 
 
 
 def receive(
-    sock: socket.socket, deadline: Optional[float] = None, stall_s: Optional[float] = None
+    sock: socket.socket,
+    deadline: Optional[float] = None,
+    stall_s: Optional[float] = None,
+    is_there: Optional[Callable[[], bool]] = None,
 ) -> Tuple[bytes, Union[Dict[str, Any], bytearray]]:
     """Receive one frame: its kind, and its payload as a dict (JSON) or a bytearray (Arrow, empty).
 
@@ -224,6 +249,8 @@ def receive(
     stall_s : float, optional
         Without a deadline: what a frame may take once its first byte has come.  The next batch may
         be hours away (Spark computes it), but half a frame is a client that has lost its mind.
+    is_there : callable, optional
+        See `send`.
 
     Raises
     ------
@@ -234,10 +261,10 @@ def receive(
     TimedOut
         See `send`.
     """
-    first = _receive_exactly(sock, 1, deadline)
+    first = _receive_exactly(sock, 1, deadline, is_there)
     if deadline is None and stall_s is not None:
         deadline = time.monotonic() + stall_s
-    rest = _receive_exactly(sock, _HEADER.size - 1, deadline)
+    rest = _receive_exactly(sock, _HEADER.size - 1, deadline, is_there)
     kind, length = _HEADER.unpack(bytes(first + rest))
     if kind in _EMPTY_KINDS:
         limit = 0
@@ -253,7 +280,7 @@ def receive(
                 kind, length, limit
             )
         )
-    content = _receive_exactly(sock, length, deadline)
+    content = _receive_exactly(sock, length, deadline, is_there)
     if kind in _JSON_KINDS:
         try:
             payload = json.loads(bytes(content).decode("utf-8"))
@@ -271,13 +298,18 @@ def receive(
 _STEP_BYTES = 64 << 20
 
 
-def _receive_exactly(sock: socket.socket, length: int, deadline: Optional[float]) -> bytearray:
+def _receive_exactly(
+    sock: socket.socket,
+    length: int,
+    deadline: Optional[float],
+    is_there: Optional[Callable[[], bool]],
+) -> bytearray:
     buffer = bytearray(min(length, _STEP_BYTES))
     filled = 0
     while filled < length:
         if filled == len(buffer):
             buffer.extend(bytes(min(length - filled, max(_STEP_BYTES, filled))))
-        _wait(sock, select.POLLIN, deadline)
+        _wait(sock, select.POLLIN, deadline, is_there)
         # The view must be gone before the buffer may grow.
         with memoryview(buffer) as view:
             try:
@@ -292,11 +324,23 @@ def _receive_exactly(sock: socket.socket, length: int, deadline: Optional[float]
     return buffer
 
 
-def _wait(sock: socket.socket, event: int, deadline: Optional[float]) -> None:
+def _wait(
+    sock: socket.socket,
+    event: int,
+    deadline: Optional[float],
+    is_there: Optional[Callable[[], bool]],
+) -> None:
     if deadline is None:
         return
     poller = select.poll()
     poller.register(sock, event)
-    remaining_s = deadline - time.monotonic()
-    if remaining_s <= 0 or not poller.poll(remaining_s * 1000):
-        raise TimedOut()
+    while True:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
+            raise TimedOut()
+        look_s = remaining_s if is_there is None else min(remaining_s, _LOOK_S)
+        if poller.poll(look_s * 1000):
+            return
+        # Asked before the last look: what it has sent before its end is still to be read.
+        if is_there is not None and not is_there() and not poller.poll(0):
+            raise Closed()

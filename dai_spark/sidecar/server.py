@@ -36,9 +36,10 @@ from . import protocol
 from .atomic_file import write_json
 from .log import Log
 from .pipeline.load import load_scorer
-from .pipeline.scorer import Refused, enter_folder
+from .pipeline.scorer import LoadedScorer, Refused, enter_folder
 from .pool import ScorerPool
 from .process import die_with_parent, is_alive
+from .verdict import leave_verdict, note_loaded
 from .worker import ScorerWorker
 
 # How soon a gone owner or an idle sidecar is noticed.  Deaths and connections are noticed at once.
@@ -135,6 +136,10 @@ class Sidecar:
         self._pool.used_at = time.time()
         ready = {"pid": os.getpid(), "start_method": self._pool.start_method}
         write_json(self._path(protocol.READY_NAME), ready)
+        try:
+            os.unlink(self._path(protocol.LOADING_NAME))
+        except FileNotFoundError:
+            pass
 
     # -- serving -------------------------------------------------------------------------------
 
@@ -207,10 +212,20 @@ def be_scorer(spec: Dict[str, Any], fd: int) -> NoReturn:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
     os.set_inheritable(fd, False)
     enter_folder(spec["scorer_folder"], os.path.join(spec["pipeline_folder"], "tmp"))
-    ScorerWorker(control, spec, lambda: load_scorer(spec), "spawn").run()
+    ScorerWorker(control, spec, lambda: _load_or_leave_verdict(spec), "spawn").run()
     sys.stdout.flush()
     # A pipeline's own threads and exit hooks are of no use to anybody any more.
     os._exit(0)
+
+
+def _load_or_leave_verdict(spec: Dict[str, Any]) -> LoadedScorer:
+    try:
+        loaded = load_scorer(spec)
+    except Refused as error:
+        leave_verdict(spec["run_folder"], error.data)
+        raise
+    note_loaded(spec["run_folder"])
+    return loaded
 
 
 def main(argv: List[str]) -> None:
@@ -231,8 +246,7 @@ def main(argv: List[str]) -> None:
             # The run folder stays, with the verdict in it: a retry on this executor reads it
             # there and does not load again.
             print(error.data["traceback"])
-            verdict = dict(error.data, time=time.time())
-            write_json(os.path.join(spec["run_folder"], protocol.VERDICT_NAME), verdict)
+            leave_verdict(spec["run_folder"], error.data)
             shutil.rmtree(os.path.join(spec["run_folder"], "load"), ignore_errors=True)
             sys.stdout.flush()
             os._exit(1)

@@ -11,7 +11,7 @@ import sys
 from typing import Any, Callable, Dict, Optional
 
 from .connection import ScorerConnection
-from .fd_passing import receive_connection, send_idle
+from .fd_passing import IDLE, LOADED, receive_connection, send_word
 from .memory import resident_bytes
 from .pipeline.scorer import LoadedScorer
 
@@ -56,7 +56,7 @@ class ScorerWorker:
         n_batches = 0
         for number in range(_MOST_CONNECTIONS):
             if number:
-                send_idle(self._control)
+                send_word(self._control, IDLE)
             sock = receive_connection(self._control)
             if sock is None:
                 return
@@ -73,6 +73,7 @@ class ScorerWorker:
     def _loaded(self) -> LoadedScorer:
         if self._scorer is None:
             self._scorer = self._load()
+            send_word(self._control, LOADED)
             self._loaded_bytes = resident_bytes()
         return self._scorer
 

@@ -27,6 +27,7 @@ SCORING_MODULES = (
     "noise",
     "recipes",
     "scorer",
+    "spoils",
     "working_folder",
 )
 # Models that this process has trained, by content: exports that differ in habits or layout alone

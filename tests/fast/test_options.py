@@ -5,10 +5,12 @@ import os
 import pickle
 import typing
 
+import numpy as np
 import pytest
 
 from dai_spark.artifacts.license import License, find_license, read_license
 from dai_spark.errors import LicenseError, OptionError
+from dai_spark.local.lease import Limits
 from dai_spark.plan.option_arguments import OptionArguments
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
@@ -28,12 +30,64 @@ from dai_spark.table_job.table_name import TableName
         {"batch_timeout_s": -1},
         {"idle_timeout_s": float("nan")},
         {"env_vars": {"A": 1}},
+        {"env_vars": {"A=B": "1"}},
+        {"env_vars": {"A": "\0"}},
+        {"env_vars": {"A": "\ud800"}},
+        {"env_vars": "A"},
+        {"group_by": 5},
+        {"threshold": "0.5", "labels": True},
+        {"threshold": float("nan"), "labels": True},
+        {"threshold": True, "labels": True},
+        *(
+            {name: value}
+            for name in ("start_timeout_s", "batch_timeout_s", "idle_timeout_s")
+            for value in (float("nan"), float("inf"), -1, 0, True, "10", None, 1e9, [1])
+        ),
+        *(
+            {name: value}
+            for name in (
+                *("batch_rows", "batch_bytes", "max_group_bytes", "max_scorers"),
+                *("max_batches_per_scorer", "max_scorer_memory_bytes"),
+            )
+            for value in (0, -1, True, 1.0, "5", float("nan"), 2**63, np.float64(3), np.True_)
+        ),
+        {"max_scorers": 20_000_000},
+        *(
+            {name: value}
+            for name in (
+                *("margin", "fast_approx", "apply_data_recipes", "labels", "intervals"),
+                *("deterministic", "diagnose", "contributions"),
+            )
+            for value in ("no", 1, 0.0, [])
+        ),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_refused(words):
     """The message names the option."""
     with pytest.raises(OptionError, match=next(iter(words))):
         ScoringOptions.resolve(None, words)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """They become Python's own, which travel as JSON and pickle everywhere."""
+    options = ScoringOptions(
+        batch_rows=np.int64(7), max_scorers=np.int32(2), batch_timeout_s=np.float32(1.5)
+    )
+    assert (options.batch_rows, options.max_scorers, options.batch_timeout_s) == (7, 2, 1.5)
+    assert [type(v) for v in (options.batch_rows, options.batch_timeout_s)] == [int, float]
+    assert ScoringOptions(margin=np.True_).margin is True
+    assert ScoringOptions(start_timeout_s=5).start_timeout_s == 5
+    with pytest.raises(OptionError, match=r"max_scorers=20000000 .* from 1 to 10,000"):
+        ScoringOptions(max_scorers=20_000_000)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0, -1, True, "1", 1e9])
+def test_a_calls_limit_that_cannot_be_meant_is_refused(value):
+    """As an option's."""
+    with pytest.raises(OptionError, match="^timeout_s"):
+        Limits(value, None)
+    with pytest.raises(OptionError, match="queue_timeout_s"):
+        Limits(None, value)
 
 
 def test_an_editor_is_shown_the_options_that_there_are():
@@ -164,6 +218,16 @@ BASE = {"pipeline": "p.zip", "env": "e.tar.gz", "source": "s", "target": "t"}
         ({"key": "id", "keep": "a,b"}, "--keep leaves out id"),
         ({"verify": 5}, "--verify wants --key"),
         ({"quarantin": "q"}, "did you mean quarantine"),
+        *(({"n_files": value}, "n_files=.* from 1 to") for value in (0, True, "5", 1.5, 10**9)),
+        *(({"max_file_rows": value}, "max_file_rows=.* from 1 to") for value in (0, True, 2**64)),
+        *(({"verify": value, "key": "k"}, "verify=.* from 0 to") for value in (-1, None, 10**9)),
+        *(
+            ({"overlap_timeout_s": value}, "overlap_timeout_s=.* at most")
+            for value in (0, float("nan"), float("inf"), True, "1")
+        ),
+        *(({"fail_on_drift": value}, "fail_on_drift=") for value in (-1, float("nan"), "x", True)),
+        ({"max_bad_rows": "9" * 5000, "quarantine": "q"}, "neither a number of rows nor"),
+        ({"max_bad_rows": True, "quarantine": "q"}, "neither a number of rows nor"),
         ({"source": ""}, "lacks source"),
     ],
 )

@@ -115,7 +115,7 @@ def test_what_an_answer_does_not_have_is_refused(classes, options, words):
         ({"probabilities": "list"}, "probabilities='list' is neither"),
         ({"fast_approx": True}, "give contributions too"),
         ({"threshold": 0.5}, "give labels=True too"),
-        ({"labels": True, "threshold": 1.5}, "threshold=1.5 is no probability"),
+        ({"labels": True, "threshold": 1.5}, "threshold=1.5 must be a number from 0 to 1"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(options, words):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from dai_spark.errors import (
     SidecarStartError,
     SidecarTimeoutError,
 )
+from dai_spark.host.file_lock import try_lock
 from dai_spark.testing import MARK_TEXT
 from dai_spark.unpack.folders import environment_folder
 
@@ -143,6 +145,18 @@ def test_tasks_that_come_after_a_kill_wait_for_the_new_sidecar(plan, executor, m
         found = list(tasks.map(lambda _: describe(made, executor).described, range(4)))
     assert [one.columns for one in found] == [made.described.columns] * 4
     assert log_of(executor).count("Scorer() constructed") == 2
+
+
+def test_a_task_that_finds_a_dead_sidecars_lock_held_for_a_moment_waits(plan, executor):
+    """A process that ends closes its socket before its lock; another task may hold it as well."""
+    made = describe(plan(), executor)
+    (ready,) = executor.folder.glob("*/ready.json")
+    os.kill(json.loads(ready.read_text())["pid"], signal.SIGKILL)
+    (path,) = executor.folder.glob("*.lock")
+    held = []
+    assert wait_until(lambda: held.append(try_lock(path)) or held[-1] is not None)
+    threading.Timer(0.15, os.close, held[-1:]).start()
+    assert describe(made, executor).described.columns == made.described.columns
 
 
 def test_a_load_that_hangs_is_given_up_after_the_limit(plan, executor, export):

@@ -224,7 +224,7 @@ def test_wrong_options_and_limits_are_refused(scorer, rows):
         scorer.score(rows, treshold=0.5)
     with pytest.raises(OptionError, match="exclude each other"):
         scorer.score(rows, margin=True, contributions=True)
-    with pytest.raises(OptionError, match="timeout_s=0 must be more than 0 seconds"):
+    with pytest.raises(OptionError, match="timeout_s=0 must be a number of seconds, more than 0"):
         scorer.score(rows, timeout_s=0)
 
 

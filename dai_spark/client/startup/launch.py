@@ -15,7 +15,12 @@ from dai_spark.artifacts.manifest import MANIFEST_NAME
 from dai_spark.client.executor import ExecutorContext
 from dai_spark.client.sidecar_errors import SidecarErrors
 from dai_spark.client.startup.sidecar_handle import SidecarHandle
-from dai_spark.client.startup.start_failure import remember_hang, remembered_failure
+from dai_spark.client.startup.start_failure import (
+    ended_while_loading,
+    remember_hang,
+    remembered_failure,
+    wait_for_verdict,
+)
 from dai_spark.errors import EnvironmentMismatchError
 from dai_spark.host.cache_folder import private_folder
 from dai_spark.host.child_environment import child_environment
@@ -71,6 +76,10 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
             raise errors.not_started(error) from error
         if lock is None:
             if sidecar.is_ready():
+                failed = remembered_failure(sidecar, errors, limit_s)
+                if failed is not None:
+                    # Of a scorer that loads for itself.
+                    raise failed
                 sidecar.was_started = process is not None
                 touch(folders)
                 return sidecar
@@ -79,7 +88,12 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
                 # The lock was free, so a sidecar that said that it listens was killed.  This comes
                 # first: other tasks find the lock held from now on, and would call nobody.
                 sidecar.forget_ready()
+                if process is None:
+                    wait_for_verdict(sidecar)
                 failed = remembered_failure(sidecar, errors, limit_s)
+                if failed is None and process is not None:
+                    # Its lock is free, so it ends.
+                    failed = ended_while_loading(sidecar, errors, process, wait_s=1.0)
                 if failed is None and process is not None and process.poll() != 0:
                     failed = errors.ended_while_loading(process)
                 if failed is not None:
@@ -88,6 +102,10 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
                     process = _start(plan, executor, sidecar, lock, uses)
             finally:
                 os.close(lock)
+        if process is not None:
+            failed = ended_while_loading(sidecar, errors, process, wait_s=0)
+            if failed is not None:
+                raise failed
         if time.monotonic() > deadline:
             if process is not None:
                 # Before the lock is free, so that a task that waits for it starts no other.
@@ -109,6 +127,7 @@ def _start(
     # The lock is free, so what lies here is of a sidecar that was killed.
     shutil.rmtree(sidecar.run_folder, ignore_errors=True)
     private_folder(sidecar.run_folder, "spark.local.dir")
+    sidecar.begin_loading()
     spec = {
         "run_folder": str(sidecar.run_folder),
         "lock_fd": lock,

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from dai_spark.artifacts.license import License
+from dai_spark.client.executor import ProcessId
 from dai_spark.sidecar import protocol
+from dai_spark.sidecar.verdict import has_loaded
 
 __all__ = ["SidecarHandle", "signal_name"]
 
@@ -86,6 +88,31 @@ class SidecarHandle:
     def is_ready(self) -> bool:
         """Whether it has said that it listens."""
         return (self.run_folder / protocol.READY_NAME).exists()
+
+    def begin_loading(self) -> None:
+        """Say that its process is about to be started, which takes it back when it listens."""
+        (self.run_folder / protocol.LOADING_NAME).touch(mode=0o600)
+
+    def was_loading(self) -> bool:
+        """Whether its process, which may have ended, has never listened."""
+        return (self.run_folder / protocol.LOADING_NAME).exists()
+
+    def loads_in_scorers(self) -> bool:
+        """Whether each scorer loads for itself, and none of them has done so yet."""
+        try:
+            text = (self.run_folder / protocol.READY_NAME).read_text(encoding="utf-8")
+            is_spawned = json.loads(text).get("start_method") == "spawn"
+        except (OSError, ValueError, AttributeError):
+            return False
+        return is_spawned and not has_loaded(str(self.run_folder))
+
+    def process(self) -> Optional[ProcessId]:
+        """The process that has said that it listens; None where that is not told."""
+        try:
+            text = (self.run_folder / protocol.READY_NAME).read_text(encoding="utf-8")
+            return ProcessId.of(int(json.loads(text)["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def forget_ready(self) -> None:
         """Take back that it listens; only the holder of its lock may."""

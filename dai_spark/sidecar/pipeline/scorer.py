@@ -78,10 +78,17 @@ class LoadedScorer:
         Import name of the scoring package; its folder is on `sys.path`.
     samples : list of [name, dtype, values]
         The export's own example, from which the probe row is made.
+
+    Attributes
+    ----------
+    has_failed : bool
+        It has raised, or answered what is no answer, and so may have stopped halfway through a
+        change of its own state: this copy of it scores no more rows.
     """
 
     def __init__(self, package: str, samples: List[List[Any]]) -> None:
         self._samples = samples
+        self.has_failed = False
         begun = time.monotonic()
         try:
             module = importlib.import_module(package)
@@ -178,6 +185,7 @@ class LoadedScorer:
             alone = [self.score(row, options) for row in rows]
         except Refused:
             # An export whose other example rows cannot be scored may score the table's.
+            self.has_failed = True
             return False
         with refusing():
             return not whole.equals(pd.concat(alone, ignore_index=True))

@@ -10,9 +10,13 @@ from typing import Any, Mapping, Optional, Sequence, Tuple, Union
 
 from dai_spark.errors import OptionError
 from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.ranges import number, seconds, whole_number
 
 __all__ = ["INCREMENTAL", "LAYOUTS", "MODES", "TableJob"]
 
+# Spark makes a task of each, and rows that are verified come to the driver.
+_MOST_FILES = 1_000_000
+_MOST_VERIFIED = 1_000_000
 MODES = {
     "fail": "the target must not exist",
     "append": "add to the target; creates it if need be",
@@ -189,13 +193,23 @@ class TableJob:
             if value not in allowed:
                 words = ", ".join(str(word) for word in allowed if word is not None)
                 raise OptionError(f"{name}={value!r} is none of {words}.")
-        for name in ("n_files", "max_file_rows"):
+        for name, least, most in (
+            ("n_files", 1, _MOST_FILES),
+            ("max_file_rows", 1, 2**63 - 1),
+            ("verify", 0, _MOST_VERIFIED),
+        ):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionError(f"{name}={value!r} must be a whole number, 1 or more.")
-        if self.verify < 0:
-            raise OptionError(f"verify={self.verify!r} must be a number of rows, 0 or more.")
+            if value is not None or name == "verify":
+                object.__setattr__(self, name, whole_number(name, value, least, most))
+        object.__setattr__(
+            self, "overlap_timeout_s", seconds("overlap_timeout_s", self.overlap_timeout_s)
+        )
+        if self.fail_on_drift is not None:
+            drift = number("fail_on_drift", self.fail_on_drift, 0, 1e6)
+            object.__setattr__(self, "fail_on_drift", drift)
         if self.max_bad_rows is not None:
+            # Python's callers may give a number.
+            object.__setattr__(self, "max_bad_rows", str(self.max_bad_rows))
             self.bad_rows_allowed(0)
 
     def _check_pairs(self) -> None:
@@ -280,7 +294,8 @@ class TableJob:
         """
         if self.max_bad_rows is None:
             return n_rows if self.quarantine else 0
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", self.max_bad_rows.strip())
+        text = self.max_bad_rows.strip()
+        match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(%?)", text)
         if match is None or (not match.group(2) and "." in match.group(1)):
             raise OptionError(
                 f"max_bad_rows={self.max_bad_rows!r} is neither a number of rows nor a percentage, "

@@ -17,6 +17,8 @@ from typing import Any, List
 
 import numpy as np
 
+from . import spoils
+
 MARK_TEXT = "stand-in: now"
 MARK_NUMBER = -987654.0
 GROWTH_BYTES = 10000000
@@ -34,6 +36,7 @@ GARBAGE = bytes(bytearray(range(256))) * 40
 IN_LOAD = (
     "raise_in_load",
     "exit_in_load",
+    "leave_in_load",
     "segfault_in_load",
     "hang_in_load",
     "large_in_load",
@@ -51,12 +54,17 @@ IN_SCORE = (
     "short_in_score",
     "flood_in_score",
     "garbage_in_score",
+    "orphan_in_score",
+    "orphan_exit_in_score",
+    "orphan_segfault_in_score",
 )
 OF_FORK = ("refuses_fork", "refuses_fork_by_raising")
-ALL = IN_LOAD + IN_SCORE + OF_FORK + ("grow_in_score", "mixed_in_score")
+ALL = IN_LOAD + IN_SCORE + OF_FORK + spoils.ALL + ("grow_in_score", "mixed_in_score")
 
 EXIT_CODE = 70
 RECIPE_SERVER_PORT = 50361
+# For so long a child of a scorer outlives it, with copies of all that it had open.
+ORPHAN_S = 30
 # Addresses that are asked for and never touched: only a limit on them refuses so many.
 LARGE_BYTES = 1 << 32
 
@@ -80,6 +88,12 @@ def _spin() -> None:
 def _die(signal_number: int) -> None:
     os.kill(os.getpid(), signal_number)
     time.sleep(60)
+
+
+def _leave_orphan() -> None:
+    if os.fork() == 0:
+        time.sleep(ORPHAN_S)
+        os._exit(0)
 
 
 def _flood() -> None:
@@ -112,6 +126,8 @@ def in_load(fate: str) -> None:
         raise RuntimeError("stand-in: raise_in_load")
     if fate == "exit_in_load":
         os._exit(EXIT_CODE)
+    if fate == "leave_in_load":
+        os._exit(0)
     if fate == "segfault_in_load":
         _die(signal.SIGSEGV)
     if fate == "hang_in_load":
@@ -158,6 +174,9 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         fate = _first_of_mixed(frame)
     elif fate not in IN_SCORE or not marked(frame).any():
         return
+    if fate.startswith("orphan_"):
+        _leave_orphan()
+        fate = fate.replace("orphan_", "")
     if fate == "raise_in_score":
         raise ValueError("stand-in: raise_in_score")
     if fate == "large_in_score":
@@ -180,6 +199,8 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
 
 def after_score(fate: str, frame: Any, answer: Any) -> Any:
     """Return the answer for a batch as the fate leaves it."""
+    if fate in spoils.ALL:
+        return spoils.spoil(fate, len(frame), marked(frame).any(), answer)
     if fate == "nan_in_score":
         answer[marked(frame)] = float("nan")
     elif fate == "mixed_in_score":
