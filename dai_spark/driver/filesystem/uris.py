@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import time
-import uuid
 from pathlib import Path
 from typing import Any, Callable, Union
 
@@ -15,7 +14,7 @@ from dai_spark.driver.filesystem.row_file import RowFile
 from dai_spark.driver.progress.messages import log_message, waiting
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import OptionError, ShippingError
-from dai_spark.host.atomic_file import replacing
+from dai_spark.host.atomic_file import beside, replacing
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.uri import is_uri, local_path
 
@@ -87,11 +86,11 @@ def fetch(spark: Any, uri: str, on_message: Callable[[str], None] = log_message)
     version = versions / f"{n_bytes}-{changed_ms}"
     # Its name is kept, since its ending says what it is.
     found = version / uri.rstrip("/").rpartition("/")[2]
-    if found.exists():
+    if found.is_file() and found.stat().st_size == n_bytes:
         os.utime(version)
         return found
     _forget_old(versions)
-    aside = private_folder(versions / f".{os.getpid()}-{uuid.uuid4().hex[:8]}") / found.name
+    aside = private_folder(beside(version)) / found.name
 
     def how_far() -> str:
         with contextlib.suppress(OSError):
@@ -139,8 +138,8 @@ def write_text(spark: Any, uri: str, text: str) -> None:
             path = local_path(uri)
             path.parent.mkdir(parents=True, exist_ok=True)
             # As readable as whatever this process writes: a report is no secret.
-            with replacing(path) as beside:
-                beside.write_bytes(content)
+            with replacing(path) as aside:
+                aside.write_bytes(content)
         elif is_connect(spark):
             raise OptionError(
                 f"{uri} cannot be written over Spark Connect, which has no file systems at hand; "
