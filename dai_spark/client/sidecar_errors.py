@@ -225,16 +225,16 @@ class SidecarErrors:
         if payload["kind"] in ("license", "load"):
             return self.loading(payload)
         if payload["kind"] == "option":
+            why = self._sidecar.clean(payload["message"])
             return OptionError(
-                f"Pipeline {self._pipeline} cannot do what the options ask for: "
-                f"{payload['message']}; leave the option out, or export the experiment from a "
-                "newer Driverless AI."
+                f"Pipeline {self._pipeline} cannot do what the options ask for: {why}; leave the "
+                "option out, or export the experiment from a newer Driverless AI."
             )
         if payload["kind"] == "scoring":
             return self.scoring(payload, "a row of its own example")
         return ProtocolError(
             f"The sidecar of pipeline {self._pipeline} on {self._host} refused this client "
-            f"{during}: {payload['message']}"
+            f"{during}: {self._sidecar.clean(payload['message'])}"
         )
 
     def _full_disk(self) -> str:

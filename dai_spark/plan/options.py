@@ -162,6 +162,11 @@ class ScoringOptions:
         for name, value in self.env_vars.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise OptionError(f"env_vars[{name!r}] must be text, as an environment holds.")
+        if "DRIVERLESS_AI_LICENSE_KEY" in self.env_vars:
+            raise OptionError(
+                "env_vars holds a licence, where anybody on the executor's host could read it "
+                "(/proc/<pid>/environ); give license= or license_file= in its place."
+            )
 
     def _check_groups(self) -> None:
         for name in ("group_by", "order_by"):

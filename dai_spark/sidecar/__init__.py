@@ -16,6 +16,7 @@ its siblings and the pipeline, and nothing else of dai_spark.
     process      whether a process lives, and how to end with it
     memory       what this process takes of the machine's memory
     log          what sidecar, scorers and pipeline print, within bounds
+    secret       the licence taken out of what is written
     atomic_file  a file that another process reads whole or not at all
     protocol     what is said on the socket: the contract with the client
     pipeline/    what touches the pipeline's own code

@@ -39,6 +39,7 @@ from .pipeline.load import load_scorer
 from .pipeline.scorer import Refused, enter_folder
 from .pool import ScorerPool
 from .process import die_with_parent, is_alive
+from .secret import Secret
 from .worker import ScorerWorker
 
 # How soon a gone owner or an idle sidecar is noticed.  Deaths and connections are noticed at once.
@@ -222,7 +223,7 @@ def main(argv: List[str]) -> None:
     for fd in [spec["lock_fd"]] + spec["use_fds"]:
         # What a pipeline starts must not hold them.
         os.set_inheritable(fd, False)
-    sidecar = Sidecar(spec, Log(spec["log"], spec["lock_fd"]))
+    sidecar = Sidecar(spec, Log(spec["log"], spec["lock_fd"], spec["license"]))
     try:
         try:
             sidecar.load()
@@ -231,7 +232,7 @@ def main(argv: List[str]) -> None:
             # The run folder stays, with the verdict in it: a retry on this executor reads it
             # there and does not load again.
             print(error.data["traceback"])
-            verdict = dict(error.data, time=time.time())
+            verdict = dict(Secret(spec["license"]).clean_all(error.data), time=time.time())
             write_json(os.path.join(spec["run_folder"], protocol.VERDICT_NAME), verdict)
             shutil.rmtree(os.path.join(spec["run_folder"], "load"), ignore_errors=True)
             sys.stdout.flush()

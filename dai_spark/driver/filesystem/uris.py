@@ -16,7 +16,7 @@ from dai_spark.driver.session import is_connect
 from dai_spark.errors import OptionError, ShippingError
 from dai_spark.host.atomic_file import beside, replacing
 from dai_spark.host.cache_folder import cache_folder, private_folder
-from dai_spark.host.uri import is_uri, local_path
+from dai_spark.host.uri import is_uri, local_path, without_password
 
 __all__ = ["fetch", "read_bytes", "write_text"]
 
@@ -45,10 +45,10 @@ def read_bytes(spark: Any, uri: str) -> bytes:
     with as_ours(uri, "read", spark):
         if not is_uri(uri):
             path = local_path(uri)
-            _check_small(uri, path.stat().st_size)
+            _check_small(without_password(uri), path.stat().st_size)
             return path.read_bytes()
         file = _file(spark, uri)
-        _check_small(uri, file.look()[0])
+        _check_small(without_password(uri), file.look()[0])
         return file.read()
 
 
@@ -78,6 +78,7 @@ def fetch(spark: Any, uri: str, on_message: Callable[[str], None] = log_message)
     """
     if not is_uri(uri):
         return local_path(uri)
+    shown = without_password(uri)
     with as_ours(uri, "read", spark):
         file = _file(spark, uri)
         n_bytes, changed_ms = file.look()
@@ -98,14 +99,14 @@ def fetch(spark: Any, uri: str, on_message: Callable[[str], None] = log_message)
         return ""
 
     try:
-        _check_room(uri, aside.parent, n_bytes)
-        what = f"fetching {uri} ({n_bytes / 1e6:,.1f} MB)"
+        _check_room(shown, aside.parent, n_bytes)
+        what = f"fetching {shown} ({n_bytes / 1e6:,.1f} MB)"
         with waiting(on_message, what, how_far), as_ours(uri, "fetch", spark):
             file.copy_to(aside)
             now = file.look()
         if now != (n_bytes, changed_ms) or aside.stat().st_size != n_bytes:
             raise ShippingError(
-                f"{uri} was replaced while it was being fetched; run again when it is complete."
+                f"{shown} was replaced while it was being fetched; run again when it is complete."
             )
         aside.chmod(0o600)
         aside.replace(private_folder(version) / found.name)
@@ -132,7 +133,7 @@ def write_text(spark: Any, uri: str, text: str) -> None:
     ShippingError
         It cannot be written.
     """
-    content = text.encode("utf-8")
+    content, shown = text.encode("utf-8"), without_password(uri)
     with as_ours(uri, "write", spark):
         if not is_uri(uri):
             path = local_path(uri)
@@ -142,7 +143,7 @@ def write_text(spark: Any, uri: str, text: str) -> None:
                 aside.write_bytes(content)
         elif is_connect(spark):
             raise OptionError(
-                f"{uri} cannot be written over Spark Connect, which has no file systems at hand; "
+                f"{shown} cannot be written over Spark Connect, which has no file systems at hand; "
                 "give a path of this machine."
             )
         else:
@@ -153,20 +154,20 @@ def _file(spark: Any, uri: str) -> Union[HadoopFile, RowFile]:
     return RowFile(spark, uri) if is_connect(spark) else HadoopFile(spark, uri)
 
 
-def _check_small(uri: str, n_bytes: int) -> None:
+def _check_small(shown: str, n_bytes: int) -> None:
     if n_bytes > _SMALL_BYTES:
         raise ShippingError(
-            f"{uri} has {n_bytes / 1e6:,.0f} MB, where a small file is expected; is it the right "
+            f"{shown} has {n_bytes / 1e6:,.0f} MB, where a small file is expected; is it the right "
             "one?"
         )
 
 
-def _check_room(uri: str, folder: Path, n_bytes: int) -> None:
+def _check_room(shown: str, folder: Path, n_bytes: int) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < n_bytes:
         raise ShippingError(
-            f"{uri} has {n_bytes / 1e6:,.0f} MB, and {cache_folder()} has {free_bytes / 1e6:,.0f} "
-            "MB free; set DAI_SPARK_CACHE to a folder with more room."
+            f"{shown} has {n_bytes / 1e6:,.0f} MB, and {cache_folder()} has "
+            f"{free_bytes / 1e6:,.0f} MB free; set DAI_SPARK_CACHE to a folder with more room."
         )
 
 
