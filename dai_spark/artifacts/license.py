@@ -11,7 +11,7 @@ from typing import Callable, Mapping, Optional, Union
 from dai_spark.errors import DaiSparkError, LicenseError, OptionError
 from dai_spark.host.uri import is_uri, local_path, without_password
 
-__all__ = ["License", "find_license", "read_license"]
+__all__ = ["License", "find_license", "missing_file", "read_license"]
 
 _FILE_VARIABLE = "DRIVERLESS_AI_LICENSE_FILE"
 _KEY_VARIABLE = "DRIVERLESS_AI_LICENSE_KEY"
@@ -143,6 +143,14 @@ def find_license(environment: Mapping[str, str]) -> Optional[License]:
     if not home.is_absolute():
         return None
     return _at(home / _HOME_FILE, f"The licence file {home / _HOME_FILE}")
+
+
+def missing_file(environment: Mapping[str, str]) -> str:
+    """A clause on the file that a variable names and this host has not; else nothing."""
+    named = environment.get(_FILE_VARIABLE, "").strip()
+    if not named or _is_license(named) or find_license({_FILE_VARIABLE: named}) is not None:
+        return ""
+    return f" (there is no licence in {named}, which {_FILE_VARIABLE} names)"
 
 
 def _at(path: Path, what: str) -> Optional[License]:

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from typing import Any, Dict, Optional
 
+from dai_spark.artifacts.license import missing_file
 from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.startup.sidecar_handle import SidecarHandle, signal_name
 from dai_spark.errors import (
@@ -107,6 +108,8 @@ class SidecarErrors:
         if verdict["kind"] == "license":
             is_given = self._sidecar.license is not None
             found = "the one given was refused" if is_given else "none was found"
+            if not is_given:
+                found += missing_file(os.environ)
             return LicenseError(
                 f"Pipeline {self._pipeline} wants a valid Driverless AI licence on {self._host}: "
                 f"{found}; give one by license_file= (--license-file), or set "
