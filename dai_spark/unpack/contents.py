@@ -42,9 +42,11 @@ def is_whole(folder: Path) -> bool:
     return True
 
 
-def _files(folder: Path) -> Iterator[Tuple[str, int]]:
-    for parent, folders, names in os.walk(folder):
-        paths = [Path(parent) / name for name in (*folders, *names)]
-        for path in paths:
-            if path.is_symlink() or not path.is_dir():
-                yield str(path.relative_to(folder)), path.lstat().st_size
+def _files(folder: Path, below: str = "") -> Iterator[Tuple[str, int]]:
+    # By what the folder itself tells: a Path for each of thirty thousand files takes a second.
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path), f"{below}{entry.name}/")
+            else:
+                yield f"{below}{entry.name}", entry.stat(follow_symlinks=False).st_size
