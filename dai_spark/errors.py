@@ -82,7 +82,7 @@ def sendable(text: object, most_bytes: int) -> str:
 
     Spark waits for ever for a worker that tries to write a lone surrogate (a file's name may have
     one), so these become the escapes that Python prints for them.  The sidecar has the same rule
-    (`dai_spark.sidecar.error_text`), for what leaves its process.
+    (`dai_spark.sidecar.texts.error_text`), for what leaves its process.
 
     Parameters
     ----------

@@ -5,13 +5,17 @@ import gzip
 import tarfile
 import zlib
 from pathlib import Path
-from typing import IO, Iterator, cast
+from typing import IO, Iterator, Union, cast
 
 import pyarrow as pa
 
 from dai_spark.errors import EnvironmentUnpackError
 
-__all__ = ["DAMAGE", "open_archive"]
+__all__ = ["DAMAGE", "SMALL_BYTES", "open_archive"]
+
+# Limit of what is read into memory: the manifest, and the extensions of a header, which tarfile
+# reads whole whatever size they claim.  A manifest of a thousand packages has 30 kB.
+SMALL_BYTES = 4 << 20
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -22,6 +26,29 @@ _BLOCK_BYTES = 1 << 16
 # What the readers below raise on bytes that are damaged or cut off.  Arrow and gzip both use
 # OSError for it, so a caller that writes to disk must look at `errno` first.
 DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is refused where it would fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: Union[bytes, bytearray], encoding: str, errors: str) -> "_Member":
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _EXTENSIONS and not 0 <= found.size <= SMALL_BYTES:
+            raise EnvironmentUnpackError(
+                f"The archive was refused: a header in it claims {found.size:,} bytes. Build it "
+                "again with `dai-spark env build`."
+            )
+        return found
+
+
+_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 
 
 @contextlib.contextmanager
@@ -51,5 +78,7 @@ def open_archive(path: Path) -> Iterator[tarfile.TarFile]:
                 "Give the .tar.gz or .tar.zst that `dai-spark env build` wrote."
             )
         yield stack.enter_context(
-            tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK_BYTES)  # type: ignore[call-overload,unused-ignore]
+            tarfile.open(  # type: ignore[call-overload,unused-ignore]
+                fileobj=stream, mode="r|", bufsize=_BLOCK_BYTES, tarinfo=_Member
+            )
         )

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Tuple, Union
 
-from dai_spark.artifacts.archive import DAMAGE, open_archive
+from dai_spark.artifacts.archive import DAMAGE, SMALL_BYTES, open_archive
 from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import (
     EnvironmentMismatchError,
@@ -84,6 +84,11 @@ class PackedEnvironment:
                 if first is not None and first.name == MANIFEST_NAME and first.isreg():
                     content = archive.extractfile(first)
                     assert content is not None
+                    if first.size > SMALL_BYTES:
+                        raise PackedEnvironmentError(
+                            f"The manifest {MANIFEST_NAME} in {self.path} claims {first.size:,} "
+                            "bytes, so it is none; build the environment again."
+                        )
                     return content.read()
         except DAMAGE as error:
             raise EnvironmentUnpackError(

@@ -9,6 +9,7 @@ several releases of Python 3.9 to 3.11 that Spark still runs on.  The rules:
 * a member is a file, a folder, a symbolic link or a hard link to a file unpacked before it;
 * a symbolic link is relative, and once all is unpacked it leads to something inside;
 * nothing exists beforehand, nothing is written twice;
+* what is written ends at the size and the number of files that the manifest states;
 * files belong to this process's user alone: 0600, or 0700 where the archive says executable.
 
 The folder is the caller's to remove when this raises.
@@ -19,9 +20,9 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Callable, Optional, Set
+from typing import IO, Callable, Optional, Set, Union
 
-from dai_spark.artifacts.archive import DAMAGE, open_archive
+from dai_spark.artifacts.archive import DAMAGE, SMALL_BYTES, open_archive
 from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import EnvironmentUnpackError
 
@@ -29,6 +30,8 @@ __all__ = ["extract_archive"]
 
 _COPY_BYTES = 1 << 18
 _SAY_EVERY_BYTES = 200_000_000
+# Folders are not in the manifest's number of files; environments have some for every ten files.
+_MORE_FOLDERS = 1000
 
 
 def extract_archive(
@@ -98,10 +101,12 @@ class _Extraction:
         parent, _, base = name.rpartition("/")
         if not base:
             raise self._unsafe(member, "has no name")
+        if self.manifest and len(self.files) + len(self.links) > self.manifest.n_files:
+            raise self._too_much(f"more than {self.manifest.n_files:,} files")
         self._folder(parent)
         if name in self.files or name in self.links or name in self.folders:
             raise self._unsafe(member, "is in it twice")
-        if member.isreg():
+        if member.isreg() and not member.issparse():
             self._file(tar, member, name)
         elif member.issym():
             if Path(member.linkname).is_absolute():
@@ -153,32 +158,56 @@ class _Extraction:
         return "" if name == "." else name
 
     def _folder(self, name: str) -> None:
-        if name in self.folders:
-            return
-        parent, _, _ = name.rpartition("/")
-        self._folder(parent)
-        if name in self.links or name in self.files:
-            raise EnvironmentUnpackError(
-                f"{self.archive} was refused: it would write through {name}, which is no folder."
-            )
-        (self.to / name).mkdir(mode=0o700)
-        self.folders.add(name)
+        missing = []
+        while name not in self.folders:
+            missing.append(name)
+            name = name.rpartition("/")[0]
+        for one in reversed(missing):
+            if one in self.links or one in self.files:
+                raise EnvironmentUnpackError(
+                    f"{self.archive} was refused: it would write through {one}, which is no folder."
+                )
+            if self.manifest and len(self.folders) > self.manifest.n_files + _MORE_FOLDERS:
+                raise self._too_much(f"more than {len(self.folders):,} folders")
+            (self.to / one).mkdir(mode=0o700)
+            self.folders.add(one)
 
     def _file(self, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
         source = tar.extractfile(member)
         assert source is not None
+        is_manifest = name == MANIFEST_NAME and not self.files and not self.links
         mode = 0o700 if member.mode & 0o111 else 0o600
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         descriptor = os.open(self.to / name, flags, mode)
         with os.fdopen(descriptor, "wb") as target:
-            shutil.copyfileobj(source, target, _COPY_BYTES)
+            shutil.copyfileobj(self._limited(source, is_manifest), target, _COPY_BYTES)
         self.files.add(name)
-        self.n_bytes += member.size
-        if not self.manifest and name == MANIFEST_NAME and len(self.files) == 1:
+        if not is_manifest:
+            self.n_bytes += member.size
+        if is_manifest:
             self._plan(self.to / name)
         if self.on_message and self.n_bytes - self.said_bytes >= _SAY_EVERY_BYTES:
             self.said_bytes = self.n_bytes
             self.on_message(f"{self.n_bytes / 1e6:,.0f} MB unpacked")
+
+    def _limited(self, source: IO[bytes], is_manifest: bool) -> "Union[IO[bytes], _Limited]":
+        if is_manifest:
+            return _Limited(
+                source, SMALL_BYTES, self._too_much(f"a manifest of {SMALL_BYTES:,} bytes")
+            )
+        if self.manifest is None:
+            return source
+        stated = self.manifest.unpacked_bytes
+        return _Limited(
+            source, stated - self.n_bytes, self._too_much(f"more than {stated:,} bytes")
+        )
+
+    def _too_much(self, what: str) -> EnvironmentUnpackError:
+        return EnvironmentUnpackError(
+            f"{self.archive} was refused: it unpacks to {what}, which is more than its manifest "
+            "states. It was changed, or packed by something else; build it again with "
+            "`dai-spark env build`."
+        )
 
     def _plan(self, manifest: Path) -> None:
         try:
@@ -200,6 +229,22 @@ class _Extraction:
             f"{self.archive} was refused: its member {member.name!r} {why}. "
             "Build it again with `dai-spark env build`."
         )
+
+
+class _Limited:
+    """A member that raises where it goes on for too long, whatever its header claims."""
+
+    def __init__(self, source: IO[bytes], limit_bytes: int, error: EnvironmentUnpackError) -> None:
+        self._source = source
+        self._left_bytes = limit_bytes
+        self._error = error
+
+    def read(self, n_bytes: int = -1, /) -> bytes:
+        block = self._source.read(n_bytes)
+        self._left_bytes -= len(block)
+        if self._left_bytes < 0:
+            raise self._error
+        return block
 
 
 def _destination(link: Path) -> Optional[Path]:

@@ -78,5 +78,9 @@ class EnvironmentManifest:
                 f"its format is {found['format_version']}, this dai_spark reads up to "
                 f"{FORMAT_VERSION}: install a newer dai_spark"
             )
+        for name in ("unpacked_bytes", "n_files"):
+            stated = found.get(name, 0)
+            if not isinstance(stated, int) or isinstance(stated, bool) or stated < 0:
+                raise ValueError(f"its {name} is {stated!r}, which is no number of them")
         known = {one.name for one in fields(cls)}
         return cls(**{key: value for key, value in found.items() if key in known})

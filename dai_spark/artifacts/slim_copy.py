@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping
 
-from dai_spark.host.atomic_file import write_atomically
+from dai_spark.host.atomic_file import keep
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.zip_entry import zip_entry
 
@@ -45,6 +45,5 @@ def slim_copy(
     content = sink.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     path = private_folder(cache_folder() / "slim") / f"{digest}.pipeline"
-    if not path.exists():
-        write_atomically(path, content)
+    keep(path, content)
     return path

@@ -81,7 +81,9 @@ def current_executor() -> ExecutorContext:
     if executor_folder is None or task is None:
         pid = os.getpid()
         owner = ProcessId.of(pid)
-        root = Path(tempfile.gettempdir()) / f"dai_spark-{os.getuid()}-{pid}-{owner.start_time}"
+        # Containers that share the folder may have equal process ids, and start at one moment.
+        name = f"dai_spark-{os.getuid()}-{pid}-{owner.start_time}{_namespace()}"
+        root = Path(tempfile.gettempdir()) / name
         return ExecutorContext(
             private_folder(root, "TMPDIR"), owner, None, socket.gethostname(), "a local process"
         )
@@ -93,6 +95,14 @@ def current_executor() -> ExecutorContext:
         socket.gethostname(),
         *task,
     )
+
+
+def _namespace() -> str:
+    try:
+        return f"-{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        # Not Linux, where there are no others.
+        return ""
 
 
 def _task() -> Optional[Tuple[str, str]]:

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from typing import Any, Dict, Optional
 
+from dai_spark.artifacts.license import missing_file
 from dai_spark.client.executor import ExecutorContext, ProcessId
 from dai_spark.client.startup.sidecar_handle import SidecarHandle
 from dai_spark.errors import (
@@ -109,6 +110,8 @@ class SidecarErrors:
         if verdict["kind"] == "license":
             is_given = self._sidecar.license is not None
             found = "the one given was refused" if is_given else "none was found"
+            if not is_given:
+                found += missing_file(os.environ)
             return LicenseError(
                 f"Pipeline {self._pipeline} wants a valid Driverless AI licence on {self._host}: "
                 f"{found}; give one by license_file= (--license-file), or set "
@@ -227,16 +230,16 @@ class SidecarErrors:
         if payload["kind"] in ("license", "load", "ended"):
             return self.loading(payload)
         if payload["kind"] == "option":
+            why = self._sidecar.clean(payload["message"])
             return OptionError(
-                f"Pipeline {self._pipeline} cannot do what the options ask for: "
-                f"{payload['message']}; leave the option out, or export the experiment from a "
-                "newer Driverless AI."
+                f"Pipeline {self._pipeline} cannot do what the options ask for: {why}; leave the "
+                "option out, or export the experiment from a newer Driverless AI."
             )
         if payload["kind"] == "scoring":
             return self.scoring(payload, "a row of its own example")
         return ProtocolError(
             f"The sidecar of pipeline {self._pipeline} on {self._host} refused this client "
-            f"{during}: {payload['message']}"
+            f"{during}: {self._sidecar.clean(payload['message'])}"
         )
 
     def _full_disk(self) -> str:

@@ -7,6 +7,7 @@
     prepare             arguments to a plan, proved by one probe task
     schema              Spark's types to Arrow's, and a prediction's type
     group_shuffle       rows that are scored whole, brought together by Spark
+    off_disk            a function so small that Spark writes it into no file
     udf                 score_udf
     dataframe           score_dataframe
     isolated_dataframe  the same with bad rows set apart

@@ -8,6 +8,7 @@ from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.client.udf_bodies import map_body
 from dai_spark.driver.group_shuffle import grouped, needs_groups
 from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress.messages import log_message
@@ -212,4 +213,5 @@ def mapped_frame(
     if by:
         plain = {name: f"c{i}" for i, name in enumerate(read)}
         selected = grouped(selected, [plain[n] for n in by], [plain[n] for n in order])
-    return selected.mapInArrow(body(read, kept), schema)
+    function, result = off_disk(df.sparkSession, plan, body(read, kept), schema)
+    return selected.mapInArrow(function, result)

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Optional
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.client.udf_bodies import probe_body
+from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.progress.messages import waiting
 from dai_spark.driver.ship import package_zip, ship_file, ship_package
 from dai_spark.errors import from_spark, named
@@ -72,7 +73,8 @@ def _probe(
     begun = time.monotonic()
     try:
         with waiting(on_message, f"{what} on an executor"):
-            rows = spark.range(0, 1, 1, 1).mapInArrow(probe_body(plan), "answer string").collect()
+            function, result = off_disk(spark, plan, probe_body(plan), "answer string")
+            rows = spark.range(0, 1, 1, 1).mapInArrow(function, result).collect()
     except Exception as error:
         found = from_spark(error)
         if found is None:

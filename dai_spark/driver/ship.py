@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator, Set, Tuple
 
 from dai_spark.driver.session import identity, is_connect, is_local
 from dai_spark.errors import ShippingError
-from dai_spark.host.atomic_file import replacing, write_atomically
+from dai_spark.host.atomic_file import keep, replacing
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.zip_entry import zip_entry
 from dai_spark.plan.plan import ShippedFile
@@ -78,8 +78,7 @@ def package_zip() -> Path:
     content = sink.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     path = private_folder(cache_folder() / "ship") / f"dai_spark-{digest[:16]}.zip"
-    if not path.exists():
-        write_atomically(path, content)
+    keep(path, content)
     return path
 
 

@@ -10,6 +10,7 @@ from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.client.udf_bodies import arrow_udf_body, pandas_udf_body
 from dai_spark.driver.group_shuffle import needs_groups, refuse_groups
 from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress.messages import log_message
@@ -197,15 +198,15 @@ class ScoreUdf:
         # Its stubs know no Arrow UDFs before Spark 4.1, and no struct results of iterator UDFs.
         vectorized: Any = functions
         if self.udf_type == "arrow":
-            made = vectorized.arrow_udf(
-                arrow_udf_body(self.plan, self._sum.report), self.returnType
-            )
+            made = vectorized.arrow_udf(*self._off_disk(arrow_udf_body))
         else:
-            made = vectorized.pandas_udf(
-                pandas_udf_body(self.plan, self._sum.report), self.returnType
-            )
+            made = vectorized.pandas_udf(*self._off_disk(pandas_udf_body))
         # Spark evaluates a deterministic UDF once more for each filter or sort on its result.
         return made if self.deterministic else made.asNondeterministic()
+
+    def _off_disk(self, body: Callable[..., Any]) -> "tuple[Callable[..., Any], Any]":
+        function = body(self.plan, self._sum.report)
+        return off_disk(self._spark, self.plan, function, self.returnType)
 
     @property
     def udf_type(self) -> str:

@@ -1,11 +1,21 @@
 """Files that another process reads whole, or not at all."""
 
 import contextlib
+import os
 import uuid
 from pathlib import Path
 from typing import Iterator
 
-__all__ = ["replacing", "write_atomically"]
+__all__ = ["beside", "keep", "replacing", "write_atomically"]
+
+
+def beside(path: Path) -> Path:
+    """A name beside `path` that nobody else makes, in no thread, container or host.
+
+    Process ids do not do: two containers that share a folder may have equal ones.  Ours stands at
+    the end only to tell a reader of the folder whose it is.
+    """
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.{os.getpid()}")
 
 
 @contextlib.contextmanager
@@ -23,15 +33,15 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        File to write; its name is no other process's, in no container that shares the folder.
+        File to write, see `beside`.
     """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+    aside = beside(path)
     try:
-        yield beside
-        beside.replace(path)
+        yield aside
+        aside.replace(path)
     finally:
         # Renaming does nothing where both names are links to one file already.
-        beside.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -44,6 +54,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     content : bytes
         All of it.
     """
-    with replacing(path) as beside:
-        beside.touch(mode=0o600)
-        beside.write_bytes(content)
+    with replacing(path) as aside:
+        aside.touch(mode=0o600)
+        aside.write_bytes(content)
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Have `path` hold `content`: written where it does not, whoever left it so.
+
+    A file that is there may be empty or cut: a machine went down before its disk had the bytes,
+    or something that cleans temporary folders has been at it.
+    """
+    try:
+        found = path.read_bytes() if path.stat().st_size == len(content) else None
+    except OSError:
+        found = None
+    if found != content:
+        write_atomically(path, content)

@@ -1,5 +1,6 @@
 """The folder of this host where unpacked environments, pipelines and remembered answers live."""
 
+import contextlib
 import os
 import re
 import socket
@@ -60,9 +61,11 @@ def cache_folder() -> Path:
     chosen = os.environ.get("DAI_SPARK_CACHE")
     if chosen:
         return private_folder(Path(chosen).expanduser().absolute())
-    home = Path("~").expanduser()
-    if home.is_dir() and os.access(home, os.W_OK | os.X_OK):
-        (home / ".cache").mkdir(mode=0o700, exist_ok=True)
+    # As it stands where this user has no home, which is no error here.
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path's own raises
+    if home.is_absolute() and os.access(home, os.W_OK | os.X_OK) and home.is_dir():
+        with contextlib.suppress(FileExistsError):
+            (home / ".cache").mkdir(mode=0o700)
         return private_folder(home / ".cache" / "dai_spark")
     return private_folder(Path(tempfile.gettempdir()) / f"dai_spark-cache-{os.getuid()}")
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Dict, Union
 
@@ -10,6 +11,8 @@ from dai_spark.host.atomic_file import write_atomically
 from dai_spark.host.cache_folder import cache_folder
 
 __all__ = ["file_digest"]
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def file_digest(path: Union[str, Path]) -> str:
@@ -23,10 +26,10 @@ def file_digest(path: Union[str, Path]) -> str:
     stamp = f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
     memory = cache_folder() / "digests.json"
     known: Dict[str, str] = {}
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(memory.read_text(encoding="utf-8"))
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        known = dict(json.loads(memory.read_text(encoding="utf-8")))
     name = f"{real}:{stamp}"
-    if name in known:
+    if _DIGEST.fullmatch(str(known.get(name))):
         return known[name]
     digest = hashlib.sha256()
     with real.open("rb") as stream:

@@ -20,18 +20,28 @@ def try_lock(path: Path, kind: int = EXCLUSIVE) -> Optional[int]:
 
     The kernel frees the lock when the last process that has the descriptor ends, however it ends,
     so no lock outlives a SIGKILL.  The file itself stays: taking it away would let two processes
-    lock two files of one name.
+    lock two files of one name.  Where something else has taken it away, the new one is locked.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            if _is_still(fd, path):
+                return fd
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _is_still(fd: int, path: Path) -> bool:
     try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def lock_within(path: Path, timeout_s: float, kind: int = EXCLUSIVE) -> int:

@@ -4,13 +4,22 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-__all__ = ["is_uri", "local_path"]
+__all__ = ["is_uri", "local_path", "without_password"]
 
 # Two letters at least: one letter would be a drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _FILE = re.compile(r"file:(//[^/]*(?=/))?", re.IGNORECASE)
 # Unity Catalog's volumes: a mount on Databricks' own drivers, known to Spark alone elsewhere.
 _VOLUMES = "/Volumes/"
+# A container may stand before the @ of abfss://, so what has no colon is a secret on the web alone.
+_USER = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s@:]*:[^?#\s@]*@|(https?://)[^/?#\s@]+@", re.IGNORECASE
+)
+_NAMED = re.compile(
+    r"([?&;][\w.-]*(?:password|passwd|pwd|secret|token|signature|credential|access-?key|sig)=)"
+    r"[^&;#\s'\")]+",
+    re.IGNORECASE,
+)
 
 
 def is_uri(text: str) -> bool:
@@ -34,3 +43,12 @@ def local_path(text: str) -> Path:
     plain = _FILE.sub("", text, count=1)
     literal, decoded = Path(plain), Path(unquote(plain))
     return decoded if decoded.exists() and not literal.exists() else literal
+
+
+def without_password(text: str) -> str:
+    """`text` with what URIs in it hold of passwords taken out, for errors, logs and reports.
+
+    The part before ``@`` (``s3a://key:secret@bucket``), and values by names such as ``password``
+    or ``sig`` behind ``?``, ``&`` and ``;`` (signed URLs, JDBC).
+    """
+    return _NAMED.sub(r"\1***", _USER.sub(r"\1\2***@", text))

@@ -6,6 +6,7 @@ from typing import NoReturn
 from dai_spark.client.connection import Connection
 from dai_spark.client.executor import ExecutorContext
 from dai_spark.errors import OptionError
+from dai_spark.host.uri import without_password
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 
@@ -33,4 +34,6 @@ def plan_here(request: ScoringRequest) -> ScoringPlan:
 
 def no_uri(uri: str) -> NoReturn:
     """Refuse what only Spark can read."""
-    raise OptionError(f"{uri} can only be read with Spark; give a path of this machine.")
+    raise OptionError(
+        f"{without_password(uri)} can only be read with Spark; give a path of this machine."
+    )

@@ -7,5 +7,6 @@
     ranges               what numbers, times and flags may be
     default_environment  what `env=` is where it is left out
     request              pipeline, environment, licence and options of one caller, checked
+    packed_function      a task's function in few bytes, with the licence beside them
     plan                 what a task needs to score: plain data that travels
 """

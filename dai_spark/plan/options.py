@@ -186,6 +186,11 @@ class ScoringOptions:
                     f"env_vars[{name!r}] cannot stand in an environment: a name has a character "
                     "or more and no '=', and neither name nor value a NUL or half a surrogate pair."
                 )
+        if "DRIVERLESS_AI_LICENSE_KEY" in self.env_vars:
+            raise OptionError(
+                "env_vars holds a licence, where anybody on the executor's host could read it "
+                "(/proc/<pid>/environ); give license= or license_file= in its place."
+            )
 
     def _check_groups(self) -> None:
         for name in ("group_by", "order_by"):

@@ -9,7 +9,7 @@ from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.license import License, read_license
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.errors import EnvironmentNotFoundError
-from dai_spark.host.uri import is_uri, local_path
+from dai_spark.host.uri import is_uri, local_path, without_password
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
 
@@ -92,7 +92,7 @@ class ScoringRequest:
             environment.check_fits(found)
         carried = read_license(license, license_file, read_uri)
         labels = {
-            name: value
+            name: without_password(value)
             for name, value in (("pipeline", pipeline), ("environment", env))
             if isinstance(value, str) and is_uri(value)
         }

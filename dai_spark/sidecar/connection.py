@@ -9,11 +9,11 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from . import protocol
-from .error_text import sendable
 from .memory import peak_bytes, resident_bytes
 from .pipeline import frames
 from .pipeline.scorer import LoadedScorer, Refused
 from .slots import Slot, take_slot
+from .texts.error_text import sendable
 
 # A client greets at once; one that does not is none of ours.
 _GREETING_S = 30.0

@@ -7,6 +7,9 @@ not, since C code may hold the interpreter's lock while it waits for the pipe.
 
 import os
 import select
+from typing import Optional
+
+from .texts.secret import CleanStream, Secret
 
 # Limit of the file, and of the one before it, which is kept beside it as <log>.1.
 LIMIT_BYTES = 8 << 20
@@ -22,10 +25,13 @@ class Log:
     path : str
     lock_fd : int
         The sidecar's lock, which the writer must not hold: it outlives the sidecar by moments.
+    secret : str or None
+        The licence, which a pipeline may print and no file is to hold.
     """
 
-    def __init__(self, path: str, lock_fd: int) -> None:
+    def __init__(self, path: str, lock_fd: int, secret: Optional[str] = None) -> None:
         self._path = path
+        self._secret = secret
         self._lock_fd = lock_fd
         self._reading, self._writing = os.pipe()
         self._pid = self._start()
@@ -45,7 +51,7 @@ class Log:
                 nothing = os.open(os.devnull, os.O_RDWR)
                 for fd in (0, 1, 2):
                     os.dup2(nothing, fd)
-                write_log(self._path, self._reading, parent)
+                write_log(self._path, self._reading, parent, self._secret)
             finally:
                 os._exit(0)
         return pid
@@ -60,13 +66,15 @@ class Log:
             self._pid = self._start()
 
 
-def write_log(path: str, reading: int, parent: int) -> None:
+def write_log(path: str, reading: int, parent: int, secret: Optional[str] = None) -> None:
     """Copy a pipe to a file until the sidecar and all its scorers have ended."""
     log = BoundedFile(path)
+    clean = CleanStream(Secret(secret))
     poller = select.poll()
     poller.register(reading, select.POLLIN)
     while True:
         if not poller.poll(1000):
+            log.append(clean.rest())
             if os.getppid() != parent:
                 # The sidecar is gone, and what holds the pipe open is a process of the pipeline's.
                 break
@@ -74,7 +82,8 @@ def write_log(path: str, reading: int, parent: int) -> None:
         chunk = os.read(reading, _CHUNK_BYTES)
         if not chunk:
             break
-        log.append(chunk)
+        log.append(clean.take(chunk))
+    log.append(clean.rest())
     log.append((END + "\n").encode("ascii"))
 
 

@@ -117,6 +117,8 @@ class ScorerPool:
         self.start_method = "fork"
         self.loaded: Optional[LoadedScorer] = None
         self.used_at = time.time()
+        # Before the pipeline is loaded: what that sets, the licence among it, is of one process.
+        self._environment = dict(os.environ)
         self._n_made = 0
         self._by_pid: Dict[int, ScorerProcess] = {}
         self._by_fd: Dict[int, ScorerProcess] = {}
@@ -216,6 +218,7 @@ class ScorerPool:
             stdin=subprocess.PIPE,
             pass_fds=[fd],
             cwd=self._spec["run_folder"],
+            env=self._environment,
         )
         spec = dict(self._spec, lock_fd=None, scorer_folder=folder)
         assert process.stdin is not None

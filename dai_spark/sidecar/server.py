@@ -237,7 +237,7 @@ def main(argv: List[str]) -> None:
     for fd in [spec["lock_fd"]] + spec["use_fds"]:
         # What a pipeline starts must not hold them.
         os.set_inheritable(fd, False)
-    sidecar = Sidecar(spec, Log(spec["log"], spec["lock_fd"]))
+    sidecar = Sidecar(spec, Log(spec["log"], spec["lock_fd"], spec["license"]))
     try:
         try:
             sidecar.load()

@@ -3,5 +3,6 @@
 ::
 
     folders        the unpacked pipeline, the environment, the sidecar's source
+    contents       what an unpacked folder held when it was whole
     unpack_cache   what lies unpacked, who uses it, and what goes when there is too much
 """

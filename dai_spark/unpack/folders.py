@@ -8,7 +8,7 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterator, Tuple
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
@@ -20,13 +20,18 @@ from dai_spark.errors import (
     NotAPipelineError,
     ShippingError,
 )
+from dai_spark.host.atomic_file import beside
 from dai_spark.host.cache_folder import cache_folder, cache_limit_bytes, private_folder
 from dai_spark.host.digest import file_digest
-from dai_spark.host.file_lock import held
+from dai_spark.host.file_lock import lock_within
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
+from dai_spark.unpack.contents import is_whole, note
 from dai_spark.unpack.unpack_cache import evict, in_use, measure
 
 __all__ = ["environment_folder", "interpreter", "pipeline_folder", "sidecar_source"]
+
+# Far more than the sidecar's few files take.
+_WAIT_S = 30.0
 
 
 def pipeline_folder(pipeline: ShippedFile, timeout_s: float) -> Path:
@@ -116,18 +121,32 @@ def sidecar_source() -> Path:
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + files[name])
     final = private_folder(cache_folder() / "sidecar") / digest.hexdigest()[:16]
-    if not final.is_dir():
-        aside = final.with_name(f".{final.name}.{os.getpid()}")
-        shutil.rmtree(aside, ignore_errors=True)
-        try:
-            with _disk_told("dai_spark's own sidecar", final.parent):
-                for name, content in files.items():
-                    (aside / name).parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-                    (aside / name).write_bytes(content)
-                _rename(aside, final)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+    if not _holds(final, files):
+        _write_source(final, files)
     return final
+
+
+def _write_source(final: Path, files: Dict[str, bytes]) -> None:
+    aside = beside(final)
+    what = "dai_spark's own sidecar"
+    try:
+        with _disk_told(what, final.parent), _alone(final, what, _WAIT_S):
+            if _holds(final, files):
+                return
+            for name, content in files.items():
+                (aside / name).parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+                (aside / name).write_bytes(content)
+            _put(aside, final)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _holds(folder: Path, files: Dict[str, bytes]) -> bool:
+    # Each byte, since there are few: what runs here is never half of something.
+    try:
+        return all((folder / name).read_bytes() == content for name, content in files.items())
+    except OSError:
+        return False
 
 
 def _sources(folder: Any, name: str) -> Iterator[Tuple[str, bytes]]:
@@ -144,20 +163,14 @@ def _unpacked(
     root = private_folder(cache_folder() / kind)
     final = root / file.digest
     with _disk_told(file.label, root), in_use([final], timeout_s):
-        if final.is_dir():
+        if is_whole(final):
             return final
         # Before half a gigabyte is written.
         limit_bytes = cache_limit_bytes()
         archive = Path(file.name) if file.kind == "path" else _spark_file(file.name)
-        try:
-            with held(root / f"{file.digest}.lock", timeout_s):
-                if not final.is_dir():
-                    _unpack_aside(archive, file, final, unpack)
-        except TimeoutError as error:
-            raise EnvironmentUnpackError(
-                f"Another process of this host unpacks {file.label} for more than "
-                f"{timeout_s:g} s; raise start_timeout_s, or look why the disk is so slow."
-            ) from error
+        with _alone(final, file.label, timeout_s):
+            if not is_whole(final):
+                _unpack_aside(archive, file, final, unpack)
         evict(limit_bytes)
     return final
 
@@ -179,14 +192,15 @@ def _unpack_aside(
             f"{file.label} arrived damaged on this host ({archive} has digest {found[:12]}, "
             f"wanted {file.digest[:12]}); start the application again."
         )
-    aside = final.with_name(f".{file.digest}.{os.getpid()}")
+    aside = beside(final)
     begun = time.monotonic()
     try:
         aside.mkdir(mode=0o700)
         unpack(archive, aside)
+        note(aside)
         (aside / "unpacked_s").write_text(f"{time.monotonic() - begun:.3f}", encoding="utf-8")
         measure(aside)
-        _rename(aside, final)
+        _put(aside, final)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -216,24 +230,63 @@ def _check_mount(folder: Path, label: str, remedy: str) -> None:
         )
 
 
-def _rename(aside: Path, final: Path) -> None:
+@contextlib.contextmanager
+def _alone(final: Path, what: str, timeout_s: float) -> Iterator[None]:
+    """Hold the lock of a folder that is to be put in its place."""
     try:
-        aside.rename(final)
-    except OSError:
-        # Another process of this host was faster; its folder has the same content.
-        if not final.is_dir():
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
+        fd = lock_within(final.with_name(f"{final.name}.lock"), timeout_s)
+    except TimeoutError as error:
+        raise EnvironmentUnpackError(
+            f"Another process of this host unpacks {what} for more than "
+            f"{timeout_s:g} s; raise start_timeout_s, or look why the disk is so slow."
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _put(aside: Path, final: Path) -> None:
+    """Put a whole folder in its place, by who holds its lock; what lies there is none."""
+    broken = beside(final)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            final.rename(broken)
+        try:
+            aside.rename(final)
+        except OSError:
+            # Where a mount has no locks, another process may have been faster.
+            if not final.is_dir():
+                raise
+    finally:
+        if broken.is_dir() and not broken.is_symlink():
+            shutil.rmtree(broken, ignore_errors=True)
+        else:
+            broken.unlink(missing_ok=True)
 
 
 def _unpack_pipeline(archive: Path, to: Path) -> None:
     # `ZipFile.extract` keeps every member below `to`, whatever its name says.
-    with zipfile.ZipFile(archive) as slim:
-        slim.extractall(to)
+    _extract(archive, to)
     wheel = next(to.glob("*.whl"))
-    with zipfile.ZipFile(wheel) as content:
-        content.extractall(to / "site")
+    _extract(wheel, to / "site")
     wheel.unlink()
+
+
+def _extract(archive: Path, to: Path) -> None:
+    with zipfile.ZipFile(archive) as members:
+        # No member unpacks to more than the archive's list says of it, so the list is the size.
+        n_bytes = sum(member.file_size for member in members.infolist())
+        free_bytes = shutil.disk_usage(to.parent).free
+        if n_bytes > free_bytes:
+            raise EnvironmentUnpackError(
+                f"The pipeline's {archive.name} could not be unpacked to {to.parent} on "
+                f"{socket.gethostname()} (No space left on device); make room there for "
+                f"{n_bytes:,} bytes, where {free_bytes:,} are free, set DAI_SPARK_CACHE on the "
+                "executors to a folder of another disk, or export the pipeline again if it cannot "
+                "be so large."
+            )
+        members.extractall(to)
 
 
 def _spark_file(name: str) -> Path:

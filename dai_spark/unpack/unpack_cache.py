@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Iterator, List, Sequence, Union
 
 from dai_spark.errors import EnvironmentUnpackError
+from dai_spark.host.atomic_file import beside
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.file_lock import SHARED, held, lock_within, try_lock
 from dai_spark.plan.plan import ScoringPlan
@@ -70,7 +71,7 @@ class CachedFolder:
                 if lock is None:
                     return False
                 locks.callback(os.close, lock)
-            aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+            aside = beside(self.path)
             try:
                 # In one step, so that what is half removed is never found.
                 self.path.rename(aside)

@@ -153,7 +153,7 @@ def test_unpacking_keeps_content_and_privacy(tmp_path):
         member("lib/data", b"x", mode=0o644),
         member("bin/python", type=tarfile.SYMTYPE, linkname="python3.8"),
         member("lib/again", type=tarfile.LNKTYPE, linkname="lib/data"),
-        manifest=replace(MANIFEST, n_files=4),
+        manifest=replace(MANIFEST, n_files=4, unpacked_bytes=6),
     )
     to = tmp_path / "out"
     extract_archive(path, to)
@@ -297,3 +297,85 @@ def test_a_used_folder_is_refused(sound, tmp_path):
     (tmp_path / "to" / "left").touch()
     with pytest.raises(EnvironmentUnpackError, match="not empty"):
         extract_archive(sound, tmp_path / "to")
+
+
+def counted(n_bytes, n_files=1):
+    return replace(MANIFEST, unpacked_bytes=n_bytes, n_files=n_files)
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "tar.zst"])
+def test_a_file_ends_at_the_size_that_the_manifest_states(tmp_path, suffix):
+    """300 MB of zeros in a small archive that states 1,000 bytes: no block of them is written."""
+    bomb = archive(
+        tmp_path / f"bomb.{suffix}",
+        member("lib/sound", b"x" * 1000),
+        member("lib/bomb", bytes(300_000_000)),
+        manifest=counted(1000, 2),
+    )
+    assert bomb.stat().st_size < 1_000_000
+    with pytest.raises(EnvironmentUnpackError, match=r"refused: it unpacks to more than 1,000 byt"):
+        extract_archive(bomb, tmp_path / "to")
+    assert (tmp_path / "to" / "lib" / "bomb").stat().st_size == 0
+
+
+def test_many_small_files_end_at_the_size_too(tmp_path):
+    """The sum counts, of files that are each within it."""
+    members = [member(f"lib/{i}", b"x" * 100) for i in range(20)]
+    path = archive(tmp_path / "e.tar.zst", *members, manifest=counted(1000, 20))
+    with pytest.raises(EnvironmentUnpackError, match="more than 1,000 bytes"):
+        extract_archive(path, tmp_path / "to")
+    assert sum(p.stat().st_size for p in (tmp_path / "to" / "lib").iterdir()) == 1000
+
+
+@pytest.mark.parametrize("what", ["files", "links", "hard links", "folders"])
+def test_the_number_of_members_ends_at_what_the_manifest_states(tmp_path, what):
+    """Empty files, links and folders take inodes, of which a disk has so many."""
+    kinds = {
+        "files": {},
+        "links": {"type": tarfile.SYMTYPE, "linkname": "0"},
+        "hard links": {"type": tarfile.LNKTYPE, "linkname": "lib/0"},
+        "folders": {"type": tarfile.DIRTYPE},
+    }
+    members = [member(f"lib/m{i}", **kinds[what]) for i in range(3000)]
+    path = archive(
+        tmp_path / "e.tar.zst", member("lib/0", b"12345"), *members, manifest=counted(5, 3)
+    )
+    with pytest.raises(EnvironmentUnpackError, match=r"refused: it unpacks to more than [\d,]+ f"):
+        extract_archive(path, tmp_path / "to")
+    assert len(list((tmp_path / "to").rglob("*"))) <= (1010 if what == "folders" else 6)
+
+
+def test_a_sparse_file_is_refused(tmp_path):
+    """It claims bytes that no archive holds, without end."""
+    sparse = member("lib/sparse", b"\0" * 512, type=tarfile.GNUTYPE_SPARSE)
+    path = archive(tmp_path / "e.tar.zst", sparse, manifest=counted(10**12))
+    with pytest.raises(EnvironmentUnpackError):
+        extract_archive(path, tmp_path / "to")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path, kind):
+    """Tarfile reads a member's long name and other notes whole, before it tells of the member."""
+    note = member("./note", bytes(5_000_000), type=kind)
+    path = archive(tmp_path / "e.tar.zst", note, member("lib/0", b"12345"))
+    with pytest.raises(EnvironmentUnpackError, match="a header in it claims 5,000,000 bytes"):
+        extract_archive(path, tmp_path / "to")
+
+
+def test_a_manifest_that_is_none_is_told(tmp_path):
+    """One of 5 MB is not read; one with no numbers is refused in a sentence."""
+    huge = tmp_path / "huge.tar.zst"
+    archive(huge, member(MANIFEST_NAME, b" " * 5_000_000), manifest=None)
+    with pytest.raises(PackedEnvironmentError, match=r"claims 5,000,000 bytes, so it is none"):
+        PackedEnvironment(huge)
+    for stated in (None, "5", -1, True, 1.5):
+        path = archive(tmp_path / "odd.tar.zst", manifest=replace(MANIFEST, n_files=stated))
+        with pytest.raises(PackedEnvironmentError, match=r"its n_files is .* no number of them"):
+            PackedEnvironment(path)
+
+
+def test_a_name_of_two_thousand_folders_is_told(tmp_path):
+    """What no disk takes is a sentence and no RecursionError."""
+    path = archive(tmp_path / "e.tar.zst", member("a/" * 2000 + "b", b"12345"))
+    with pytest.raises(EnvironmentUnpackError):
+        extract_archive(path, tmp_path / "to")

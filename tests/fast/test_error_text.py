@@ -4,8 +4,8 @@ import pytest
 
 from dai_spark.errors import _DETAILS_BYTES, _MESSAGE_BYTES, ScoringError, from_spark
 from dai_spark.errors import sendable as sendable_by_us
-from dai_spark.sidecar import error_text
-from dai_spark.sidecar.error_text import (
+from dai_spark.sidecar.texts import error_text
+from dai_spark.sidecar.texts.error_text import (
     MESSAGE_BYTES,
     TRACEBACK_BYTES,
     keep_out,

@@ -28,7 +28,7 @@ COMMON = ["dai_spark.errors", "dai_spark.metrics", "dai_spark._version"]
 # The command line calls what is public, as its users may.
 PUBLIC = ["dai_spark.environments", "dai_spark.files"]
 # What a client may know of the sidecar: what both sides have.
-SHARED = ["protocol", "process", "log", "verdict"]
+SHARED = ["protocol", "process", "log", "verdict", "texts.secret"]
 MOST_FILES = 13
 
 

@@ -151,6 +151,9 @@ def test_no_licence_is_said_in_a_sentence(score, export, flights, monkeypatch, t
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(LicenseError, match="none was found; give one by license_file="):
         score(flights.head(5), export(), license_file=None)
+    monkeypatch.setenv("DRIVERLESS_AI_LICENSE_FILE", str(tmp_path / "no.sig"))
+    with pytest.raises(LicenseError, match=r"none was found \(there is no licence in \S+/no.sig,"):
+        score(flights.head(5), export(), license_file=None)
     with pytest.raises(LicenseError, match="the one given was refused"):
         score(flights.head(5), export(), license_file=None, license="no such licence")
 

@@ -11,12 +11,15 @@ from typing import Any, Dict, Optional
 from dai_spark.artifacts.license import License
 from dai_spark.client.executor import ProcessId
 from dai_spark.sidecar import protocol
+from dai_spark.sidecar.texts.secret import Secret
 from dai_spark.sidecar.verdict import has_loaded
 
 __all__ = ["SidecarHandle", "signal_name"]
 
 _LOG_TAIL_BYTES = 4096
 _LOG_DELAY_S = 1.0
+# What is read before the tail, for a licence that stands across its beginning.
+_MORE_BYTES = 1 << 16
 
 
 class SidecarHandle:
@@ -39,12 +42,11 @@ class SidecarHandle:
         self.key = key
         self.license = license
         self.was_started = False
+        self._secret = Secret(None if license is None else license.reveal())
 
     def clean(self, text: str) -> str:
         """`text` without the licence, should the pipeline have printed it."""
-        if self.license is None:
-            return text
-        return text.replace(self.license.reveal(), "***")
+        return self._secret.clean(text)
 
     def log_tail(self, until: str = "") -> str:
         """The last lines that sidecar and pipeline printed.
@@ -61,9 +63,10 @@ class SidecarHandle:
             if len(tail) < _LOG_TAIL_BYTES:
                 # It was begun anew a moment ago.
                 tail = _tail(self.log.with_name(f"{self.log.name}.1")) + tail
-            text = tail[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            # Cleaned before it is cut: half a licence is not known for one.
+            text = self.clean(tail.decode("utf-8", "replace"))[-_LOG_TAIL_BYTES:].strip()
             if until in text or time.monotonic() > deadline:
-                return self.clean(text)
+                return text
             time.sleep(0.01)
 
     def exit_of(self, pid: int) -> Optional[str]:
@@ -124,10 +127,13 @@ def _tail(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
             stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - _LOG_TAIL_BYTES))
-            return stream.read()
+            n_before = stream.tell() - _LOG_TAIL_BYTES - _MORE_BYTES
+            stream.seek(max(0, n_before))
+            read = stream.read()
     except OSError:
         return b""
+    # From a line's beginning on: the read began somewhere within one.
+    return read.partition(b"\n")[2] or read if n_before > 0 else read
 
 
 def signal_name(number: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Iterator
 
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import DaiSparkError, OptionError, ShippingError, first_line
+from dai_spark.host.uri import without_password
 
 __all__ = ["as_ours"]
 
@@ -67,6 +68,7 @@ def as_ours(uri: str, doing: str, spark: Any) -> Iterator[None]:
     ShippingError
         All else.
     """
+    uri = without_password(uri)
     try:
         yield
     except DaiSparkError:
@@ -78,7 +80,7 @@ def as_ours(uri: str, doing: str, spark: Any) -> Iterator[None]:
             f"{uri} cannot be {_past(doing)}: {error.strerror or error}."
         ) from error
     except Exception as error:
-        raise _sentence(uri, doing, _text(error), spark) from error
+        raise _sentence(uri, doing, without_password(_text(error)), spark) from error
 
 
 def _text(error: Exception) -> str:

@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import time
-import uuid
 from pathlib import Path
 from typing import Any, Callable, Union
 
@@ -15,9 +14,9 @@ from dai_spark.driver.filesystem.row_file import RowFile
 from dai_spark.driver.progress.messages import log_message, waiting
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import OptionError, ShippingError
-from dai_spark.host.atomic_file import replacing
+from dai_spark.host.atomic_file import beside, replacing
 from dai_spark.host.cache_folder import cache_folder, private_folder
-from dai_spark.host.uri import is_uri, local_path
+from dai_spark.host.uri import is_uri, local_path, without_password
 
 __all__ = ["fetch", "read_bytes", "write_text"]
 
@@ -46,10 +45,10 @@ def read_bytes(spark: Any, uri: str) -> bytes:
     with as_ours(uri, "read", spark):
         if not is_uri(uri):
             path = local_path(uri)
-            _check_small(uri, path.stat().st_size)
+            _check_small(without_password(uri), path.stat().st_size)
             return path.read_bytes()
         file = _file(spark, uri)
-        _check_small(uri, file.look()[0])
+        _check_small(without_password(uri), file.look()[0])
         return file.read()
 
 
@@ -79,6 +78,7 @@ def fetch(spark: Any, uri: str, on_message: Callable[[str], None] = log_message)
     """
     if not is_uri(uri):
         return local_path(uri)
+    shown = without_password(uri)
     with as_ours(uri, "read", spark):
         file = _file(spark, uri)
         n_bytes, changed_ms = file.look()
@@ -87,11 +87,11 @@ def fetch(spark: Any, uri: str, on_message: Callable[[str], None] = log_message)
     version = versions / f"{n_bytes}-{changed_ms}"
     # Its name is kept, since its ending says what it is.
     found = version / uri.rstrip("/").rpartition("/")[2]
-    if found.exists():
+    if found.is_file() and found.stat().st_size == n_bytes:
         os.utime(version)
         return found
     _forget_old(versions)
-    aside = private_folder(versions / f".{os.getpid()}-{uuid.uuid4().hex[:8]}") / found.name
+    aside = private_folder(beside(version)) / found.name
 
     def how_far() -> str:
         with contextlib.suppress(OSError):
@@ -99,14 +99,14 @@ def fetch(spark: Any, uri: str, on_message: Callable[[str], None] = log_message)
         return ""
 
     try:
-        _check_room(uri, aside.parent, n_bytes)
-        what = f"fetching {uri} ({n_bytes / 1e6:,.1f} MB)"
+        _check_room(shown, aside.parent, n_bytes)
+        what = f"fetching {shown} ({n_bytes / 1e6:,.1f} MB)"
         with waiting(on_message, what, how_far), as_ours(uri, "fetch", spark):
             file.copy_to(aside)
             now = file.look()
         if now != (n_bytes, changed_ms) or aside.stat().st_size != n_bytes:
             raise ShippingError(
-                f"{uri} was replaced while it was being fetched; run again when it is complete."
+                f"{shown} was replaced while it was being fetched; run again when it is complete."
             )
         aside.chmod(0o600)
         aside.replace(private_folder(version) / found.name)
@@ -133,17 +133,17 @@ def write_text(spark: Any, uri: str, text: str) -> None:
     ShippingError
         It cannot be written.
     """
-    content = text.encode("utf-8")
+    content, shown = text.encode("utf-8"), without_password(uri)
     with as_ours(uri, "write", spark):
         if not is_uri(uri):
             path = local_path(uri)
             path.parent.mkdir(parents=True, exist_ok=True)
             # As readable as whatever this process writes: a report is no secret.
-            with replacing(path) as beside:
-                beside.write_bytes(content)
+            with replacing(path) as aside:
+                aside.write_bytes(content)
         elif is_connect(spark):
             raise OptionError(
-                f"{uri} cannot be written over Spark Connect, which has no file systems at hand; "
+                f"{shown} cannot be written over Spark Connect, which has no file systems at hand; "
                 "give a path of this machine."
             )
         else:
@@ -154,20 +154,20 @@ def _file(spark: Any, uri: str) -> Union[HadoopFile, RowFile]:
     return RowFile(spark, uri) if is_connect(spark) else HadoopFile(spark, uri)
 
 
-def _check_small(uri: str, n_bytes: int) -> None:
+def _check_small(shown: str, n_bytes: int) -> None:
     if n_bytes > _SMALL_BYTES:
         raise ShippingError(
-            f"{uri} has {n_bytes / 1e6:,.0f} MB, where a small file is expected; is it the right "
+            f"{shown} has {n_bytes / 1e6:,.0f} MB, where a small file is expected; is it the right "
             "one?"
         )
 
 
-def _check_room(uri: str, folder: Path, n_bytes: int) -> None:
+def _check_room(shown: str, folder: Path, n_bytes: int) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < n_bytes:
         raise ShippingError(
-            f"{uri} has {n_bytes / 1e6:,.0f} MB, and {cache_folder()} has {free_bytes / 1e6:,.0f} "
-            "MB free; set DAI_SPARK_CACHE to a folder with more room."
+            f"{shown} has {n_bytes / 1e6:,.0f} MB, and {cache_folder()} has "
+            f"{free_bytes / 1e6:,.0f} MB free; set DAI_SPARK_CACHE to a folder with more room."
         )
 
 

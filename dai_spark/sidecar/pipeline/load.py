@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any, Dict
 
-from ..error_text import TRACEBACK_BYTES, keep_out, sendable
+from ..texts.error_text import TRACEBACK_BYTES, keep_out, sendable
 from .diagnosis import library_search
 from .openblas import mixed
 from .scorer import LoadedScorer, Refused

@@ -18,8 +18,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 import pandas as pd
 import pyarrow as pa
 
-from ..error_text import sendable, sendable_traceback, type_name
 from ..memory import peak_bytes
+from ..texts.error_text import sendable, sendable_traceback, type_name
 from . import frames
 from .answer import answer_frame, column_names
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import from_spark
+from dai_spark.host.uri import without_password
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 from dai_spark.table_job.source.key import check_key
@@ -126,7 +127,7 @@ def _checks(context: RunContext, new: NewRows) -> List[Tuple[str, str]]:
     counted = new.rows.count() if n_rows is None else n_rows
     lines = [
         ("pipeline", f"experiment {pipeline.experiment_id}, DAI {pipeline.dai_version}, loads"),
-        ("environment", f"Python {described.versions['python']}, {job.env}"),
+        ("environment", f"Python {described.versions['python']}, {without_password(job.env)}"),
         ("licence", "accepted by the pipeline"),
         ("columns", f"all {len(plan.wanted())} that the pipeline reads are there, {where}"),
         ("rows", f"{counted:,} to be scored"),
@@ -148,8 +149,8 @@ def _plan_in_words(context: RunContext) -> str:
     if job.incremental:
         which += f", of those {INCREMENTAL[job.incremental]}"
     sentences = [
-        f"Reads {job.source}{version}: {which}.",
-        f"Writes {job.target}, mode {job.mode}: {MODES[job.mode]}.",
+        f"Reads {without_password(job.source)}{version}: {which}.",
+        f"Writes {without_password(job.target)}, mode {job.mode}: {MODES[job.mode]}.",
     ]
     if job.mode == "merge" or job.fail_on_drift is not None:
         sentences.append("Scored rows are staged beside the target and committed from there.")

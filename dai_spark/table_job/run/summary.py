@@ -8,6 +8,7 @@ from dai_spark._version import __version__
 from dai_spark.driver.filesystem.uris import write_text
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.session import is_connect
+from dai_spark.host.uri import without_password
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.prediction import PredictionShape
@@ -92,13 +93,13 @@ class RunSummary:
             fields = PredictionShape.of(plan).schema.names
         context = None if is_connect(self.spark) else self.spark.sparkContext
         return Report(
-            source=job.source,
-            target=job.target,
+            source=without_password(job.source),
+            target=without_password(job.target),
             mode=job.mode,
             pipeline=str(pipeline.path),
             experiment_id=pipeline.experiment_id,
             pipeline_digest=pipeline.digest,
-            environment=job.env,
+            environment=without_password(job.env),
             columns=tuple(plan.wanted()) if plan is not None else (),
             prediction=tuple(fields),
             n_rows=result.n_written,

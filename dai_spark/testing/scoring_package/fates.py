@@ -7,6 +7,7 @@ hang lasts for ever, `grow_in_score` keeps `GROWTH_BYTES` a batch, `flood_in_sco
 `FLOOD_BYTES`.
 """
 
+import json
 import os
 import re
 import signal
@@ -40,11 +41,13 @@ IN_LOAD = (
     "segfault_in_load",
     "hang_in_load",
     "large_in_load",
+    "tell_license_in_load",
     "needs_recipe_server",
 )
 IN_SCORE = (
     "raise_in_score",
     "large_in_score",
+    "tell_license_in_score",
     "leave_in_score",
     "exit_in_score",
     "segfault_in_score",
@@ -110,6 +113,22 @@ def _write_garbage() -> None:
     os.write(1, GARBAGE)
 
 
+def _tell_license() -> None:
+    """Print the licence as careless code does, so that some of it stands where a tail is cut."""
+    text = os.environ.get("DRIVERLESS_AI_LICENSE_KEY", "")
+    folded = "\n".join(text[i : i + 40] for i in range(0, len(text), 40))
+    for form in (text, repr(text), repr({"key": text + "\n"}), json.dumps([text]), folded):
+        sys.stdout.write("stand-in: licence %s!\n" % form)
+    for i in range(len(text)):
+        sys.stdout.write(text[i])
+        if i % 30 == 0:
+            sys.stdout.flush()
+    sys.stdout.write("".join("\n%d %s" % (i, text) for i in range(100)))
+    sys.stdout.write("\nstand-in: told\n")
+    sys.stdout.flush()
+    raise ValueError("stand-in: the licence %s of %r" % (text, {"key": text}))
+
+
 def _call_recipe_server() -> None:
     try:
         socket.create_connection(("127.0.0.1", RECIPE_SERVER_PORT), timeout=2).close()
@@ -134,6 +153,8 @@ def in_load(fate: str) -> None:
         _hang()
     if fate == "large_in_load":
         np.zeros(LARGE_BYTES, dtype=np.uint8)
+    if fate == "tell_license_in_load":
+        _tell_license()
     if fate == "needs_recipe_server":
         _call_recipe_server()
 
@@ -181,6 +202,8 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         raise ValueError("stand-in: raise_in_score")
     if fate == "large_in_score":
         np.zeros(LARGE_BYTES, dtype=np.uint8)
+    if fate == "tell_license_in_score":
+        _tell_license()
     if fate == "leave_in_score":
         sys.exit(-1)
     if fate == "exit_in_score":

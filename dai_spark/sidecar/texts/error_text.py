@@ -8,17 +8,18 @@ exception may itself raise.  All texts of errors in this process come from here.
 import traceback
 from typing import Any, List
 
+from .secret import Secret
+
 # What a reader takes in, and a traceback of some hundred frames.
 MESSAGE_BYTES = 16 << 10
 TRACEBACK_BYTES = 64 << 10
 
-_secrets: List[str] = []
+_secrets: List[Secret] = []
 
 
 def keep_out(secret: str) -> None:
     """Put three stars for this text in every later one: before it is cut, so no part stays."""
-    if secret and secret.strip():
-        _secrets.append(secret.strip())
+    _secrets.append(Secret(secret.strip()))
 
 
 def sendable(text: Any, most_bytes: int = MESSAGE_BYTES) -> str:
@@ -38,7 +39,7 @@ def sendable(text: Any, most_bytes: int = MESSAGE_BYTES) -> str:
     except BaseException as error:
         return "<a {} whose text cannot be made: {}>".format(type_name(text), type_name(error))
     for secret in _secrets:
-        whole = whole.replace(secret, "***")
+        whole = secret.clean(whole)
     # No character has less than a byte, so what is cut off here is cut off below as well.
     head = whole[: most_bytes + 1].encode("utf-8", "backslashreplace")
     if len(whole) <= most_bytes and len(head) <= most_bytes:
