@@ -197,12 +197,12 @@ def build_from_requirements(
         root = Path(folder) / "environment"
         root.mkdir()
         prepared = python_source.prepare(root, on_message)
+        # Packages can only raise what the Python itself needs.
+        _check_prefix_glibc(root, target_glibc, output)
         executable, _ = install_prefix(
             root, prepared, requirements, python_source, export, sources, on_message
         )
-        if target_glibc is not None:
-            newer = needing_newer_glibc(root, target_glibc)
-            _check_target_glibc(newest_glibc(root), target_glibc, output, newer)
+        _check_prefix_glibc(root, target_glibc, output)
         on_message("compiling sources")
         compile_sources(root, executable)
         how = f"{python_source.how}; packages of {requirements.source} were installed with uv."
@@ -266,6 +266,12 @@ def _archive_of_the_same_inputs(output: Path, inputs: str) -> Optional[PackedEnv
     except PackedEnvironmentError:
         return None
     return found if found.manifest.inputs == inputs else None
+
+
+def _check_prefix_glibc(root: Path, target: Optional[str], output: Path) -> None:
+    if target is not None:
+        newer = needing_newer_glibc(root, target)
+        _check_target_glibc(newest_glibc(root), target, output, newer)
 
 
 def _check_target_glibc(

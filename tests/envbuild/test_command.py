@@ -75,7 +75,7 @@ def test_the_public_path_of_environments_starts_nothing():
     assert not has_spark
 
 
-@pytest.mark.parametrize("module", ["packaging", "elftools"])
+@pytest.mark.parametrize("module", ["packaging", "elftools", "yaml", "pip_requirements_parser"])
 def test_an_extra_that_is_not_installed_is_one_sentence(module, tmp_path):
     """With what to type, and no traceback."""
     done = subprocess.run(
