@@ -11,7 +11,7 @@ import pytest
 from dai_spark import environments
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"pyspark", "pandas", "pyarrow", "packaging", "elftools", "matplotlib"}
+HEAVY = {"pyspark", "pandas", "numpy", "pyarrow", "packaging", "elftools", "matplotlib"}
 LOADED = """
 import json, sys
 from dai_spark.cli import main
@@ -23,9 +23,11 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["env", "build", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["env", "build", "--help"], ["score-table", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(words):
-    """Neither Spark nor pandas, nor what only the extra `env` brings."""
+    """Neither Spark, NumPy nor pandas, nor what only the extra `env` brings."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *words],
         capture_output=True, text=True, timeout=60, check=True,

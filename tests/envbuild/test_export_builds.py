@@ -33,14 +33,15 @@ def odd_export(tmp_path_factory):
     wheel(index, "pandas_ml", {"pandas_ml.py": ""}, version="0.6")
     wheel(index, "tiny", {"tiny.py": ""})
     lines = (
-        f"# odd\n\ntiny == 1.0 \\\n   # once\n-e git+https://host/pandas-ml#egg=pandas-ml\n"
+        "# odd\n\ntiny == 1.0 \\\n   # once\n-e git+https://host/pandas-ml#egg=pandas-ml\n"
         f"--index-url http://127.0.0.1:9/evil\n{old.name}\n{core.name}\n./{local.name}\n"
     )
     (export / "requirements.txt").write_bytes(
         b"\xef\xbb\xbf" + lines.replace("\n", "\r\n").encode()
     )
     (export / "environment.yml").write_text(
-        "dependencies:\n  - python==3.6.5\n  - tornado==5.1.1\n  - pip:\n    - -r requirements.txt\n"
+        "dependencies:\n  - python==3.6.5\n  - tornado==5.1.1\n"
+        "  - pip:\n    - -r requirements.txt\n"
     )
     return export, index
 
@@ -56,8 +57,12 @@ def test_an_odd_export_is_built_and_carried(odd_export, tmp_path, capsys):
     assert "line 5 of requirements.txt asks for pandas-ml" in said
     assert main(["env", "build", *where, "-o", str(online)]) == 0
     said = capsys.readouterr().err
-    for words in ("pandas_ml-0.6-py3-none-any.whl of", "it is installed from that file as 0.8.0+dai",
-                  "--index-url http://127.0.0.1:9/evil (line 6 of", "tornado==5.1.1 (line 3 of"):  # fmt: skip
+    for words in (
+        "pandas_ml-0.6-py3-none-any.whl of",
+        "it is installed from that file as 0.8.0+dai",
+        "--index-url http://127.0.0.1:9/evil (line 6 of",
+        "tornado==5.1.1 (line 3 of",
+    ):
         assert words in said
     packages = PackedEnvironment(online).manifest.packages
     assert packages == {"datatable": "0.8.0+dai.1.73", "h2oaicore": "1.7.0", "ours": "1.0+cpu",

@@ -163,7 +163,7 @@ def test_options_decide_nothing(read):
     for option in ("--index-url", "--extra-index-url", "--find-links", "--no-index", "--pre",
                    "--trusted-host", "--no-binary"):  # fmt: skip
         assert f"{option}" in said
-    assert "(line 2 of requirements.txt) is not followed" in said
+    assert "--extra-index-url https://evil/simple (line 2 of requirements.txt) is not fo" in said
     assert "word" not in said
     assert not any("evil" in line for line in (*found.lines, *found.overrides))
 

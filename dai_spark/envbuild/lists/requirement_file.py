@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from pip_requirements_parser import RequirementsFile
+from pip_requirements_parser import OPT_BY_OPTIONS_DEST, RequirementsFile
 
 from dai_spark.envbuild.lists.plain_text import shown
 
@@ -135,10 +135,10 @@ def _of_options(line: Any) -> Iterator[RequirementLine]:
     for option, value in options.items():
         for one in value if isinstance(value, list) else [value]:
             kind = _FOLLOWED.get(option, "option")
-            named = f"--{option.replace('_', '-')}"
-            target = one if kind != "option" else named if one is True else f"{named} {one}"
-            target = shown(target) if kind == "option" else target
-            yield RequirementLine("", line.line, kind, target)
+            if kind == "option":
+                value_text = "" if one is True else f" {one}"
+                one = shown(f"{OPT_BY_OPTIONS_DEST[option]}{value_text}")
+            yield RequirementLine("", line.line, kind, one)
 
 
 def _of_invalid(line: Any) -> RequirementLine:
