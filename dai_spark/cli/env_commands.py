@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["add_env_commands"]
 
 _SHOW_DETAILS = """\
-It reads the manifest at the head of the archive and unpacks nothing: Python, Driverless AI version,
-the C library that it needs, its packages and sizes."""
+Python, Driverless AI version, the C library that it needs, its packages and sizes, as the manifest
+at the head of the archive states them.  The archive is read to its end, which takes some seconds:
+one that was cut off while copied is an error.  Nothing is unpacked."""
 _CHECK_DETAILS = """\
 It is unpacked into a temporary folder.  Its Python imports its packages and, with --pipeline,
 scores the example rows of an export.  It sees nothing but the archive and the C library, if this
@@ -74,7 +75,9 @@ def add_env_commands(commands: "Commands") -> None:
 def _show(arguments: argparse.Namespace) -> None:
     from dai_spark.environments import PackedEnvironment
 
-    print(PackedEnvironment(arguments.env))
+    environment = PackedEnvironment(arguments.env)
+    environment.check_whole()
+    print(environment)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ Users import `dai_spark.environments`, which has the public names; all paths bel
     assemble       the steps that build and download share
     tool_run       runs uv, pip and Maven within a limit of time
 
+    lists/         what the lists of an export say, line by line
     packages/      which packages an environment gets, and uv, which installs them
     python/        where its Python comes from: this machine or conda channels
     prefix/        what is done to an installed prefix, up to the archive
@@ -17,9 +18,10 @@ Users import `dai_spark.environments`, which has the public names; all paths bel
 
     specs/         requirements and locks of the Driverless AI lines, settings of uv (data)
 
-A build reads the requirements (packages), prepares a Python (python), installs into it (packages),
-moves it to its prefix (python) and packs that (prefix).  Rooms import each other in one direction:
-python imports packages and prefix, offline imports all three, check imports prefix alone.
+A build reads the requirements (lists, packages), prepares a Python (python), installs into it
+(packages), moves it to its prefix (python) and packs that (prefix).  Rooms import each other in
+one direction: packages imports lists, python imports packages and prefix, offline imports all of
+these, and check imports prefix alone.
 """
 
 from dai_spark.envbuild.build import build_environment

@@ -13,6 +13,8 @@ from dai_spark.envbuild.packages.package_sources import NETWORK, PackageSources
 from dai_spark.envbuild.packages.requirements import RequirementSet, from_line
 from dai_spark.envbuild.packages.selection import Choice
 from dai_spark.envbuild.packages.uv import install_packages
+from dai_spark.envbuild.packages.wheel_file import installable_wheel
+from dai_spark.envbuild.packages.wheel_name import package_name
 from dai_spark.envbuild.prefix.bundle import bundle_libraries
 from dai_spark.envbuild.prefix.pack import list_files
 from dai_spark.envbuild.prefix.prune import installed_packages, prune_packages
@@ -173,10 +175,13 @@ def install_prefix(
     EnvironmentBuildError
         Packages cannot be installed, or the prefix cannot be made relocatable.
     """
+    # In an offline folder are wheels that pip built, beside SHA256SUMS of all.
+    is_offline = sources.offline_wheels is not None
+    lines = requirements.lines if is_offline else requirements.hashed_lines()
     with export_wheels(requirements, export, root.parent) as wheels:
         install_packages(
             python,
-            requirements=[*requirements.lines, *wheels],
+            requirements=[*lines, *wheels],
             overrides=[*requirements.overrides, *wheels],
             sources=sources,
             on_message=on_message,
@@ -213,13 +218,18 @@ def export_wheels(
     ------
     list of str
         A requirement for each wheel, ``name @ file:///...``.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        A wheel is another one than its name says.
     """
     with tempfile.TemporaryDirectory(prefix="wheels-", dir=str(folder)) as wheels:
         lines = []
         for member in requirements.wheels:
             assert export is not None
-            wheel = export.extract_member(member, Path(wheels))
-            lines.append(f"{wheel.name.split('-')[0]} @ {wheel.as_uri()}")
+            wheel = installable_wheel(export.extract_member(member, Path(wheels)))
+            lines.append(f"{package_name(wheel.name)} @ {wheel.as_uri()}")
         yield lines
 
 

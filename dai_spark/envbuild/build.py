@@ -6,7 +6,8 @@ import platform
 import re
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence, Union
+from typing import Callable, Dict, Optional, Sequence, Tuple, Union
+from urllib.parse import unquote, urlsplit
 
 from packaging.version import Version
 
@@ -29,6 +30,7 @@ from dai_spark.envbuild.prefix.shared_libraries import needing_newer_glibc, newe
 from dai_spark.envbuild.python.conda_python import NO_CONDA, CondaOptions, CondaPython
 from dai_spark.envbuild.python.python_source import PythonSource
 from dai_spark.errors import EnvironmentBuildError, OptionError, PackedEnvironmentError
+from dai_spark.host.digest import file_digest
 
 __all__ = ["build_environment", "build_from_requirements"]
 
@@ -195,12 +197,12 @@ def build_from_requirements(
         root = Path(folder) / "environment"
         root.mkdir()
         prepared = python_source.prepare(root, on_message)
+        # Packages can only raise what the Python itself needs.
+        _check_prefix_glibc(root, target_glibc, output)
         executable, _ = install_prefix(
             root, prepared, requirements, python_source, export, sources, on_message
         )
-        if target_glibc is not None:
-            newer = needing_newer_glibc(root, target_glibc)
-            _check_target_glibc(newest_glibc(root), target_glibc, output, newer)
+        _check_prefix_glibc(root, target_glibc, output)
         on_message("compiling sources")
         compile_sources(root, executable)
         how = f"{python_source.how}; packages of {requirements.source} were installed with uv."
@@ -235,10 +237,25 @@ def _inputs_digest(requirements: RequirementSet, python_source: PythonSource) ->
         _BUILDER_VERSION,
         python_source.version,
         platform.machine(),
-        requirements._replace(notes=()),
+        requirements._replace(
+            notes=(),
+            lines=_by_content(requirements.lines),
+            overrides=_by_content(requirements.overrides),
+        ),
         *python_source.identity,
     ]
     return hashlib.sha256(json.dumps(inputs).encode("utf-8")).hexdigest()
+
+
+def _by_content(lines: Sequence[str]) -> Tuple[str, ...]:
+    """Requirements, with a wheel's name and digest in place of its path on this machine."""
+    found = []
+    for line in lines:
+        name, _, address = line.partition(" @ ")
+        path = Path(unquote(urlsplit(address).path)) if address.startswith("file:") else None
+        is_here = path is not None and path.is_file()
+        found.append(f"{name} @ {path.name} {file_digest(path)}" if path and is_here else line)
+    return tuple(found)
 
 
 def _archive_of_the_same_inputs(output: Path, inputs: str) -> Optional[PackedEnvironment]:
@@ -249,6 +266,12 @@ def _archive_of_the_same_inputs(output: Path, inputs: str) -> Optional[PackedEnv
     except PackedEnvironmentError:
         return None
     return found if found.manifest.inputs == inputs else None
+
+
+def _check_prefix_glibc(root: Path, target: Optional[str], output: Path) -> None:
+    if target is not None:
+        newer = needing_newer_glibc(root, target)
+        _check_target_glibc(newest_glibc(root), target, output, newer)
 
 
 def _check_target_glibc(

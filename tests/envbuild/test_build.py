@@ -52,9 +52,10 @@ def test_nothing_names_the_folder_of_the_build(small, unpacked):
     assert [str(found) for found in files if path in found.read_bytes()] == []
 
 
-def test_a_c_library_that_is_too_old_is_told_before_anything_is_packed(small, tmp_path):
-    """With the files that want a newer one; what is old enough is built."""
+def test_a_c_library_that_is_too_old_is_told_before_anything_is_installed(small, tmp_path):
+    """With the files of the Python that want a newer one; nothing is resolved or fetched for it."""
     output = tmp_path / "old.tar.zst"
+    small.said.clear()
     with pytest.raises(
         EnvironmentBuildError, match=r"needs the GNU C library 2\.\d+ or later,"
     ) as e:
@@ -68,6 +69,8 @@ def test_a_c_library_that_is_too_old_is_told_before_anything_is_packed(small, tm
     assert "one for 2.5 was asked for" in e.value.message
     assert re.search(r"^bin/python3\S+ needs 2\.\d+$", e.value.details, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
+    assert any("copying" in text for text in small.said), small.said
+    assert not any("resolving" in text or "installing" in text for text in small.said)
     with pytest.raises(OptionError, match="is no version"):
         build_from_requirements(
             output,

@@ -11,7 +11,7 @@ import pytest
 from dai_spark import environments
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"pyspark", "pandas", "pyarrow", "packaging", "elftools", "matplotlib"}
+HEAVY = {"pyspark", "pandas", "numpy", "pyarrow", "packaging", "elftools", "matplotlib"}
 LOADED = """
 import json, sys
 from dai_spark.cli import main
@@ -23,9 +23,11 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["env", "build", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["env", "build", "--help"], ["score-table", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(words):
-    """Neither Spark nor pandas, nor what only the extra `env` brings."""
+    """Neither Spark, NumPy nor pandas, nor what only the extra `env` brings."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *words],
         capture_output=True, text=True, timeout=60, check=True,
@@ -75,7 +77,7 @@ def test_the_public_path_of_environments_starts_nothing():
     assert not has_spark
 
 
-@pytest.mark.parametrize("module", ["packaging", "elftools"])
+@pytest.mark.parametrize("module", ["packaging", "elftools", "yaml", "pip_requirements_parser"])
 def test_an_extra_that_is_not_installed_is_one_sentence(module, tmp_path):
     """With what to type, and no traceback."""
     done = subprocess.run(

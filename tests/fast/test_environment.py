@@ -9,12 +9,14 @@ from collections import namedtuple
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from archives import MANIFEST, archive, member
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.extract import extract_archive
 from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
+from dai_spark.cli import main
 from dai_spark.errors import (
     EnvironmentMismatchError,
     EnvironmentNotFoundError,
@@ -74,6 +76,32 @@ def test_reading_the_manifest_reads_no_more_than_the_start(tmp_path):
     path = archive(tmp_path / "env.tar.gz", member("big", noise))
     path.write_bytes(path.read_bytes()[:-2000])
     assert PackedEnvironment(path).python == "3.8"
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "tar.zst"])
+@pytest.mark.parametrize("lost", [4, 700, 150_000])
+def test_an_archive_that_was_cut_off_is_not_shown(tmp_path, capsys, suffix, lost):
+    """Wherever the cut fell, though the manifest at its head can be read; exit status 1."""
+    # With it the tar ends where a block that is read ends: the sum behind it is not met by chance.
+    noise = np.random.default_rng(0).bytes(320_000)
+    path = archive(
+        tmp_path / f"env.{suffix}", member("noise", noise), manifest=replace(MANIFEST, n_files=1)
+    )
+    assert main(["env", "show", str(path)]) == 0
+    assert "Python   3.8.18" in capsys.readouterr().out
+    path.write_bytes(path.read_bytes()[:-lost])
+    assert main(["env", "show", str(path)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "cut off while copied" in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+def test_an_archive_between_two_members_cut_off_is_not_shown(tmp_path, capsys):
+    """It reads as a shorter one, so its files are counted."""
+    path = archive(tmp_path / "env.tar.gz", member("a"), manifest=replace(MANIFEST, n_files=2))
+    assert main(["env", "show", str(path)]) == 1
+    assert "holds 1 files where its manifest states 2" in capsys.readouterr().err
 
 
 def test_folder_is_an_environment(sound, tmp_path):

@@ -12,6 +12,7 @@ from typing import Callable, Dict, Optional, Sequence, Tuple
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from dai_spark.envbuild.lists.plain_text import shown
 from dai_spark.envbuild.packages.package_sources import PackageSources
 from dai_spark.envbuild.packages.uv import find_uv, run_uv
 from dai_spark.envbuild.tool_run import run_tool
@@ -50,7 +51,8 @@ def collect_wheels(
     python : Path
         Executable that the wheels are for.
     packages : dict of str to str
-        ``name==version`` to what pip is asked for: the same, or ``name @ https://...``.
+        ``name==version`` to what pip is asked for: the same, perhaps with ``--hash=``.  Or the name
+        alone to ``name @ https://...``, which is fetched again at each call.
     folder : Path
         Made where it does not exist; wheels in it are not fetched again.
     staging : Path
@@ -68,7 +70,7 @@ def collect_wheels(
         pip could not fetch or build them; details hold its own words.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    absent = {_key(*name.split("==", 1)): name for name in packages}
+    absent = {_key(*name.partition("==")[::2]): name for name in packages}
     for path in sorted(folder.iterdir()):
         key = _key_of(path)
         if key in absent and is_intact(path):
@@ -87,28 +89,42 @@ def collect_wheels(
     for begin in range(0, len(missing), _BATCH):
         batch = missing[begin : begin + _BATCH]
         on_message(f"fetching {', '.join(batch)}")
-        _pip(python, tools, [packages[name] for name in batch], fetched, sources)
+        _fetch(python, tools, [packages[name] for name in batch], fetched, sources)
         for wheel in fetched.iterdir():
             wheel.replace(folder / wheel.name)
         on_message(f"{begin + len(batch)} of {len(missing)} fetched")
 
 
+def _fetch(
+    python: Path, tools: Path, requirements: Sequence[str], to: Path, sources: PackageSources
+) -> None:
+    # pip compares digests of all that it is asked for at once, or of nothing.
+    hashed = [text for text in requirements if " --hash=" in text]
+    plain = [text for text in requirements if text not in hashed]
+    for texts in filter(None, (plain, hashed)):
+        _pip(python, tools, texts, to, sources)
+
+
 def _pip(
     python: Path, tools: Path, requirements: Sequence[str], to: Path, sources: PackageSources
 ) -> None:
+    # In a file, which takes digests, and which nobody else on the machine can read.
+    listing = tools / "wanted.txt"
+    listing.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    named = ", ".join(shown(text) for text in requirements)
     command = [str(python), "-s", "-B", "-m", "pip", "wheel", "--no-deps", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--wheel-dir", str(to)]
     done = run_tool(
-        [*command, *requirements],
+        [*command, "--requirement", str(listing)],
         env=_environment(tools, sources),
         cwd=tools,
         limit_s=_LIMIT_S,
-        late=f"pip did not fetch {', '.join(requirements)} within {{limit_s}} s; see whether the "
+        late=f"pip did not fetch {named} within {{limit_s}} s; see whether the "
         "package index answers, and repeat the command: what is fetched stays.",
     )
     if done.returncode != 0:
         raise EnvironmentBuildError(
-            f"pip could not fetch or build {', '.join(requirements)}: {_reason(done.stderr)}",
+            f"pip could not fetch or build {named}: {_reason(done.stderr)}",
             details=done.stderr,
         )
 

@@ -4,71 +4,82 @@ requirements.txt names them by their file names.  Some exports bring wheels that
 All are installed, but that of the model.
 """
 
+import hashlib
 import re
-from typing import Collection, Dict, List
-
-from packaging.utils import canonicalize_name
+from typing import Callable, Collection, Dict, List, Optional, Sequence, Tuple
 
 from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.envbuild.lists.plain_text import shown
+from dai_spark.envbuild.lists.requirement_file import RequirementLine
+from dai_spark.envbuild.packages.wheel_name import WheelName, package_name, version_for_uv
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["check_wheel", "named_wheels", "package_name", "unnamed_wheels"]
+__all__ = ["check_wheel", "named_wheels", "unnamed_wheels"]
 
 # CUDA stands in a package's name, or in its version behind a plus: tensorflow_gpu-1.13.1,
 # torch-1.13.1+cu117.
 _CUDA = re.compile(r"^(\w+_gpu-|[^-]+-[^-+]+\+[^-]*(cu\d|cuda|gpu))", re.IGNORECASE)
 
 
-def package_name(wheel: str) -> str:
-    """Tell which package a wheel holds.
-
-    Parameters
-    ----------
-    wheel : str
-        The wheel's name, with or without a folder.
-
-    Returns
-    -------
-    str
-        Canonical name of the package.
-    """
-    return str(canonicalize_name(wheel.rpartition("/")[2].partition("-")[0]))
-
-
-def named_wheels(export: ScoringPipeline, lines: Collection[str]) -> List[str]:
-    """Find the wheels that requirements name, but the model's own.
+def named_wheels(
+    export: ScoringPipeline,
+    lines: Sequence[RequirementLine],
+    python: str,
+    without: Callable[[str], bool],
+    notes: List[str],
+) -> Tuple[List[str], Dict[str, str]]:
+    """Find the wheels that the lists name, but the model's own.
 
     Parameters
     ----------
     export : ScoringPipeline
         The export.
-    lines : collection of str
-        Lines of its requirements.txt that name wheels.
+    lines : sequence of RequirementLine
+        The lines that name wheels, requirements.txt first.
+    python : str
+        Minor version of its Python; of two wheels of one package, the one for it is taken.
+    without : callable
+        Tells of a package whether the environment does without its wheel.
+    notes : list of str
+        Gets a sentence for what is not installed.
 
     Returns
     -------
-    list of str
+    wheels : list of str
         Members of the export.
+    absent : dict of str to str
+        Packages that the environment does without, and that the export has no wheel of, to the
+        wheel's name.
 
     Raises
     ------
     EnvironmentBuildError
-        The export does not hold one.
+        The export does not hold one, holds it with other bytes than its list says, or its lists
+        name several of one package that fit.
     """
-    members = {name.rpartition("/")[2]: name for name in export.members}
-    found: List[str] = []
+    found: Dict[str, List[str]] = {}
+    absent: Dict[str, str] = {}
     for line in lines:
-        base = line.rpartition("/")[2]
-        if base == export.wheel_name:
-            continue  # belongs to one model; the environment serves all of the version
-        if base not in members:
+        package = package_name(line.target)
+        if line.target == export.wheel_name:
+            note = f"{line.target} belongs to one model, and travels with the pipeline"
+            notes.extend([note] if note not in notes else [])
+            continue
+        member = _member(export, line.target)
+        if member is not None:
+            _check_hashes(export, member, line)
+            if member not in found.setdefault(package, []):
+                found[package].append(member)
+        elif without(package):
+            absent[package] = shown(line.target)
+        else:
             raise EnvironmentBuildError(
-                f"requirements.txt of {export.path} names the wheel {base}, which the "
-                "export does not hold; export the pipeline again, with all its files."
+                f"In {export.path}, {line.where} names the wheel {shown(line.target)}, which the "
+                "export does not hold; export the pipeline again, with all its files, or say that "
+                f"its model does without (--exclude {package})."
             )
-        if members[base] not in found:
-            found.append(members[base])
-    return found
+    wheels = [_the_one(export, names, python, notes) for names in found.values()]
+    return wheels, {name: text for name, text in absent.items() if name not in found}
 
 
 def unnamed_wheels(
@@ -105,18 +116,15 @@ def unnamed_wheels(
             others.setdefault(package_name(name), []).append(name)
     found = []
     for package, names in sorted(others.items()):
-        fitting = [name for name in names if _fits(name, python)] or names[:1]
-        if len(fitting) > 1:
-            raise EnvironmentBuildError(
-                f"{export.path} holds {' and '.join(fitting)}, and its requirements.txt says of "
-                "neither that it is wanted; keep one of them in a copy of the export."
-            )
-        notes.append(f"{package}: {fitting[0]} of the export, though its requirements name none")
-        found.append(fitting[0])
+        one = _the_one(export, names, python, notes)
+        notes.append(f"{package}: {one} of the export, though its requirements name none")
+        found.append(one)
     return found
 
 
-def check_wheel(export: ScoringPipeline, wheel: str, python: str, kept: Collection[str]) -> None:
+def check_wheel(
+    export: ScoringPipeline, wheel: str, python: str, kept: Collection[str], notes: List[str]
+) -> None:
     """Refuse a wheel for another processor, for another Python or for GPUs.
 
     Parameters
@@ -129,6 +137,8 @@ def check_wheel(export: ScoringPipeline, wheel: str, python: str, kept: Collecti
         Minor version of the environment's Python.
     kept : collection of str
         Canonical names of packages that the user keeps, even where they are built for GPUs.
+    notes : list of str
+        Gets a sentence where the version has to be written in another way.
 
     Raises
     ------
@@ -136,33 +146,75 @@ def check_wheel(export: ScoringPipeline, wheel: str, python: str, kept: Collecti
         The wheel does not run in the environment.
     """
     name = wheel.rpartition("/")[2]
-    platforms = _tags(name)[-1]
-    if platforms != "any" and not platforms.endswith("x86_64"):
+    parts = WheelName.of(name)
+    if not parts.runs_on_linux():
         raise EnvironmentBuildError(
-            f"{export.path} brings {name}, which is built for {platforms}; environments are for "
-            "linux-x86_64, so export the pipeline from a Driverless AI on x86_64."
+            f"{export.path} brings {name}, which is built for {'.'.join(parts.platforms)}; "
+            "environments are for linux-x86_64, so export the pipeline from a Driverless AI on "
+            "x86_64."
         )
-    if not _fits(name, python):
+    if not parts.fits(python):
         raise EnvironmentBuildError(
             f"{export.path} needs Python {python} and brings {name}, which is for another one; "
             "export the pipeline again, and do not mix files of two exports."
         )
-    if _CUDA.match(name) and package_name(name) not in kept:
-        package = package_name(name)
+    if _CUDA.match(name.replace("%2B", "+")) and parts.package not in kept:
         raise EnvironmentBuildError(
             f"{export.path} brings {name}, a build for NVIDIA's GPUs, and scoring here runs on "
             "CPUs; export the pipeline from a Driverless AI without GPUs, or say that its model "
-            f"does without (--exclude {package}) or runs with it (--keep {package})."
+            f"does without (--exclude {parts.package}) or runs with it (--keep {parts.package})."
+        )
+    if version_for_uv(parts.version) != parts.version:
+        notes.append(
+            f"{parts.package}: {name} of the export, whose version installers of today do not "
+            f"take; it is installed from that file as {version_for_uv(parts.version)}"
         )
 
 
-def _fits(name: str, python: str) -> bool:
-    interpreters, _, platforms = _tags(name)
-    is_ours = not interpreters.startswith("cp") or f"cp{python.replace('.', '')}" in (
-        interpreters.split(".")
-    )
-    return is_ours and (platforms == "any" or platforms.endswith("x86_64"))
+def _member(export: ScoringPipeline, name: str) -> Optional[str]:
+    """Find a wheel by its name, encoded or not, with its build tag or without one."""
+    members = {member.rpartition("/")[2]: member for member in export.members}
+    if name in members:
+        return members[name]
+    wanted = WheelName.of(name)
+    held = [
+        (WheelName.of(base), member)
+        for base, member in members.items()
+        if base.endswith(".whl") and package_name(base) == wanted.package
+    ]
+    same = [member for one, member in held if one == wanted]
+    if not wanted.build:
+        same += [member for one, member in held if one._replace(build="") == wanted]
+    return same[0] if same else None
 
 
-def _tags(name: str) -> List[str]:
-    return name[: -len(".whl")].rsplit("-", 3)[-3:]
+def _the_one(export: ScoringPipeline, names: List[str], python: str, notes: List[str]) -> str:
+    """The wheel of one package that fits; where none does, one of them, which is refused later."""
+    fitting = [name for name in names if WheelName.of(name).fits(python)] or names[:1]
+    if len(fitting) > 1:
+        raise EnvironmentBuildError(
+            f"{export.path} holds {' and '.join(fitting)}, and its requirements.txt says of "
+            "neither alone that it is wanted; keep one of them in a copy of the export."
+        )
+    for name in names:
+        if name != fitting[0]:
+            notes.append(f"{package_name(name)}: {fitting[0]} of the export, and not {name}")
+    return fitting[0]
+
+
+def _check_hashes(export: ScoringPipeline, member: str, line: RequirementLine) -> None:
+    for algorithm in sorted({one.partition(":")[0] for one in line.hashes}):
+        if algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake"):
+            raise EnvironmentBuildError(
+                f"In {export.path}, {line.where} has a --hash of the kind {shown(algorithm)}, "
+                "which no Python computes; correct it in a copy of the export."
+            )
+    content = export.read(member) if line.hashes else b""
+    if line.hashes and not any(
+        hashlib.new(algorithm, content).hexdigest() == digest.lower()
+        for algorithm, _, digest in (one.partition(":") for one in line.hashes)
+    ):
+        raise EnvironmentBuildError(
+            f"{member} of {export.path} has other bytes than the --hash in {line.where} says; it "
+            "is damaged or was replaced, so export the pipeline again."
+        )

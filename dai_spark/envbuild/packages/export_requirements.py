@@ -6,41 +6,30 @@ contradict the pins.  So pins are merged here, and handed to uv as overrides too
 wins over what another package declares, as it did with the legacy resolver.
 """
 
-import re
-from typing import Collection, Dict, List, Optional
+from typing import Dict, List
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.envbuild.packages.bundled_wheels import (
-    check_wheel,
-    named_wheels,
-    package_name,
-    unnamed_wheels,
-)
+from dai_spark.envbuild.lists.export_lists import read_export_lists
+from dai_spark.envbuild.packages.addresses import settle_addresses
+from dai_spark.envbuild.packages.bundled_wheels import check_wheel, named_wheels, unnamed_wheels
+from dai_spark.envbuild.packages.merging import constraint_pins, merge_lists
 from dai_spark.envbuild.packages.package_sources import NETWORK, PackageSources
 from dai_spark.envbuild.packages.requirements import (
     PYTHON_BY_DAI_LINE,
     RequirementSet,
-    pins_by_name,
+    exact_pin,
 )
-from dai_spark.envbuild.packages.selection import (
-    AS_LISTED,
-    Choice,
-    requirement_lines,
-    select_packages,
-)
+from dai_spark.envbuild.packages.selection import AS_LISTED, Choice, select_packages
 from dai_spark.envbuild.packages.uv import is_offered
+from dai_spark.envbuild.packages.wheel_name import package_name
 from dai_spark.envbuild.packages.without_cuda import take_cpu_builds
 from dai_spark.errors import EnvironmentBuildError
 
 __all__ = ["from_export"]
 
-# Exports list these in environment.yml, outside its pip section, and not in requirements.txt;
-# all else outside that section are conda's names for system libraries and tools.
-_CONDA_PACKAGES = {"psutil", "tabulate", "cgroupspy"}
 # The first Python with importlib.resources.files; for those before, the sidecar has a shim that
 # wants the backport.
 _HAS_RESOURCES_FILES = Version("3.9")
@@ -73,19 +62,17 @@ def from_export(
         The choice names a package that the export does not list.
     """
     python = _export_python(export)
-    notes: List[str] = []
-    listed = requirement_lines(_text(export, "requirements.txt"))
-    wheel_lines = [line for line in listed if line.endswith(".whl") and " @ " not in line]
-    wheels = named_wheels(export, wheel_lines)
+    lists = read_export_lists(export)
+    notes = lists.notes
+    wheel_lines = [line for line in (*lists.listed, *lists.conda_pip) if line.kind == "wheel"]
+    wheels, absent = named_wheels(export, wheel_lines, python, choice.does_without, notes)
     wheels += unnamed_wheels(export, wheels, python, notes)
     bundled = {package_name(wheel) for wheel in wheels}
 
-    constraints = _constraints(export)
-    index_lines = [line for line in listed if line not in wheel_lines]
-    lines = _merge_lines(export, index_lines, constraints, notes)
-    lines = _without_bundled(lines, bundled, notes)
+    constraints = constraint_pins(lists, python)
+    lines, where, hashes = merge_lists(lists, python, constraints, bundled, notes)
     overrides = {name: line for name, line in constraints.items() if name not in bundled}
-    overrides.update((name, line) for name, line in lines.items() if "==" in line)
+    overrides.update((name, line) for name, line in lines.items() if _is_fixed(line))
     take_cpu_builds(
         lines,
         overrides,
@@ -95,9 +82,19 @@ def from_export(
     )
     _add_resources_backport(lines, python, notes)
 
-    wheels = _chosen_wheels(wheels, lines, overrides, choice, notes)
+    wheels = _chosen_wheels(wheels, absent, lines, overrides, choice, notes)
+    settle_addresses(
+        export,
+        lines,
+        overrides,
+        notes,
+        where=where,
+        given=choice.given(),
+        python=python,
+        sources=sources,
+    )
     for wheel in wheels:
-        check_wheel(export, wheel, python, choice.named())
+        check_wheel(export, wheel, python, choice.named(), notes)
     has_core = "h2oaicore" in bundled
     if not has_core:
         notes.append(f"{export.path.name} brings no h2oaicore wheel, so none is in it")
@@ -110,6 +107,7 @@ def from_export(
         overrides=tuple(overrides[name] for name in sorted(overrides)),
         source=f"an export of Driverless AI {export.dai_version or export.dai_line}",
         notes=tuple(notes),
+        hashes=tuple((line, hashes[line]) for line in sorted(hashes) if line in lines.values()),
     )
 
 
@@ -129,30 +127,10 @@ def _export_python(export: ScoringPipeline) -> str:
     return python
 
 
-def _constraints(export: ScoringPipeline) -> Dict[str, str]:
-    pins = pins_by_name(_text(export, "full_constraints.txt"))
-    pins.update(pins_by_name(_text(export, "req_constraints_deps.txt")))
-    return pins
-
-
-def _merge_lines(
-    export: ScoringPipeline, lines: List[str], constraints: Dict[str, str], notes: List[str]
-) -> Dict[str, str]:
-    """Merge requirements.txt, the constraints and environment.yml: one line for each package."""
-    merged = _merge_pins(_parse(export, lines), constraints, notes)
-    for name, line in _conda_lines(_text(export, "environment.yml")).items():
-        taken = merged.setdefault(name, line)
-        _note_other_pin(name, taken, line, "environment.yml", notes)
-    return merged
-
-
-def _without_bundled(
-    lines: Dict[str, str], bundled: Collection[str], notes: List[str]
-) -> Dict[str, str]:
-    """Drop the packages that the export brings as wheels."""
-    for name in sorted(set(bundled) & set(lines)):
-        notes.append(f"{name}: the export's own wheel is taken, not {lines[name]} of the index")
-    return {name: line for name, line in lines.items() if name not in bundled}
+def _is_fixed(line: str) -> bool:
+    """Whether nothing that packages declare of each other may lead to another version."""
+    requirement = Requirement(line)
+    return requirement.url is not None or exact_pin(requirement) is not None
 
 
 def _add_resources_backport(lines: Dict[str, str], python: str, notes: List[str]) -> None:
@@ -161,27 +139,9 @@ def _add_resources_backport(lines: Dict[str, str], python: str, notes: List[str]
         notes.append(f"importlib-resources: added, since Python {python} lacks what it gives")
 
 
-def _text(export: ScoringPipeline, member: str) -> str:
-    if member not in export.members:
-        return ""
-    return export.read(member).decode("utf-8", "replace")
-
-
-def _parse(export: ScoringPipeline, lines: List[str]) -> List[Requirement]:
-    parsed: List[Requirement] = []
-    for line in lines:
-        try:
-            parsed.append(Requirement(line))
-        except InvalidRequirement as error:
-            raise EnvironmentBuildError(
-                f"requirements.txt of {export.path} holds the line {line!r}, which is no "
-                f"requirement ({str(error).splitlines()[0]}); correct it in a copy of the export."
-            ) from error
-    return parsed
-
-
 def _chosen_wheels(
     wheels: List[str],
+    absent: Dict[str, str],
     lines: Dict[str, str],
     overrides: Dict[str, str],
     choice: Choice,
@@ -190,6 +150,7 @@ def _chosen_wheels(
     """Apply the choice to requirements and to the export's wheels; return the wheels that stay."""
     named: Dict[str, str] = {package_name(wheel): wheel for wheel in wheels}
     listed: Dict[str, str] = {**lines, **named}
+    listed.update((name, wheel) for name, wheel in absent.items() if name not in listed)
     # pyorc is left out since it has to be compiled, and a wheel of the export need not be.
     keep = (*choice.keep, *(name for name in ("pyorc",) if name in named))
     select_packages(listed, overrides, choice._replace(keep=keep), notes)
@@ -197,56 +158,3 @@ def _chosen_wheels(
     lines.clear()
     lines.update({name: text for name, text in listed.items() if name not in stay})
     return [named[name] for name in sorted(stay)]
-
-
-def _merge_pins(
-    parsed: List[Requirement], constraints: Dict[str, str], notes: List[str]
-) -> Dict[str, str]:
-    """Keep each package once: what the constraints say, else the line that was written last."""
-    listed: Dict[str, List[str]] = {}
-    for requirement in parsed:
-        texts = listed.setdefault(canonicalize_name(requirement.name), [])
-        if str(requirement) not in texts:
-            texts.append(str(requirement))
-    merged: Dict[str, str] = {}
-    for name, texts in listed.items():
-        fixed = constraints.get(name)
-        merged[name] = fixed if fixed and len(texts) > 1 else texts[-1]
-        if len(texts) > 1:
-            why = "as its constraints say" if fixed else "which stands last"
-            notes.append(f"{name}: the export lists {' and '.join(texts)}; taken is "
-                         f"{merged[name]}, {why}")  # fmt: skip
-        elif fixed:
-            _note_other_pin(name, merged[name], fixed, "the constraints", notes)
-    return merged
-
-
-def _note_other_pin(name: str, taken: str, other: str, where: str, notes: List[str]) -> None:
-    """Say that a file of the export has another pin than the one that is taken."""
-    try:
-        ours, theirs = (Requirement(line).specifier for line in (taken, other))
-    except InvalidRequirement:
-        return  # conda's own grammar; uv says what it does not take
-    if ours != theirs and "==" in str(ours) and "==" in str(theirs):
-        notes.append(f"{name}: {taken} of requirements.txt, not {other} of {where}")
-
-
-def _conda_lines(text: str) -> Dict[str, str]:
-    """Read the packages of environment.yml that pip can install; a line each, as exported."""
-    found: Dict[str, str] = {}
-    pip_indent: Optional[int] = None
-    for line in text.splitlines():
-        match = re.match(r"^(\s*)-\s+([A-Za-z0-9][\w.-]*)\s*(:?)\s*((?:[=<>!~]=?[^\s#]*)?)", line)
-        if match is None:
-            continue
-        indent, package, colon, version = len(match[1]), match[2], match[3], match[4]
-        if package == "pip" and colon:
-            pip_indent = indent
-            continue
-        in_pip = pip_indent is not None and indent > pip_indent
-        name = canonicalize_name(package)
-        if package.endswith(".whl") or not (in_pip or name in _CONDA_PACKAGES):
-            continue
-        conda = re.match(r"^=([^=]+)", version)
-        found[name] = f"{name}=={conda[1]}" if conda else f"{name}{version}"
-    return found

@@ -4,18 +4,14 @@ import pkgutil
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.requirements import Requirement
 
-from dai_spark.envbuild.packages.selection import (
-    AS_LISTED,
-    Choice,
-    requirement_lines,
-    select_packages,
-)
+from dai_spark.envbuild.lists.plain_text import shown
+from dai_spark.envbuild.lists.requirement_file import read_lines
+from dai_spark.envbuild.packages.selection import AS_LISTED, Choice, select_packages
 from dai_spark.errors import EnvironmentBuildError
 
-__all__ = ["PYTHON_BY_DAI_LINE", "RequirementSet", "exact_pin", "from_line", "pins_by_name"]
+__all__ = ["PYTHON_BY_DAI_LINE", "RequirementSet", "exact_pin", "from_line"]
 
 # https://docs.h2o.ai: 3.6 up to DAI 1.9, 3.8 in 1.10, 3.11 since 1.11.
 PYTHON_BY_DAI_LINE = {"1.8": "3.6", "1.9": "3.6", "1.10": "3.8", "1.11": "3.11"}
@@ -45,6 +41,9 @@ class RequirementSet(NamedTuple):
     notes : tuple of str
         Sentences on what was resolved, replaced or left out; one about a package begins with its
         name, ``"numpy: ..."``.
+    hashes : tuple of (str, tuple of str)
+        A line, and the digests that its file must have one of, ``"sha256:..."``; for those lines
+        that have some.
     """
 
     python: str
@@ -55,6 +54,21 @@ class RequirementSet(NamedTuple):
     overrides: Tuple[str, ...]
     source: str
     notes: Tuple[str, ...]
+    hashes: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
+
+    def hashed_lines(self) -> List[str]:
+        """List the requirements as pip and uv compare the digests of their files.
+
+        Returns
+        -------
+        list of str
+            `lines`, with ``--hash=`` behind those that have some.
+        """
+        hashes = dict(self.hashes)
+        return [
+            " ".join([line, *(f"--hash={one}" for one in hashes.get(line, ()))])
+            for line in self.lines
+        ]
 
     def table(self) -> List[str]:
         """Show the decisions as a table, a row for each package, and then all requirements.
@@ -70,15 +84,15 @@ class RequirementSet(NamedTuple):
             key=lambda row: row[0],
         )
         width = max((len(row[0]) for row in rows), default=0)
+        # An address may hold a password.
+        wanted = [shown(line) for line in self.lines]
         wheels = [wheel.rpartition("/")[2] for wheel in self.wheels]
-        lines = [
+        return [
             *(note for note in self.notes if not _PACKAGE_NOTE.match(note)),
             *([f"of {self.source}, package by package:"] if rows else []),
             *(f"  {name:<{width}}  {why}" for name, why in rows),
-            f"wanted for Python {self.python}: {', '.join([*self.lines, *wheels]) or 'nothing'}",
+            f"wanted for Python {self.python}: {', '.join([*wanted, *wheels]) or 'nothing'}",
         ]
-        # An address may hold a password.
-        return [re.sub(r"(\w+://)[^/\s@]+@", r"\1", line) for line in lines]
 
 
 def from_line(line: str, choice: Choice = AS_LISTED) -> RequirementSet:
@@ -109,7 +123,8 @@ def from_line(line: str, choice: Choice = AS_LISTED) -> RequirementSet:
             "`dai-spark env build --reference scorer.zip -o env.tar.gz`."
         )
     content = pkgutil.get_data("dai_spark.envbuild", f"specs/dai-{line}.lock") or b""
-    lines = pins_by_name(content.decode("utf-8"))
+    listed = read_lines(content.decode("utf-8"), f"dai-{line}.lock")
+    lines = {one.name: one.target for one in listed}
     overrides: Dict[str, str] = {}
     notes: List[str] = []
     select_packages(lines, overrides, choice, notes)
@@ -130,30 +145,8 @@ def from_line(line: str, choice: Choice = AS_LISTED) -> RequirementSet:
     )
 
 
-def pins_by_name(text: str) -> Dict[str, str]:
-    """Read a requirements file; lines that are no requirements are skipped.
-
-    Parameters
-    ----------
-    text : str
-        The file's text.
-
-    Returns
-    -------
-    dict of str to str
-        Canonical name to line; where a package stands twice, its last line.
-    """
-    found: Dict[str, str] = {}
-    for line in requirement_lines(text):
-        try:
-            found[canonicalize_name(Requirement(line).name)] = line
-        except InvalidRequirement:
-            continue
-    return found
-
-
 def exact_pin(requirement: Requirement) -> Optional[str]:
-    """Read the version that a requirement pins with ``==``.
+    """Read the version that a requirement pins with ``==`` or ``===``.
 
     Parameters
     ----------
@@ -165,5 +158,5 @@ def exact_pin(requirement: Requirement) -> Optional[str]:
     str or None
         The version; None where it allows several, or names an address.
     """
-    match = re.match(r"^==([^=*,]+)$", str(requirement.specifier))
+    match = re.match(r"^===?([^=*,]+)$", str(requirement.specifier))
     return match[1] if match and requirement.url is None else None

@@ -4,16 +4,17 @@ An export also lists what training, web pages and GPUs need.  The table below na
 and the reasons.  A package that another one needs is installed all the same.
 """
 
-import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from dai_spark.envbuild.lists.plain_text import decoded, shown
+from dai_spark.envbuild.lists.requirement_file import RequirementLine, read_lines
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
-__all__ = ["AS_LISTED", "LEFT_OUT", "Choice", "requirement_lines", "select_packages"]
+__all__ = ["AS_LISTED", "LEFT_OUT", "Choice", "select_packages"]
 
 _GPU = "runs on NVIDIA's GPUs, and scoring here runs on CPUs"
 _PICTURES = "draws pictures for Driverless AI's pages"
@@ -74,17 +75,87 @@ class Choice(NamedTuple):
             A file is not there, or holds a line that is no requirement.
         """
         found: Dict[str, str] = {}
+        for line in self._constraint_lines():
+            if line.kind == "requirement":
+                found[line.name] = line.target
+            elif line.kind != "option":
+                why = f" ({line.target})" if line.kind == "wrong" else ""
+                raise EnvironmentBuildError(
+                    f"{_sentence(line.where)} has {line.text!r}, which is no pin{why}; write it as "
+                    "name==version."
+                )
+        return found
+
+    def not_followed(self) -> List[str]:
+        """Tell what the constraint files say beside pins.
+
+        Returns
+        -------
+        list of str
+            A sentence for each of pip's options in them.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            A file is not there.
+        """
+        return [
+            f"{line.target} ({line.where}) is not followed: uv's settings and --find-links say "
+            "where packages come from"
+            for line in self._constraint_lines()
+            if line.kind == "option"
+        ]
+
+    def _constraint_lines(self) -> List[RequirementLine]:
+        lines: List[RequirementLine] = []
         for path in self.constraints:
             try:
-                text = Path(path).expanduser().read_text(encoding="utf-8")
+                content = Path(path).expanduser().read_bytes()
             except OSError as error:
                 raise EnvironmentBuildError(
                     f"The constraints {path} cannot be read ({error.strerror}); give the path of a "
                     "file with a pin a line."
                 ) from error
-            for line in requirement_lines(text):
-                found[_package_of_line(line, path)] = line
-        return found
+            lines += read_lines(decoded(content), path)
+        return lines
+
+    def given(self) -> Set[str]:
+        """Collect the packages that the user gives a requirement for.
+
+        Returns
+        -------
+        set of str
+            Canonical names.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            A constraint file or an addition cannot be read.
+        """
+        return set(self.pins()) | {_package_of_line(line, "--add") for line in self.add}
+
+    def does_without(self, name: str) -> bool:
+        """Whether what an export lists of a package is not installed.
+
+        Parameters
+        ----------
+        name : str
+            Canonical name.
+
+        Returns
+        -------
+        bool
+            True where the user excludes or replaces it, or where it is left out by default.
+
+        Raises
+        ------
+        EnvironmentBuildError
+            An addition cannot be read.
+        """
+        kept = {canonicalize_name(one) for one in self.keep}
+        gone = {str(canonicalize_name(one)) for one in self.exclude}
+        gone |= {_package_of_line(line, "--add") for line in self.add}
+        return name in gone or (_left_out(name) is not None and name not in kept)
 
     def named(self) -> Set[str]:
         """Collect every package that the user has named.
@@ -100,7 +171,7 @@ class Choice(NamedTuple):
             A constraint file or an addition cannot be read.
         """
         names = {str(canonicalize_name(name)) for name in (*self.exclude, *self.keep)}
-        return names | set(self.pins()) | {_package_of_line(line, "--add") for line in self.add}
+        return names | self.given()
 
 
 AS_LISTED = Choice()
@@ -146,32 +217,17 @@ def select_packages(
         del lines[name]
         overrides.pop(name, None)
     overrides.update({name: f"{name}{_NEVER}" for name in excluded})
+    notes += choice.not_followed()
     for name, line in choice.pins().items():
         overrides[name] = line
         if name in lines and lines[name] != line:
-            notes.append(f"{name}: {line} instead of {lines[name]}, as your constraints say")
+            notes.append(f"{name}: {line} instead of {shown(lines[name])}, as your constraints say")
             lines[name] = line
     for line in choice.add:
         name = _package_of_line(line, "--add")
-        notes.append(f"{name}: {line} {'instead of ' + lines[name] if name in lines else 'added'}")
+        instead = f"instead of {shown(lines[name])}" if name in lines else "added"
+        notes.append(f"{name}: {shown(line)} {instead}")
         lines[name] = overrides[name] = line
-
-
-def requirement_lines(text: str) -> List[str]:
-    """Split a requirements file; comments, options and empty lines are dropped.
-
-    Parameters
-    ----------
-    text : str
-        The file's text.
-
-    Returns
-    -------
-    list of str
-        Its requirements.
-    """
-    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("-")]
 
 
 def _left_out(name: str) -> Optional[str]:
@@ -186,6 +242,10 @@ def _package_of_line(line: str, where: str) -> str:
         return canonicalize_name(Requirement(line).name)
     except InvalidRequirement as error:
         raise EnvironmentBuildError(
-            f"{where} has {line!r}, which is no requirement ({str(error).splitlines()[0]}); write "
-            "it as name==version."
+            f"{where} has {shown(line)!r}, which is no requirement "
+            f"({str(error).splitlines()[0]}); write it as name==version."
         ) from error
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"

@@ -2,13 +2,16 @@
 
 import argparse
 import os
-from typing import Any, Callable, Dict, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping
 
-from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.settings.flags import GROUPS
 from dai_spark.table_job.settings.help_text import help_text
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.settings.toml_config import read_config
+
+if TYPE_CHECKING:
+    # It wants NumPy, which `--help` can do without.
+    from dai_spark.table_job.report.report import Report
 
 __all__ = ["add_arguments", "job_words", "run"]
 
@@ -66,7 +69,7 @@ def job_words(
     return {**words, **said}
 
 
-def run(arguments: argparse.Namespace, score_table: Callable[..., Report]) -> Report:
+def run(arguments: argparse.Namespace, score_table: Callable[..., "Report"]) -> "Report":
     """Call `score_table` with what was said, in a session that is made if there is none.
 
     Parameters
