@@ -48,7 +48,7 @@ class JavaZone:
             over = np.maximum(utc_s - self.transitions_s[-1] + _CYCLE_S - 1, 0) // _CYCLE_S
             looked_up = utc_s - over * _CYCLE_S
         found = np.searchsorted(self.transitions_s, looked_up, side="right")
-        local: "np.ndarray[Tuple[int], np.dtype[np.int64]]" = utc_s + self.offsets_s[found]
+        local: np.ndarray[Tuple[int], np.dtype[np.int64]] = utc_s + self.offsets_s[found]
         return local
 
 

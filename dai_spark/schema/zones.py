@@ -100,7 +100,7 @@ def local_seconds(
             "tzdata, or set spark.sql.session.timeZone to UTC or an offset such as +02:00.",
             cause=f"{cause}.",
         ) from error
-    local: "np.ndarray[Tuple[int], np.dtype[np.int64]]" = (
+    local: np.ndarray[Tuple[int], np.dtype[np.int64]] = (
         texts.to_numpy(zero_copy_only=False).astype("datetime64[s]").astype("int64")
     )
     return local

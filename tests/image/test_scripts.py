@@ -58,8 +58,9 @@ def test_debian_gets_its_packages(packages, system):
     """By apt, from a company's mirror where there is one; Java and Python by argument."""
     made = packages(system, PACKAGE_MIRROR="https://mirror/apt/", JAVA_VERSION="21")
     assert made.returncode == 0
-    assert "openjdk-21-jre-headless python3.11 python3.11-venv tini libnss-wrapper procps tzdata" in made.stderr
+    assert "openjdk-21-jre-headless python3.11 python3.11-venv tini libnss-wrapper" in made.stderr
     assert "s#https?://[^/ ]+/#https://mirror/apt/# /etc/apt/sources.list" in made.stderr
+    assert " tzdata " in made.stderr
     assert "dnf" not in made.stderr
     assert "libgomp1" in packages(system, "environment").stderr
     assert "openjdk" not in packages(system, "environment").stderr
@@ -71,7 +72,8 @@ def test_ubi_gets_its_packages(packages, major):
     made = packages(f"ubi {major}")
     assert made.returncode == 0
     assert f"epel-release-latest-{major}.noarch.rpm" in made.stderr
-    assert "java-17-openjdk-headless python3.11 python3.11-pip tini nss_wrapper procps-ng tar tzdata" in made.stderr
+    assert "java-17-openjdk-headless python3.11 python3.11-pip tini nss_wrapper" in made.stderr
+    assert " tzdata " in made.stderr
     assert "apt-get" not in made.stderr
     assert (
         "https://mirror/epel.rpm"

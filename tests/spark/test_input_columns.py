@@ -242,7 +242,9 @@ def test_a_text_that_is_not_utf8_is_a_bad_row(spark, export, with_scorer, flight
         fetch=partial(fetch, spark, on_message=lambda text: None),
     )
     plan = prepare(spark, request, lambda text: None)
-    found = isolated_dataframe(frame, plan, keep=["flight_id", "kept"])
+    found = isolated_dataframe(
+        frame, plan, ["flight_id", "kept"], "prediction", "error", lambda text: None
+    )
     rows = found.select("flight_id", "error", F.hex("kept"), "prediction").collect()
     assert len(rows) == frame.count() > 1
     assert {row[2] for row in rows} == {"52C9"}
