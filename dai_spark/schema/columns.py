@@ -26,12 +26,13 @@ Type alone decides what is refused, on the driver.  Only a value can tell that i
 5. a text that is not UTF-8 (Spark's need not be).
 
 ``on_cast`` says what becomes of a value that does not fit: ``"error"`` fails with column, rows and
-value; ``"warn"`` sends the nearest that does (text that is no number: a missing value; bytes that are no
-text: U+FFFD), ``"null"`` a missing value, and both count it.
+value; ``"warn"`` sends the nearest that does (text that is no number: a missing value; bytes that
+are no text: U+FFFD), ``"null"`` a missing value, and both count it.
 
 A number column is a float whatever its nulls, so what the pipeline sees of one row never depends on
 the other rows of its batch.  Spark's ``timestamp`` arrives in the session's time zone and is
-written as that local time, as Spark's cast to string writes it (`dai_spark.schema.zones`); ``timestamp_ntz`` as it is.
+written as that local time, as Spark's cast to string writes it (`dai_spark.schema.zones`);
+``timestamp_ntz`` as it is.
 """
 
 from functools import lru_cache
