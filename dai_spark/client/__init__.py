@@ -8,6 +8,7 @@ on disk (unpacked folders) or in another process (the sidecar).
 
     executor           which executor this process belongs to, and which task it runs
     startup/           the executor's sidecar: found, or started
+    spark_hooks/       metrics, and columns as Arrow, of Spark's own Python worker
     unix_socket        the sidecar's socket
     connection         one connection to the sidecar
     connection_source  where the connections of a task or a call come from, and go to
@@ -18,6 +19,5 @@ on disk (unpacked folders) or in another process (the sidecar).
     groups             rows that are scored whole, a group at a time
     isolate            the same as `score`, with bad rows set apart
     udf_bodies         what Spark calls
-    accumulator        metrics from tasks to the driver
     sidecar_errors     what is told of a sidecar that failed
 """

@@ -70,7 +70,7 @@ def cast_piece(
     """A piece as it is sent, or the error that a value of it cannot be given to the pipeline."""
     rows = rows_name(first_row, batch.num_rows, executor)
     try:
-        cast = cast_batch(batch, wanted, rows, on_cast)
+        cast = cast_batch(batch, wanted, rows, on_cast, executor.owner.pid)
     except ColumnError as error:
         return error
     return InFlightBatch(batch, first_row, rows, cast.batch, cast.n_misfits)

@@ -22,6 +22,11 @@ _CALL_BY_NAME = (
     "In SQL the scoring function takes one struct, so that columns go by name: "
     "SELECT score(struct(*)) FROM table. Positions would give wrong scores without an error."
 )
+_CONVERTED = (
+    "This Spark makes pandas frames of the columns in a way that dai_spark does not know, and "
+    "there integers with nulls and old times are no longer what the table holds. Give "
+    "udf_type='arrow' (Spark 4.1 or later), or use score_dataframe."
+)
 
 
 def arrow_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., Any]:
@@ -42,14 +47,19 @@ def arrow_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., An
 
 
 def pandas_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., Any]:
-    """Body of a pandas UDF in iterator form: frames in, frames out."""
+    """Body of a pandas UDF in iterator form: Arrow columns in, frames out.
+
+    Spark reads the kind of UDF from the annotations; see `arrow_columns` for what really comes.
+    """
     import pandas as pd
 
     def score(columns: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         from dai_spark.client.score import score_batches
-        from dai_spark.client.udf_bodies import batch_of_frame, frame_of_prediction
+        from dai_spark.client.spark_hooks.arrow_columns import arrow_columns
+        from dai_spark.client.udf_bodies import batch_of_pandas_column, frame_of_prediction
 
-        for scored in score_batches(plan, map(batch_of_frame, columns), report=report):
+        batches = map(batch_of_pandas_column, arrow_columns(columns))
+        for scored in score_batches(plan, batches, report=report):
             if scored.error is not None:
                 raise scored.error
             yield frame_of_prediction(scored.answer)
@@ -193,11 +203,24 @@ def frame_of_prediction(answer: Any) -> Any:
     return frame
 
 
-def batch_of_frame(frame: Any) -> "pa.RecordBatch":
-    """The columns of a frame, which pandas UDFs are given for a struct, as a record batch."""
+def batch_of_pandas_column(column: Any) -> "pa.RecordBatch":
+    """The struct that a pandas UDF is given, as a record batch.
+
+    Raises
+    ------
+    ColumnError
+        It is no struct; or Spark made a frame of it, in which a value is no longer what it was.
+    """
     import pandas
     import pyarrow
 
-    if not isinstance(frame, pandas.DataFrame):
-        raise ColumnError(_CALL_BY_NAME)
-    return pyarrow.RecordBatch.from_pandas(frame, preserve_index=False)
+    if isinstance(column, pyarrow.ChunkedArray):
+        # It holds one batch, and has no chunk where that is empty and of an old pyarrow.
+        column = column.combine_chunks()
+        if isinstance(column, pyarrow.ChunkedArray):
+            column = pyarrow.concat_arrays(column.chunks)
+    if isinstance(column, pyarrow.Array):
+        return batch_of_struct(column)
+    if isinstance(column, pandas.DataFrame):
+        raise ColumnError(_CONVERTED)
+    raise ColumnError(_CALL_BY_NAME)

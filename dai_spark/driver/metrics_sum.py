@@ -2,7 +2,7 @@
 
 from typing import Any, Callable, Optional
 
-from dai_spark.client.accumulator import MetricsAccumulator
+from dai_spark.client.spark_hooks.accumulator import MetricsAccumulator
 from dai_spark.driver.session import is_connect
 from dai_spark.metrics import ScoringMetrics
 

@@ -8,5 +8,6 @@
     digest             the SHA-256 of a file, remembered
     file_lock          locks between processes, with a limit on every wait
     uri                what names a file of this machine, and what only Spark can read
+    java_zones         the time zone rules of a running JVM
     child_environment  what a process that runs a pipeline knows of its environment
 """

@@ -22,15 +22,17 @@ Type alone decides what is refused, on the driver.  Only a value can tell that i
 2. a decimal that its nearest float does not give back;
 3. with ``on_cast="warn"`` or ``"null"`` text is read as a number; a text that is none does not fit
    (blanks around it are passed over, and Driverless AI's words for a missing value are one);
-4. a timestamp with a fraction of a second.
+4. a timestamp with a fraction of a second;
+5. a text that is not UTF-8 (Spark's need not be).
 
 ``on_cast`` says what becomes of a value that does not fit: ``"error"`` fails with column, rows and
-value; ``"warn"`` sends the nearest that does (text that is no number: a missing value), ``"null"``
-a missing value, and both count it.
+value; ``"warn"`` sends the nearest that does (text that is no number: a missing value; bytes that
+are no text: U+FFFD), ``"null"`` a missing value, and both count it.
 
 A number column is a float whatever its nulls, so what the pipeline sees of one row never depends on
 the other rows of its batch.  Spark's ``timestamp`` arrives in the session's time zone and is
-written as that local time; ``timestamp_ntz`` as it is.
+written as that local time, as Spark's cast to string writes it (`dai_spark.schema.zones`);
+``timestamp_ntz`` as it is.
 """
 
 from functools import lru_cache

@@ -60,6 +60,7 @@ def test_debian_gets_its_packages(packages, system):
     assert made.returncode == 0
     assert "openjdk-21-jre-headless python3.11 python3.11-venv tini libnss-wrapper" in made.stderr
     assert "s#https?://[^/ ]+/#https://mirror/apt/# /etc/apt/sources.list" in made.stderr
+    assert " tzdata " in made.stderr
     assert "dnf" not in made.stderr
     assert "libgomp1" in packages(system, "environment").stderr
     assert "openjdk" not in packages(system, "environment").stderr
@@ -72,6 +73,7 @@ def test_ubi_gets_its_packages(packages, major):
     assert made.returncode == 0
     assert f"epel-release-latest-{major}.noarch.rpm" in made.stderr
     assert "java-17-openjdk-headless python3.11 python3.11-pip tini nss_wrapper" in made.stderr
+    assert " tzdata " in made.stderr
     assert "apt-get" not in made.stderr
     assert (
         "https://mirror/epel.rpm"
