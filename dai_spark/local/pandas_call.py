@@ -28,8 +28,6 @@ __all__ = ["score_pandas"]
 _Key = Tuple[Any, ...]
 _LOG = logging.getLogger("dai_spark")
 
-_LOG = logging.getLogger("dai_spark")
-
 # One handle for each content, and how calls of before named it.  They end with this process.
 _by_content: Dict[_Key, Scorer] = {}
 _by_files: Dict[_Key, Scorer] = {}
@@ -92,6 +90,7 @@ def _scorer_of(request: ScoringRequest) -> Scorer:
     kept = _by_content.setdefault((made.key, request.options.max_scorers), made)
     if kept is not made:
         made.close()
+    kept.warm()
     return kept
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import threading
 from concurrent.futures import Future
@@ -29,6 +30,7 @@ from dai_spark.local.lease import Lease, Limits
 from dai_spark.local.process_pools import DESCRIPTIONS, join_pool, leave_pool
 from dai_spark.local.row_source import Rows, rows_of
 from dai_spark.metrics import ScoringMetrics
+from dai_spark.plan.doubts import doubts
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.schema.prediction import PredictionShape
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from dai_spark.plan.option_arguments import OptionArguments
 
 __all__ = ["Scorer"]
+
+_LOG = logging.getLogger("dai_spark")
 
 # What a sidecar is started with, so that no call can change it.
 _FIXED = (
@@ -89,6 +93,7 @@ class Scorer:
         self._max_waiting = max_waiting
         self._user = object()
         self._is_closed = False
+        self._has_warned = False
         self._asked: Dict[Tuple[Any, ...], _Asked] = {}
         self._metrics = ScoringMetrics()
         self._key = plan.key(plan.license or find_license(os.environ))
@@ -264,12 +269,20 @@ class Scorer:
     # -- what it is ----------------------------------------------------------------------------
 
     def warm(self) -> None:
-        """Start a scorer, unless one is there, and let it describe the pipeline."""
+        """Start a scorer, unless one is there, and let it describe the pipeline.
+
+        Warns once of what may give other scores than expected.
+        """
         asked = self._asked_for(self._plan.options)
         lease = self._lease(asked, Limits(None, None))
         with self._told_of_close(lease), closing(lease):
             lease.hold()
-            PredictionShape.of(self._described(asked, lease))
+            plan = self._described(asked, lease)
+            PredictionShape.of(plan)
+        if not self._has_warned:
+            self._has_warned = True
+            for doubt in doubts(plan):
+                _LOG.warning("%s", doubt)
 
     def describe(self, **overrides: "Unpack[OptionArguments]") -> Description:
         """What the pipeline says of itself: columns, types of its answer, labels, versions.

@@ -7,4 +7,5 @@
     default_environment  what `env=` is where it is left out
     request              pipeline, environment, licence and options of one caller, checked
     plan                 what a task needs to score: plain data that travels
+    doubts               what of it a user is warned of
 """

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
-from dai_spark.schema.columns import Refused, is_text, sent_as
+from dai_spark.schema.columns import Refused, is_text, known_as, sent_as
 
 __all__ = ["MISSING_WORDS", "CastBatch", "cast_batch"]
 
@@ -105,6 +105,7 @@ def _misfit(name: str, value: object, to: pa.DataType, rows: str) -> ColumnError
 def _cast(found: pa.Array, column: PipelineColumn, on_cast: str) -> _Found:
     if pa.types.is_dictionary(found.type):
         found = found.dictionary_decode()
+    column = known_as(column, found.type)
     to = sent_as(found.type, column, on_cast)
     assert not isinstance(to, Refused), "check_columns runs first"
     if found.type == to:

@@ -2,11 +2,12 @@
 
 ::
 
-    load         constructs the scorer
-    scorer       Driverless AI's `Scorer`, tamed
-    frames       Arrow record batches to pandas frames, and answers back
-    shims/       repairs of what old packages miss
-    diagnosis    where libraries are looked for, for a load that failed
-    openblas     copies of OpenBLAS that reach into each other
-    check_main   scores the export's example once, for `dai-spark env check`
+    load          constructs the scorer
+    scorer        Driverless AI's `Scorer`, tamed
+    frames        Arrow record batches to pandas frames, and answers back
+    path_columns  columns of paths to image files
+    shims/        repairs of what old packages miss
+    diagnosis     where libraries are looked for, for a load that failed
+    openblas      copies of OpenBLAS that reach into each other
+    check_main    scores the export's example once, for `dai-spark env check`
 """

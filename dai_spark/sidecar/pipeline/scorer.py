@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from ..memory import peak_bytes
 from . import frames
+from .path_columns import path_columns
 
 # Enough for one to be in another's past.
 _N_EXAMPLE_ROWS = 3
@@ -192,6 +193,7 @@ class LoadedScorer:
             },
             "start_method": start_method,
             "depends_on_batch": self._depends_on_batch(options),
+            "path_columns": path_columns(self._scorer),
         }
 
 
