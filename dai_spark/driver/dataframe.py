@@ -15,7 +15,7 @@ from dai_spark.driver.schema import arrow_types, prediction_type, quoted
 from dai_spark.errors import ColumnError
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan
-from dai_spark.schema.columns import check_columns, check_groups, parsed_columns
+from dai_spark.schema.columns import check_columns, check_groups, check_once, parsed_columns
 from dai_spark.schema.prediction import PredictionShape
 
 if TYPE_CHECKING:
@@ -179,11 +179,14 @@ def mapped_frame(
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
 
+    by, order = plan.options.group_by, plan.options.order_by
+    kept = list(df.columns if keep is None else keep)
+    read = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
+    check_once(read, df.columns, where)
     check_table(df, plan, where, on_message)
     check_groups(plan.options, df.columns, where)
     needs_groups(plan, on_message)
     fields = {field.name: field for field in df.schema.fields}
-    kept = list(df.columns if keep is None else keep)
     unknown = [name for name in kept if name not in fields]
     if unknown:
         raise ColumnError(
@@ -196,8 +199,6 @@ def mapped_frame(
                 f"{where} has a column {name!r} itself; leave it out of keep=, or name the "
                 f"{argument} otherwise ({argument}=)."
             )
-    by, order = plan.options.group_by, plan.options.order_by
-    read = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
     check_case(df, read, where)
     types = {"prediction": prediction_type(PredictionShape.of(plan)), "error": StringType()}
     schema = StructType(
