@@ -138,6 +138,11 @@ def _check_times(column: "pd.Series[Any]") -> None:
 
 def _bad_row(column: "pd.Series[Any]") -> int:
     """Number of the first row that is not of the type of those before it."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        # Its categories are the same however few rows are left.
+        column = column.astype(object)
     good, bad = 0, len(column)
     # All rows fail, so the first so many that do end with it.
     while bad - good > 1:
