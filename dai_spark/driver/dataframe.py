@@ -12,7 +12,7 @@ from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
-from dai_spark.errors import ColumnError
+from dai_spark.errors import ColumnError, shortened
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.schema.columns import check_columns, check_groups, check_once, parsed_columns
@@ -130,6 +130,24 @@ def check_case(df: "DataFrame", read: Sequence[str], where: str) -> None:
         )
 
 
+def check_sendable(df: "DataFrame", kept: Sequence[str], where: str) -> None:
+    """Refuse kept columns of types that Spark does not bring to Python and back.
+
+    Raises
+    ------
+    ColumnError
+        Names every one of them.
+    """
+    types = arrow_types(df.schema)
+    refused = [f"{name} ({types[name]})" for name in kept if isinstance(types[name], str)]
+    if refused:
+        raise ColumnError(
+            f"{where} has columns of types that Spark does not bring to Python and back, "
+            f"{shortened(refused)}; leave them out of keep= (--keep), or cast them to text or "
+            "numbers."
+        )
+
+
 def scored_frame(
     df: "DataFrame",
     plan: ScoringPlan,
@@ -193,6 +211,7 @@ def mapped_frame(
             f"{where} lacks columns that are to be kept: {', '.join(unknown)}; it has "
             f"{', '.join(list(fields)[:50])}."
         )
+    check_sendable(df, kept, where)
     for argument, name in added.items():
         if name in kept:
             raise ColumnError(

@@ -10,6 +10,7 @@ from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError, OptionError, first_line, shortened
 from dai_spark.local.frame_columns import arrow_table, column_names
 from dai_spark.plan.options import ScoringOptions
+from dai_spark.schema.cast import decoded
 from dai_spark.schema.columns import check_columns, check_groups, check_once
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class ArrowRows(Rows):
         check_columns(types, wanted, "The table", options.on_cast)
         if not options.group_by:
             return self._batches
-        table = pa.Table.from_batches(self._batches, self._schema)
+        table = _takeable(pa.Table.from_batches(self._batches, self._schema))
         keys = table.select(list(dict.fromkeys([*options.group_by, *options.order_by])))
         self._order = _sorted_places(keys.to_pandas(), options)
         kept = table.select(list(dict.fromkeys([*wanted, *options.group_by])))
@@ -137,6 +138,7 @@ def rows_of(given: Any) -> Rows:
     if pandas is not None and isinstance(given, pandas.DataFrame):
         return FrameRows(given)
     if isinstance(given, pa.Table):
+        given = _takeable(given)
         return ArrowRows(given.schema, _batches_of_table(given))
     if isinstance(given, pa.RecordBatch):
         return ArrowRows(given.schema, [given])
@@ -165,6 +167,20 @@ def _batches_of_table(table: pa.Table) -> Iterator[pa.RecordBatch]:
     if any(column.num_chunks > 1 for column in table.columns):
         table = table.combine_chunks()
     yield from table.to_batches()
+
+
+def _takeable(table: pa.Table) -> pa.Table:
+    """The same table, with text that pyarrow can put in another order and in one piece."""
+    for i, field in enumerate(table.schema):
+        kind, chunks = field.type, table.column(i).chunks
+        if pa.types.is_dictionary(kind) and str(kind.value_type) == "string_view":
+            chunks = [decoded(chunk) for chunk in chunks]
+        elif str(kind) == "string_view":
+            chunks = [chunk.cast(pa.string()) for chunk in chunks]
+        else:
+            continue
+        table = table.set_column(i, field.name, pa.chunked_array(chunks, pa.string()))
+    return table
 
 
 def _whole_batches(table: pa.Table) -> List[pa.RecordBatch]:

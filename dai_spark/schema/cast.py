@@ -15,7 +15,7 @@ from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
 from dai_spark.schema.columns import Refused, is_text, known_as, sent_as
 
-__all__ = ["MISSING_WORDS", "CastBatch", "cast_batch"]
+__all__ = ["MISSING_WORDS", "CastBatch", "cast_batch", "decoded"]
 
 # What Driverless AI reads as missing; the same list in the exports of all its versions.
 MISSING_WORDS = (
@@ -104,7 +104,7 @@ def _misfit(name: str, value: object, to: pa.DataType, rows: str) -> ColumnError
 
 def _cast(found: pa.Array, column: PipelineColumn, on_cast: str) -> _Found:
     if pa.types.is_dictionary(found.type):
-        found = found.dictionary_decode()
+        found = decoded(found)
     column = known_as(column, found.type)
     to = sent_as(found.type, column, on_cast)
     assert not isinstance(to, Refused), "check_columns runs first"
@@ -121,6 +121,15 @@ def _cast(found: pa.Array, column: PipelineColumn, on_cast: str) -> _Found:
     if pa.types.is_timestamp(found.type):
         return _texts_of_timestamps(found)
     return found.cast(to), None
+
+
+def decoded(found: pa.DictionaryArray) -> pa.Array:
+    """The values of a dictionary array, row for row."""
+    if str(found.type.value_type) == "string_view":
+        # What Polars makes of its categories; pyarrow decodes none of these.
+        texts = found.dictionary.cast(pa.string())
+        found = pa.DictionaryArray.from_arrays(found.indices, texts)
+    return found.dictionary_decode()
 
 
 def _floats_of_integers(found: pa.Array) -> _Found:

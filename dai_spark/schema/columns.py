@@ -172,7 +172,7 @@ def check_columns(
     if missing:
         parts.append(
             f"lacks {shortened(missing, _N_NAMES)} of the {len(wanted)} columns that the pipeline "
-            f"reads by name{_near_misses(missing, types)}"
+            f"reads by name{_near_misses(missing, types)}{_numbered(missing, types)}"
         )
     if refused:
         parts.append(
@@ -227,6 +227,18 @@ def _near_misses(missing: Iterable[str], types: Iterable[str]) -> str:
     lower = {name.lower(): name for name in types}
     near = [f"{lower[m.lower()]} for {m}" for m in missing if m.lower() in lower]
     return f" (names must match in case: found {shortened(near, _N_NAMES)})" if near else ""
+
+
+def _numbered(missing: Iterable[str], types: Mapping[str, object]) -> str:
+    # Spark's Arrow schemas have no two fields of one name: it puts numbers behind them.
+    twice = [name for name in missing if f"{name}_0" in types and f"{name}_1" in types]
+    if not twice:
+        return ""
+    found = shortened([f"{name}_0 and {name}_1" for name in twice], _N_NAMES)
+    return (
+        f" (found {found}: so Spark calls the fields of a struct that has several of one name, as "
+        "a join leaves them; drop or rename all but one of each)"
+    )
 
 
 def parsed_columns(

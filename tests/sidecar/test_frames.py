@@ -234,6 +234,29 @@ def test_rows_of_several_levels_and_none_keep_their_index(scorers):
         assert list(scorers["text"].score(frame).columns) == ["y"]
 
 
+def test_texts_as_polars_exports_them(scorers, told):
+    """Views, and categories of views, in several pieces with dictionaries of their own."""
+    for values, other in ((["a", None], ["b", "a"]), (["a", "a"], [None, None])):
+        views = [pa.array(texts, pa.string_view()) for texts in (values, other)]
+        codes = [
+            pa.DictionaryArray.from_arrays(
+                pa.array([None if t is None else "ab".index(t) for t in texts], pa.uint32()),
+                pa.array(["a", "b"], pa.string_view()),
+            )
+            for texts in (values, other)
+        ]
+        expected = [repr(text) for text in values + other]
+        for chunks in (views, codes):
+            table = pa.table({"v": pa.chunked_array(chunks)})
+            scorers["text"].score(table)
+            assert last_given(told)["v"][1] == expected
+            scorers["text"].score(table.combine_chunks() if chunks is views else table[:2])
+            scorers["text"].score(table, group_by=["v"])
+            scorers["unknown"].score(
+                pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
+            )
+
+
 def test_types_that_an_export_does_not_tell_are_the_tables_own(
     packed_environment, license_text, told, tmp_path, caplog
 ):
