@@ -240,7 +240,7 @@ class ScoringPipeline:
         shown = shortened([f"{column.name} {column.dtype}" for column in self.columns])
         version = self.dai_version or "version not told (no core wheel in the export)"
         python = f" (Python {self.python})" if self.python else ""
-        target = self.target or "not told (no experiment summary in the export)"
+        target = self.target or "not told (no readable experiment summary in the export)"
         labels = f": {', '.join(self.labels)}" if self.labels else ""
         travels = self.slim_path.stat().st_size
         return "\n".join(

@@ -90,7 +90,6 @@ def _scorer_of(request: ScoringRequest) -> Scorer:
     kept = _by_content.setdefault((made.key, request.options.max_scorers), made)
     if kept is not made:
         made.close()
-    kept.warm()
     return kept
 
 

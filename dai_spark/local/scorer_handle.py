@@ -238,6 +238,7 @@ class Scorer:
 
     def _described(self, asked: _Asked, lease: Lease) -> ScoringPlan:
         if asked.plan.described is not None:
+            self._warn_of(asked.plan)
             return asked.plan
         name = (self._key, asked.of_answer)
         if name not in DESCRIPTIONS:
@@ -246,11 +247,19 @@ class Scorer:
                 if name not in DESCRIPTIONS:
                     DESCRIPTIONS[name] = lease.describe()
         plan = asked.plan.with_description(DESCRIPTIONS[name])
+        self._warn_of(plan)
         # For the calls to come.
         for key, known in list(self._asked.items()):
             if known is asked:
                 self._asked[key] = replace(asked, plan=plan)
         return plan
+
+    def _warn_of(self, plan: ScoringPlan) -> None:
+        """Say once what may give other scores than expected."""
+        if not self._has_warned:
+            self._has_warned = True
+            for doubt in doubts(plan):
+                _LOG.warning("%s", doubt)
 
     def _lease(self, asked: _Asked, limits: Limits) -> Lease:
         pool = self._pool_here()
@@ -269,20 +278,12 @@ class Scorer:
     # -- what it is ----------------------------------------------------------------------------
 
     def warm(self) -> None:
-        """Start a scorer, unless one is there, and let it describe the pipeline.
-
-        Warns once of what may give other scores than expected.
-        """
+        """Start a scorer, unless one is there, and let it describe the pipeline."""
         asked = self._asked_for(self._plan.options)
         lease = self._lease(asked, Limits(None, None))
         with self._told_of_close(lease), closing(lease):
             lease.hold()
-            plan = self._described(asked, lease)
-            PredictionShape.of(plan)
-        if not self._has_warned:
-            self._has_warned = True
-            for doubt in doubts(plan):
-                _LOG.warning("%s", doubt)
+            PredictionShape.of(self._described(asked, lease))
 
     def describe(self, **overrides: "Unpack[OptionArguments]") -> Description:
         """What the pipeline says of itself: columns, types of its answer, labels, versions.
