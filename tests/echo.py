@@ -25,6 +25,9 @@ class Scorer(object):
     def get_target_labels(self):
         return None
 
+    def get_transformed_column_names(self):
+        return {{features!r}}
+
     def score(self, row, output_margin=False, pred_contribs=False):
         return [0.0]
 
@@ -36,14 +39,21 @@ class Scorer(object):
         return pd.DataFrame({{{{"y": np.zeros(len(frame), dtype=np.float32)}}}})
 """
 _EXAMPLE = {"number": "pd.Series(['1'], name={!r}, dtype='float32')\n",
-            "text": "pd.Series(['a'], name={!r}, dtype='object')\n"}  # fmt: skip
+            "text": "pd.Series(['a'], name={!r}, dtype='object')\n",
+            "unknown": "# {!r}\n"}  # fmt: skip
 
 
-def build_echo(path: Path, columns: Sequence[Tuple[str, str]]) -> Path:
-    """Write an export of it as a zip: `columns` are names and what it wants of each."""
+def build_echo(
+    path: Path, columns: Sequence[Tuple[str, str]], features: Sequence[str] = ()
+) -> Path:
+    """Write an export of it as a zip: `columns` are names and what it wants of each.
+
+    What it wants is ``"number"``, ``"text"``, or ``"unknown"``: then the export does not tell.
+    `features` are names of what the pipeline makes of them.
+    """
     wheel = path.with_name(f"{PACKAGE}-1.0.0-py3-none-any.whl")
     with zipfile.ZipFile(wheel, "w") as archive:
-        source = _SCORER.format(names=[name for name, _ in columns])
+        source = _SCORER.format(names=[name for name, _ in columns], features=list(features))
         archive.writestr(f"{PACKAGE}/__init__.py", source)
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(wheel, f"scoring-pipeline/{wheel.name}")

@@ -3,6 +3,7 @@
 ::
 
     pipeline          the export of an experiment: columns, target, version, wheel
+    export/           an export as it comes: zip, tar or folder, and its small files
     pipeline_columns  the input columns that it declares
     slim_copy         the part of an export that travels
     environment       the packed environment: its Python, whether it fits

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PackedEnvironment"]
 
+# A manifest of a thousand packages has 30 kB.
+_MOST_BYTES = 4 << 20
+
 
 class PackedEnvironment:
     """A packed environment: an archive, or a folder that one was unpacked to.
@@ -51,8 +54,15 @@ class PackedEnvironment:
     """
 
     def __init__(self, path: Union[str, "os.PathLike[str]"]) -> None:
-        self.path = Path(path).expanduser().absolute()
-        if not self.path.exists():
+        try:
+            self.path = Path(path).expanduser().absolute()
+            is_there = self.path.exists()
+        except (RuntimeError, OSError) as error:
+            raise EnvironmentNotFoundError(
+                f"The path {os.fspath(path)} leads nowhere on this host ({error}); give an "
+                "absolute path, which this user can read."
+            ) from None
+        if not is_there:
             raise EnvironmentNotFoundError(
                 f"No packed environment lies at {self.path}; build one with "
                 "`dai-spark env build --reference scorer.zip -o dai-1.10.tar.gz`."
@@ -68,14 +78,29 @@ class PackedEnvironment:
         self._text = text
 
     def _read_folder(self) -> bytes:
+        manifest = self.path / MANIFEST_NAME
         try:
-            return (self.path / MANIFEST_NAME).read_bytes()
+            if manifest.exists() and not manifest.is_file():
+                raise FileNotFoundError
+            with manifest.open("rb") as stream:
+                text = stream.read(_MOST_BYTES + 1)
         except FileNotFoundError:
             raise PackedEnvironmentError(
                 f"The folder {self.path} holds no {MANIFEST_NAME}, so it is not a packed "
                 "environment; give the folder that an archive of `dai-spark env build` was "
                 "unpacked to, not one above or below it."
             ) from None
+        except OSError as error:
+            raise PackedEnvironmentError(
+                f"The manifest {manifest} cannot be read ({error.strerror or error}); let this "
+                "user read all of the environment's folder."
+            ) from None
+        if len(text) > _MOST_BYTES:
+            raise PackedEnvironmentError(
+                f"The manifest {manifest} has more than {_MOST_BYTES:,} bytes, so it is none; "
+                "build the environment again."
+            )
+        return text
 
     def _read_archive(self) -> bytes:
         try:

@@ -32,6 +32,8 @@ _COPY_BYTES = 1 << 18
 _SAY_EVERY_BYTES = 200_000_000
 # Folders are not in the manifest's number of files; environments have some for every ten files.
 _MORE_FOLDERS = 1000
+# Environments have some fifteen.
+_MOST_FOLDERS = 100
 
 
 def extract_archive(
@@ -155,6 +157,9 @@ class _Extraction:
         if ".." in name.split("/"):
             raise self._unsafe(member, "leads out of the archive")
         name = os.path.normpath(name)
+        if name.count("/") > _MOST_FOLDERS:
+            # What removes and measures folders goes into one by calling itself.
+            raise self._unsafe(member, f"lies in more than {_MOST_FOLDERS} folders")
         return "" if name == "." else name
 
     def _folder(self, name: str) -> None:
@@ -226,7 +231,7 @@ class _Extraction:
 
     def _unsafe(self, member: tarfile.TarInfo, why: str) -> EnvironmentUnpackError:
         return EnvironmentUnpackError(
-            f"{self.archive} was refused: its member {member.name!r} {why}. "
+            f"{self.archive} was refused: its member {member.name[:300]!r} {why}. "
             "Build it again with `dai-spark env build`."
         )
 

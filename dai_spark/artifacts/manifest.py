@@ -8,6 +8,8 @@ __all__ = ["MANIFEST_NAME", "EnvironmentManifest"]
 
 MANIFEST_NAME = "dai_spark_environment.json"
 FORMAT_VERSION = 1
+_NUMBERS = ("unpacked_bytes", "n_files", "format_version")
+_OPTIONAL = ("dai_line", "core_version", "glibc")
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,37 @@ class EnvironmentManifest:
         ValueError
             The text is no manifest, or one of a later format.
         """
-        found: Any = json.loads(text)
+        try:
+            found: Any = json.loads(text)
+        except RecursionError:
+            raise ValueError("it has too many lists in each other") from None
         required = {"python", "platform", "interpreter"}
         if not isinstance(found, dict) or not required <= set(found):
             raise ValueError("it does not name python, platform and interpreter")
-        if int(found.get("format_version", 0)) > FORMAT_VERSION:
+        version = found.get("format_version", 0)
+        if type(version) is not int or version > FORMAT_VERSION:
             raise ValueError(
-                f"its format is {found['format_version']}, this dai_spark reads up to "
+                f"its format is {version!r}, this dai_spark reads up to "
                 f"{FORMAT_VERSION}: install a newer dai_spark"
             )
         for name in ("unpacked_bytes", "n_files"):
             stated = found.get(name, 0)
-            if not isinstance(stated, int) or isinstance(stated, bool) or stated < 0:
+            if type(stated) is not int or stated < 0:
                 raise ValueError(f"its {name} is {stated!r}, which is no number of them")
+        for one in fields(cls):
+            if one.name in found and not _is_of_type(one.name, found[one.name]):
+                shown = repr(found[one.name])[:100]
+                raise ValueError(f"its {one.name} is {shown}, which is no such thing")
         known = {one.name for one in fields(cls)}
         return cls(**{key: value for key, value in found.items() if key in known})
+
+
+def _is_of_type(name: str, value: Any) -> bool:
+    if name in _NUMBERS:
+        return True  # looked at before
+    if name == "packages":
+        return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+    if name == "interpreter" and isinstance(value, str):
+        # Whatever it is, it is run.
+        return bool(value) and not value.startswith("/") and ".." not in value.split("/")
+    return isinstance(value, str) or (value is None and name in _OPTIONAL)

@@ -1,34 +1,34 @@
 """ScoringPipeline: what a Driverless AI export says of itself, read without running any of it."""
 
-import io
-import json
 import os
 import re
 import shutil
-import zipfile
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import List, Optional, Tuple, Union
 
-from dai_spark.artifacts.pipeline_columns import (
-    PipelineColumn,
-    example_columns,
-    statistics_columns,
-)
+from dai_spark.artifacts.export.example import example_columns
+from dai_spark.artifacts.export.experiment_summary import Summary, read_summary
+from dai_spark.artifacts.export.export_files import UnreadableFileError, below
+from dai_spark.artifacts.export.open_export import open_export, path_of
+from dai_spark.artifacts.export.scoring_wheel import find_wheel, is_read, package_of, wheel_fault
+from dai_spark.artifacts.export.statistics import statistics_columns
+from dai_spark.artifacts.export.temporary import temporary_files
+from dai_spark.artifacts.pipeline_columns import UNKNOWN, PipelineColumn
 from dai_spark.artifacts.slim_copy import slim_copy
-from dai_spark.errors import NotAPipelineError, PipelineNotFoundError, shortened
+from dai_spark.errors import NotAPipelineError, shortened
 
 __all__ = ["ScoringPipeline"]
 
-# Exports of 2017 to 2.x name it so; "suffixed" packages put more behind the id, so the import
-# name is whatever stands before the version.
-_SCORING_WHEEL = re.compile(r"^(scoring_(?!mli)\w+?)-(\d[^-]*)-[^/]*\.whl$")
 _CORE_WHEEL = re.compile(r"h2oaicore-(\d+(?:\.\d+)+)[^-]*-cp(\d)(\d+)")
-
-
-class _Member(NamedTuple):
-    size_bytes: int
-    source: str
+_EXAMPLE = "example.py"
+_STATISTICS = "training_data_column_stats.json"
+_REQUIREMENTS = "requirements.txt"
+_SUMMARY = re.compile(r"h2oai_experiment_summary_.*\.zip$")
+# Far more than they have: an example has some 200 bytes for a column, and its tree 100 times that.
+_MOST_EXAMPLE_BYTES = 16 << 20
+_MOST_BYTES = 256 << 20
 
 
 class ScoringPipeline:
@@ -41,14 +41,15 @@ class ScoringPipeline:
     ----------
     path : str or Path
         ``scorer.zip`` as Driverless AI exports it (one top folder ``scoring-pipeline/``), a zip
-        that was packed again (flat, or nested deeper), or an unpacked folder.
+        or a tar that it was packed into again (flat, or nested deeper; a tar may be compressed),
+        or an unpacked folder.
 
     Raises
     ------
     PipelineNotFoundError
         Nothing lies at `path`.
     NotAPipelineError
-        A MOJO, a zip with no or several scoring wheels, or a damaged zip.
+        A MOJO, an archive with no or several scoring wheels, or one that is damaged or encrypted.
 
     Examples
     --------
@@ -62,98 +63,42 @@ class ScoringPipeline:
     """
 
     def __init__(self, path: Union[str, "os.PathLike[str]"]) -> None:
-        self.path = Path(path).expanduser().absolute()
-        if not self.path.exists():
-            raise PipelineNotFoundError(
-                f"No scoring pipeline lies at {self.path}; give the path of the scorer.zip that "
-                "Driverless AI exports as 'Python Scoring Pipeline'."
-            )
-        every = self._scan()
-        wheels = [name for name in every if _SCORING_WHEEL.match(name.rpartition("/")[2])]
-        if len(wheels) != 1:
-            raise NotAPipelineError(self._why_not(every, wheels))
-        root, slash, self.wheel_name = wheels[0].rpartition("/")
-        self._root = root + slash
-        self._members = {
-            name[len(self._root) :]: member
-            for name, member in every.items()
-            if name.startswith(self._root) and len(name) > len(self._root)
-        }
-        match = _SCORING_WHEEL.match(self.wheel_name)
-        assert match is not None
-        self.package = match.group(1)
-
-    # -- the container -------------------------------------------------------------------------
-
-    def _scan(self) -> Dict[str, _Member]:
-        if self.path.is_dir():
-            found = {}
-            for folder, _, files in os.walk(self.path):
-                for file in files:
-                    full = Path(folder) / file
-                    name = full.relative_to(self.path).as_posix()
-                    found[name] = _Member(full.stat().st_size, str(full))
-            return found
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                return {
-                    info.filename: _Member(info.file_size, info.filename)
-                    for info in archive.infolist()
-                    if not info.is_dir()
-                }
-        except zipfile.BadZipFile as error:
-            raise NotAPipelineError(
-                f"{self.path} is not a readable zip ({error}); export the pipeline again or copy "
-                "it again in binary mode."
-            ) from error
-
-    def _why_not(self, every: Dict[str, _Member], wheels: List[str]) -> str:
-        names = {name.rpartition("/")[2] for name in every}
-        if "pipeline.mojo" in names:
-            return (
-                f"{self.path} is a MOJO pipeline, not a Python scoring pipeline; export the "
-                "experiment with 'Download Python Scoring Pipeline', or score a MOJO with "
-                "Sparkling Water."
-            )
-        if any(name.startswith("scoring_mli") for name in names):
-            return (
-                f"{self.path} is a k-LIME (MLI) pipeline; dai_spark scores the experiment's own "
-                "'Python Scoring Pipeline', export that one."
-            )
-        if wheels:
-            return (
-                f"{self.path} holds {len(wheels)} scoring wheels ({', '.join(sorted(wheels))}) "
-                "where an export has one; keep one export in a zip."
-            )
-        return (
-            f"{self.path} holds no scoring wheel (scoring_h2oai_experiment_<id>-1.0.0-*.whl), so "
-            "it is not a Python scoring pipeline as Driverless AI exports it."
-        )
+        self.path = path_of(path)
+        self._notes: List[str] = []
+        self._files = open_export(self.path, is_read)
+        self._root, self.wheel_name = find_wheel(self._files)
+        self._sizes_bytes = below(self._root, self._files.sizes_bytes)
+        self.package = package_of(self.wheel_name)
 
     @property
     def members(self) -> Tuple[str, ...]:
         """Names of the export's files, relative to the folder that holds the scoring wheel."""
-        return tuple(sorted(self._members))
+        return tuple(sorted(self._sizes_bytes))
 
     def read(self, member: str) -> bytes:
         """Return the bytes of one file of the export, named as in `members`."""
-        with self._open(member) as stream:
-            return bytes(stream.read())
-
-    def _open(self, member: str) -> Any:
-        source = self._members[member].source
-        if self.path.is_dir():
-            return Path(source).open("rb")
-        with zipfile.ZipFile(self.path) as archive:
-            # The stream keeps the file open by itself.
-            return archive.open(source)
+        return self._files.read(self._root + member)
 
     def extract_member(self, member: str, to: Path) -> Path:
         """Copy one file of the export into the folder `to`, under its base name."""
         target = to / member.rpartition("/")[2]
-        with self._open(member) as source, target.open("wb") as sink:
+        with self._files.open(self._root + member) as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
         return target
+
+    def _told(self, member: str, most_bytes: int = _MOST_BYTES) -> Optional[bytes]:
+        """A file that an export can do without; None where it is not there or cannot be read."""
+        if member not in self._sizes_bytes and self._root + member not in self._files.refused:
+            return None
+        try:
+            return self._files.read(self._root + member, most_bytes)
+        except UnreadableFileError as error:
+            self._note(error.message)
+            return None
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
 
     # -- what it says of itself ----------------------------------------------------------------
 
@@ -165,10 +110,11 @@ class ScoringPipeline:
 
     @cached_property
     def _core(self) -> Tuple[Optional[str], Optional[str]]:
-        found = " ".join(name for name in self._members if name.endswith(".whl"))
+        found = " ".join(name for name in self._sizes_bytes if name.endswith(".whl"))
         match = _CORE_WHEEL.search(found)
-        if match is None and "requirements.txt" in self._members:
-            match = _CORE_WHEEL.search(self.read("requirements.txt").decode("utf-8", "replace"))
+        if match is None:
+            lines = self._told(_REQUIREMENTS)
+            match = _CORE_WHEEL.search((lines or b"").decode("utf-8", "replace"))
         if match is None:
             return None, None
         return match.group(1), f"{match.group(2)}.{match.group(3)}"
@@ -189,44 +135,79 @@ class ScoringPipeline:
         return self._core[1]
 
     @cached_property
-    def _summary(self) -> Dict[str, Any]:
-        for name in self._members:
-            if re.match(r"h2oai_experiment_summary_.*\.zip$", name):
-                with zipfile.ZipFile(io.BytesIO(self.read(name))) as archive:
-                    for inner in archive.namelist():
-                        if inner.rpartition("/")[2] == "summary.json":
-                            return dict(json.loads(archive.read(inner).decode("utf-8")))
-        return {}
+    def _summary(self) -> Summary:
+        for name in sorted(self._sizes_bytes):
+            content = self._told(name) if _SUMMARY.match(name) else None
+            if content is not None:
+                try:
+                    return read_summary(content)
+                except ValueError as error:
+                    self._note(
+                        f"The experiment summary {name} of {self.path} cannot be read ({error}), "
+                        "so target and labels are not told."
+                    )
+        return Summary()
 
     @property
     def target(self) -> Optional[str]:
         """Name of the target column, where the experiment summary tells it."""
-        found = self._summary.get("target") or self._summary.get("target_column")
-        return str(found) if found else None
+        return self._summary.target
 
     @property
     def labels(self) -> Optional[Tuple[str, ...]]:
         """The target's class labels, where the experiment summary tells them."""
-        found = self._summary.get("labels") or self._summary.get("target_labels")
-        return tuple(str(label) for label in found) if found else None
+        return self._summary.labels
 
     @cached_property
     def columns(self) -> Tuple[PipelineColumn, ...]:
-        """Input columns in the example's order; the scorer may use fewer, and says so itself."""
-        if "example.py" in self._members:
-            found = example_columns(self.read("example.py").decode("utf-8", "replace"))
-            if found:
-                return found
-        if "training_data_column_stats.json" in self._members:
-            statistics = self.read("training_data_column_stats.json").decode("utf-8")
-            return statistics_columns(statistics, self.target)
-        return ()
+        """Input columns in the example's order; the scorer may use fewer, and says so itself.
+
+        Of ``example.py``, its frame before the table in its comments; what it does not tell, of
+        ``training_data_column_stats.json``.  Types that neither tells are ``"unknown"``.
+        """
+        content = self._told(_EXAMPLE, _MOST_EXAMPLE_BYTES)
+        columns: Tuple[PipelineColumn, ...] = ()
+        trouble: Optional[str] = "is not there, or cannot be read"
+        if content is not None:
+            columns, trouble = example_columns(content)
+        statistics = self._statistics()
+        if trouble is not None:
+            told = "the types of its columns are not known"
+            if columns or statistics:
+                other = "the table in its comments" if columns else _STATISTICS
+                told = f"the types of its columns are taken from {other}"
+            self._note(f"The {_EXAMPLE} of {self.path} {trouble}; {told}.")
+        if not columns:
+            return statistics
+        known = {column.name: column for column in statistics}
+        return tuple(_completed(column, known.get(column.name)) for column in columns)
+
+    def _statistics(self) -> Tuple[PipelineColumn, ...]:
+        content = self._told(_STATISTICS)
+        if content is None:
+            return ()
+        try:
+            return statistics_columns(content, self.target)
+        except ValueError as error:
+            self._note(f"The {_STATISTICS} of {self.path} cannot be read ({error}).")
+            return ()
+
+    @property
+    def notes(self) -> Tuple[str, ...]:
+        """What of the export cannot be read or is not as Driverless AI writes it, a sentence each.
+
+        It scores all the same; what it does not say of itself is unknown.
+        """
+        # They come up as each part is read.
+        for name in ("_core", "_summary", "columns"):
+            getattr(self, name)
+        return tuple(self._notes)
 
     @cached_property
     def size_bytes(self) -> int:
         """Size of the zip, or of all files of the folder."""
         if self.path.is_dir():
-            return sum(member.size_bytes for member in self._members.values())
+            return sum(self._sizes_bytes.values())
         return self.path.stat().st_size
 
     # -- what travels --------------------------------------------------------------------------
@@ -238,10 +219,17 @@ class ScoringPipeline:
             "package": self.package,
             "wheel": self.wheel_name,
             "dai_version": self.dai_version,
-            "columns": [[c.name, c.dtype, list(c.samples)] for c in self.columns],
+            # The sidecar makes a row of the samples; what has no type is text there, as it stands.
+            "columns": [
+                [c.name, c.dtype if c.is_known else "object", list(c.samples)] for c in self.columns
+            ],
         }
-        temporary = [member for member in self.members if member.startswith("tmp/")]
-        return slim_copy(about, [self.wheel_name, *temporary], self.read)
+        fault = wheel_fault(self.read(self.wheel_name))
+        if fault is not None:
+            raise NotAPipelineError(f"The scoring wheel {self.wheel_name} of {self.path} {fault}.")
+        return slim_copy(
+            about, [self.wheel_name, *temporary_files(self._files, self._root)], self.read
+        )
 
     @property
     def digest(self) -> str:
@@ -252,7 +240,7 @@ class ScoringPipeline:
         shown = shortened([f"{column.name} {column.dtype}" for column in self.columns])
         version = self.dai_version or "version not told (no core wheel in the export)"
         python = f" (Python {self.python})" if self.python else ""
-        target = self.target or "not told (no experiment summary in the export)"
+        target = self.target or "not told (no readable experiment summary in the export)"
         labels = f": {', '.join(self.labels)}" if self.labels else ""
         travels = self.slim_path.stat().st_size
         return "\n".join(
@@ -264,9 +252,20 @@ class ScoringPipeline:
                 f"  columns     {len(self.columns)}: {shown}",
                 f"  size        {_megabytes(self.size_bytes)}, "
                 f"of which {_megabytes(travels)} travel to the executors",
+                *[f"  note        {note}" for note in self.notes],
             ]
         )
 
 
 def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB"
+
+
+def _completed(column: PipelineColumn, other: Optional[PipelineColumn]) -> PipelineColumn:
+    """What one source does not tell of a column, from another."""
+    if not column.is_known:
+        told = other.dtype if other is not None and other.is_known else UNKNOWN
+        column = replace(column, dtype=told)
+    if not column.samples and other is not None:
+        column = replace(column, samples=other.samples)
+    return column

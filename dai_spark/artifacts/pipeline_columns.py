@@ -1,11 +1,23 @@
-"""PipelineColumn: the input columns of a pipeline, as its export declares them."""
+"""PipelineColumn: one input column of a pipeline, as its export declares it."""
 
-import ast
-import json
-from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+import re
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Optional, Tuple
 
-__all__ = ["PipelineColumn", "example_columns", "statistics_columns"]
+__all__ = ["UNKNOWN", "PipelineColumn"]
+
+# The type of a column that the export says nothing of.
+UNKNOWN = "unknown"
+
+# pandas' names and Driverless AI's own.
+_NUMBER = re.compile(
+    r"(u?int(eger)?|float|double|real|bool(ean)?|number|numeric)\d*(\[pyarrow\])?", re.IGNORECASE
+)
+_TEXT = re.compile(r"(object|str|cat|enum|date|time|image|text|unicode|id\b)", re.IGNORECASE)
+_IMAGE_ENDINGS = frozenset(
+    (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".gif", ".webp", ".jp2", ".dcm")
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +29,7 @@ class PipelineColumn:
     name : str
     dtype : str
         pandas' name of the type: ``"float32"`` for every number since DAI 1.7 (also for
-        integers), ``"object"`` for text and dates.
+        integers), ``"object"`` for text and dates, ``"unknown"`` where the export does not tell.
     samples : tuple of (str or None)
         The example's values, as text; None where missing.
     """
@@ -28,87 +40,24 @@ class PipelineColumn:
 
     @property
     def is_number(self) -> bool:
-        """Whether the pipeline wants numbers in this column."""
-        return self.dtype != "object" and not self.dtype.startswith(("str", "datetime"))
+        """Whether the pipeline wants numbers in this column; False where that is not known."""
+        return _NUMBER.fullmatch(self.dtype) is not None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the export tells if the pipeline wants numbers or text in this column."""
+        return self.is_number or _TEXT.match(self.dtype) is not None
 
-def example_columns(source: str) -> Tuple[PipelineColumn, ...]:
-    """Read the columns out of the source of an export's ``example.py``, which is never run.
+    def as_kind(self, *, is_number: bool) -> "PipelineColumn":
+        """The same column with a type that is known."""
+        return replace(self, dtype="float64" if is_number else "object")
 
-    Parameters
-    ----------
-    source : str
-
-    Returns
-    -------
-    tuple of PipelineColumn
-        Empty where the source does not show any.
-    """
-    return tuple(_example_columns(source))
-
-
-def statistics_columns(text: str, target: Optional[str]) -> Tuple[PipelineColumn, ...]:
-    """Read the columns out of an export's ``training_data_column_stats.json``.
-
-    Parameters
-    ----------
-    text : str
-    target : str or None
-        The column that is predicted, which is among them.
-
-    Returns
-    -------
-    tuple of PipelineColumn
-    """
-    stats = json.loads(text)
-    if isinstance(stats, str):  # exports exist that hold JSON inside a JSON string
-        stats = json.loads(stats)
-    found = []
-    for name, column in stats.items():
-        if name == target:
-            continue
-        is_number = bool(column.get("stats", {}).get("is_numeric", False))
-        samples = tuple(None if v is None else str(v) for v in column.get("data", []))
-        found.append(PipelineColumn(name, "float32" if is_number else "object", samples))
-    return tuple(found)
-
-
-def _example_columns(source: str) -> Iterator[PipelineColumn]:
-    """Read ``pd.Series([...], name='x', dtype='float32')`` lines out of an export's example.py.
-
-    The file is parsed and never run.  The last frame section (fit_transform_batch) repeats the
-    columns with the target among them, so only the first mention of each name counts, and
-    reading stops where that section begins.
-    """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return
-    cut = source.find("fit_transform_batch(")
-    last_line = source[:cut].count("\n") + 1 if cut >= 0 else source.count("\n") + 1
-    seen = set()
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and n.lineno <= last_line]
-    for call in sorted(calls, key=lambda c: (c.lineno, c.col_offset)):
-        if not (isinstance(call.func, ast.Attribute) and call.func.attr == "Series"):
-            continue
-        words = {k.arg: k.value for k in call.keywords}
-        name, dtype = _text(words.get("name")), _text(words.get("dtype"))
-        if name is None or dtype is None or name in seen:
-            continue
-        seen.add(name)
-        yield PipelineColumn(name, dtype, _samples(call))
-
-
-def _text(node: Optional[ast.AST]) -> Optional[str]:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _samples(call: ast.Call) -> Tuple[Optional[str], ...]:
-    if not call.args or not isinstance(call.args[0], (ast.List, ast.Tuple)):
-        return ()
-    values: List[Optional[str]] = []
-    for node in call.args[0].elts:
-        value = node.value if isinstance(node, ast.Constant) else None
-        missing = value is None or str(value) in ("nan", "None", "")
-        values.append(None if missing else str(value))
-    return tuple(values)
+    @property
+    def holds_paths(self) -> bool:
+        """Whether all of the example's values are names of image files, so paths to them."""
+        texts = [text for text in self.samples if text is not None and text.strip()]
+        return (
+            not self.is_number
+            and bool(texts)
+            and all(PurePosixPath(text).suffix.lower() in _IMAGE_ENDINGS for text in texts)
+        )

@@ -40,9 +40,13 @@ def add_pipeline_commands(commands: "Commands") -> None:
 
 def _show(arguments: argparse.Namespace) -> None:
     from dai_spark.artifacts.pipeline import ScoringPipeline
+    from dai_spark.plan.doubts import path_doubt
 
     pipeline = ScoringPipeline(arguments.pipeline)
     print(pipeline)
     for column in pipeline.columns:
         samples = ", ".join(str(s) for s in column.samples[:3] if s is not None)
         print(f"    {column.name:<30} {column.dtype:<8} {samples}")
+    paths = [column.name for column in pipeline.columns if column.holds_paths]
+    if paths:
+        print(f"  note        {path_doubt(paths)}")

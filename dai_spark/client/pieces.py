@@ -11,7 +11,7 @@ from dai_spark.client.in_flight import InFlightBatch
 from dai_spark.errors import ColumnError
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.schema.cast import cast_batch
-from dai_spark.schema.columns import check_columns
+from dai_spark.schema.columns import check_columns, check_once
 
 __all__ = ["cast_piece", "pieces", "rows_name"]
 
@@ -48,6 +48,7 @@ def _checked_first(
         if number == 0:
             types = dict(zip(batch.schema.names, batch.schema.types))
             where = f"The data in {executor.task}"
+            check_once(plan.wanted(), batch.schema.names, where)
             check_columns(types, plan.wanted(), where, plan.options.on_cast)
         yield batch
 

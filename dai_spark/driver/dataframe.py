@@ -13,10 +13,10 @@ from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
-from dai_spark.errors import ColumnError
+from dai_spark.errors import ColumnError, shortened
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan
-from dai_spark.schema.columns import check_columns, check_groups, parsed_columns
+from dai_spark.schema.columns import check_columns, check_groups, check_once, parsed_columns
 from dai_spark.schema.prediction import PredictionShape
 
 if TYPE_CHECKING:
@@ -131,6 +131,24 @@ def check_case(df: "DataFrame", read: Sequence[str], where: str) -> None:
         )
 
 
+def check_sendable(df: "DataFrame", kept: Sequence[str], where: str) -> None:
+    """Refuse kept columns of types that Spark does not bring to Python and back.
+
+    Raises
+    ------
+    ColumnError
+        Names every one of them.
+    """
+    types = arrow_types(df.schema)
+    refused = [f"{name} ({types[name]})" for name in kept if isinstance(types[name], str)]
+    if refused:
+        raise ColumnError(
+            f"{where} has columns of types that Spark does not bring to Python and back, "
+            f"{shortened(refused)}; leave them out of keep= (--keep), or cast them to text or "
+            "numbers."
+        )
+
+
 def scored_frame(
     df: "DataFrame",
     plan: ScoringPlan,
@@ -180,25 +198,27 @@ def mapped_frame(
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
 
+    by, order = plan.options.group_by, plan.options.order_by
+    kept = list(df.columns if keep is None else keep)
+    read = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
+    check_once(read, df.columns, where)
     check_table(df, plan, where, on_message)
     check_groups(plan.options, df.columns, where)
     needs_groups(plan, on_message)
     fields = {field.name: field for field in df.schema.fields}
-    kept = list(df.columns if keep is None else keep)
     unknown = [name for name in kept if name not in fields]
     if unknown:
         raise ColumnError(
             f"{where} lacks columns that are to be kept: {', '.join(unknown)}; it has "
             f"{', '.join(list(fields)[:50])}."
         )
+    check_sendable(df, kept, where)
     for argument, name in added.items():
         if name in kept:
             raise ColumnError(
                 f"{where} has a column {name!r} itself; leave it out of keep=, or name the "
                 f"{argument} otherwise ({argument}=)."
             )
-    by, order = plan.options.group_by, plan.options.order_by
-    read = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
     check_case(df, read, where)
     types = {"prediction": prediction_type(PredictionShape.of(plan)), "error": StringType()}
     schema = StructType(

@@ -39,7 +39,7 @@ def open_request(
     overrides : mapping of str to object
         Fields of `ScoringOptions`, laid over `options`.
     on_message : callable
-        Is told what is fetched, and which environment was found.
+        Is told what is fetched, which environment was found, and what of the export is damaged.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def open_request(
     ------
     OptionError, PipelineError, PackedEnvironmentError, LicenseError, ShippingError
     """
-    return ScoringRequest.of(
+    request = ScoringRequest.of(
         pipeline,
         chosen_environment(env, partial(setting, spark), on_message),
         license,
@@ -59,3 +59,6 @@ def open_request(
         read_uri=partial(read_bytes, spark),
         fetch=partial(fetch, spark, on_message=on_message),
     )
+    for note in request.pipeline.notes:
+        on_message(f"warning: {note}")
+    return request

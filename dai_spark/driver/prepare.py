@@ -15,6 +15,7 @@ from dai_spark.driver.ship import package_zip, ship_file, ship_package
 from dai_spark.errors import from_spark, named
 from dai_spark.host.atomic_file import write_atomically
 from dai_spark.host.cache_folder import cache_folder, private_folder
+from dai_spark.plan.doubts import doubts
 from dai_spark.plan.plan import Description, ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 
@@ -53,10 +54,16 @@ def prepare(
     if not probe:
         known = _remembered(memory)
         if known is not None:
-            return plan.with_description(known)
+            return _told(plan.with_description(known), on_message)
     described = _probe(spark, plan, _what(request), on_message)
     write_atomically(memory, json.dumps(dataclasses.asdict(described)).encode("utf-8"))
-    return plan.with_description(described)
+    return _told(plan.with_description(described), on_message)
+
+
+def _told(plan: ScoringPlan, on_message: Callable[[str], None]) -> ScoringPlan:
+    for doubt in doubts(plan):
+        on_message(f"warning: {doubt}")
+    return plan
 
 
 def _what(request: ScoringRequest) -> str:

@@ -6,6 +6,7 @@
     scorer_handle    Scorer, which it returns: for all threads and tasks of a process
     pandas_call      score_pandas: a pandas DataFrame in, one out
     row_source       what callers give as record batches, and the answer in their kind
+    frame_columns    columns of a pandas frame as Arrow arrays, and which values cannot be one
     lease            the scorer that one call has, waited for and given back
     connection_pool  the connections of one content, kept open between calls
     process_pools    the pools of this process; a fork and the process's end

@@ -1,5 +1,6 @@
 """The plan of a request for this host, and what only Spark could bring here."""
 
+import logging
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +12,8 @@ from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 
 __all__ = ["local_plan", "no_uri", "plan_here"]
+
+_LOG = logging.getLogger("dai_spark")
 
 
 def local_plan(request: ScoringRequest, executor: ExecutorContext) -> ScoringPlan:
@@ -24,7 +27,12 @@ def local_plan(request: ScoringRequest, executor: ExecutorContext) -> ScoringPla
 
 
 def plan_here(request: ScoringRequest) -> ScoringPlan:
-    """The plan of a request for this host, where files stay where they are."""
+    """The plan of a request for this host, where files stay where they are.
+
+    Warns of what of the export is damaged.
+    """
+    for note in request.pipeline.notes:
+        _LOG.warning("%s", note)
 
     def stay(path: Path, digest: str, ending: str, label: str) -> ShippedFile:
         return ShippedFile("path", str(path), digest, label)

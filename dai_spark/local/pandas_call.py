@@ -28,8 +28,6 @@ __all__ = ["score_pandas"]
 _Key = Tuple[Any, ...]
 _LOG = logging.getLogger("dai_spark")
 
-_LOG = logging.getLogger("dai_spark")
-
 # One handle for each content, and how calls of before named it.  They end with this process.
 _by_content: Dict[_Key, Scorer] = {}
 _by_files: Dict[_Key, Scorer] = {}

@@ -7,9 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
-from dai_spark.errors import ColumnError, OptionError
+from dai_spark.errors import ColumnError, OptionError, first_line, shortened
+from dai_spark.local.frame_columns import arrow_table, column_names
 from dai_spark.plan.options import ScoringOptions
-from dai_spark.schema.columns import check_columns, check_groups
+from dai_spark.schema.cast import decoded
+from dai_spark.schema.columns import check_columns, check_groups, check_once
 from dai_spark.schema.prediction_frame import prediction_frame
 
 if TYPE_CHECKING:
@@ -58,19 +60,17 @@ class FrameRows(Rows):
     ) -> Iterable[pa.RecordBatch]:
         """See `Rows.batches`."""
         frame = self._frame
-        columns = list(frame.columns)
+        columns = column_names(frame)
+        read = [*wanted, *options.group_by, *options.order_by]
+        check_once(read, columns, "The frame")
         if options.group_by:
             check_groups(options, columns, "The frame")
             self._order = _sorted_places(frame, options)
             frame = frame.iloc[self._order]
-        names = [name for name in dict.fromkeys([*wanted, *options.group_by]) if name in columns]
-        _check_once(names, columns, "The frame")
-        if len(frame) <= _SHORT_ROWS:
-            table = pa.table([_array(frame, name, names) for name in names], names=names)
-        else:
-            table = _table(frame, names)
+        names = [n for n in dict.fromkeys([*wanted, *options.group_by]) if n in columns]
+        table = arrow_table(frame, names, self._order)
         types = dict(zip(names, table.schema.types))
-        check_columns(types, wanted, "The frame", options.on_cast)
+        _checked(types, list(frame.columns), wanted, "The frame", options)
         return _whole_batches(table)
 
     def answer(self, answers: List[pa.RecordBatch], schema: pa.Schema) -> "pd.DataFrame":
@@ -102,13 +102,13 @@ class ArrowRows(Rows):
     ) -> Iterable[pa.RecordBatch]:
         """See `Rows.batches`."""
         names = self._schema.names
-        _check_once([*wanted, *options.group_by], names, "The table")
+        check_once([*wanted, *options.group_by, *options.order_by], names, "The table")
         check_groups(options, names, "The table")
         types = dict(zip(names, self._schema.types))
         check_columns(types, wanted, "The table", options.on_cast)
         if not options.group_by:
             return self._batches
-        table = pa.Table.from_batches(self._batches, self._schema)
+        table = _takeable(pa.Table.from_batches(self._batches, self._schema))
         keys = table.select(list(dict.fromkeys([*options.group_by, *options.order_by])))
         self._order = _sorted_places(keys.to_pandas(), options)
         kept = table.select(list(dict.fromkeys([*wanted, *options.group_by])))
@@ -139,6 +139,7 @@ def rows_of(given: Any) -> Rows:
     if pandas is not None and isinstance(given, pandas.DataFrame):
         return FrameRows(given)
     if isinstance(given, pa.Table):
+        given = _takeable(given)
         return ArrowRows(given.schema, _batches_of_table(given))
     if isinstance(given, pa.RecordBatch):
         return ArrowRows(given.schema, [given])
@@ -169,6 +170,20 @@ def _batches_of_table(table: pa.Table) -> Iterator[pa.RecordBatch]:
     yield from table.to_batches()
 
 
+def _takeable(table: pa.Table) -> pa.Table:
+    """The same table, with text that pyarrow can put in another order and in one piece."""
+    for i, field in enumerate(table.schema):
+        kind, chunks = field.type, table.column(i).chunks
+        if pa.types.is_dictionary(kind) and str(kind.value_type) == "string_view":
+            chunks = [decoded(chunk) for chunk in chunks]
+        elif str(kind) == "string_view":
+            chunks = [chunk.cast(pa.string()) for chunk in chunks]
+        else:
+            continue
+        table = table.set_column(i, field.name, pa.chunked_array(chunks, pa.string()))
+    return table
+
+
 def _whole_batches(table: pa.Table) -> List[pa.RecordBatch]:
     batches: List[pa.RecordBatch] = table.combine_chunks().to_batches()
     return batches
@@ -178,45 +193,34 @@ def _sorted_places(frame: "pd.DataFrame", options: ScoringOptions) -> Any:
     """Row numbers in the order in which groups are scored; stable, as far as columns leave it."""
     by, order = list(options.group_by), list(options.order_by)
     keys = frame[[*by, *order]].set_axis(range(len(frame)), axis=0)
-    keys = keys.sort_values([*by, *order], kind="stable", na_position="first")
+    try:
+        keys = keys.sort_values([*by, *order], kind="stable", na_position="first")
+    except (TypeError, ValueError) as error:
+        raise ColumnError(
+            f"The columns to group or order by, {', '.join([*by, *order])}, have values that "
+            f"cannot be put in order ({first_line(error)}); make each of them numbers, text or "
+            "times."
+        ) from None
     return keys.index.to_numpy()
 
 
-def _array(frame: "pd.DataFrame", name: str, names: Sequence[str]) -> Any:
-    column = frame[name]
-    # pyarrow asks a Series for a dozen protocols, and a plain array for none.
-    values = column.to_numpy() if isinstance(column.dtype, np.dtype) else column
+def _checked(
+    types: Mapping[str, pa.DataType],
+    columns: Sequence[Any],
+    wanted: Mapping[str, PipelineColumn],
+    where: str,
+    options: ScoringOptions,
+) -> None:
+    """Check columns that are read, by what the others are called where one of them is meant."""
+    others = {name: "" for name in columns if isinstance(name, str)}
     try:
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError):
-        # With the others that cannot be read, all at once.
-        raise _unreadable(frame, names) from None
-
-
-def _table(frame: "pd.DataFrame", names: Sequence[str]) -> pa.Table:
-    try:
-        return pa.Table.from_pandas(frame[list(names)], preserve_index=False)
-    except (pa.ArrowException, TypeError):
-        raise _unreadable(frame, names) from None
-
-
-def _unreadable(frame: "pd.DataFrame", names: Sequence[str]) -> ColumnError:
-    told = []
-    for name in names:
-        try:
-            pa.array(frame[name], from_pandas=True)
-        except (pa.ArrowException, TypeError) as error:
-            told.append(f"{name} ({error})")
-    return ColumnError(
-        f"The frame has columns whose values are not of one type that Arrow knows: "
-        f"{'; '.join(told)}; make each of them numbers or text before scoring."
-    )
-
-
-def _check_once(names: Iterable[str], columns: Sequence[Any], where: str) -> None:
-    twice = [name for name in dict.fromkeys(names) if columns.count(name) > 1]
-    if twice:
+        check_columns({**others, **types}, wanted, where, options.on_cast)
+    except ColumnError as error:
+        no_text = [repr(name) for name in columns if not isinstance(name, str)]
+        alike = [name for name in no_text if name in wanted]
+        if not alike:
+            raise
         raise ColumnError(
-            f"{where} has several columns of one name, {', '.join(twice)}, and the pipeline reads "
-            "columns by name; give each another name."
-        )
+            f"{error.message} It has columns whose names are no text, {shortened(alike)}: "
+            "frame.rename(columns=str) makes them texts."
+        ) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import threading
 from concurrent.futures import Future
@@ -29,6 +30,7 @@ from dai_spark.local.lease import Lease, Limits
 from dai_spark.local.process_pools import DESCRIPTIONS, join_pool, leave_pool
 from dai_spark.local.row_source import Rows, rows_of
 from dai_spark.metrics import ScoringMetrics
+from dai_spark.plan.doubts import doubts
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.schema.prediction import PredictionShape
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from dai_spark.plan.option_arguments import OptionArguments
 
 __all__ = ["Scorer"]
+
+_LOG = logging.getLogger("dai_spark")
 
 # What a sidecar is started with, so that no call can change it.
 _FIXED = (
@@ -89,6 +93,7 @@ class Scorer:
         self._max_waiting = max_waiting
         self._user = object()
         self._is_closed = False
+        self._has_warned = False
         self._asked: Dict[Tuple[Any, ...], _Asked] = {}
         self._metrics = ScoringMetrics()
         self._key = plan.key(plan.license or find_license(os.environ))
@@ -233,6 +238,7 @@ class Scorer:
 
     def _described(self, asked: _Asked, lease: Lease) -> ScoringPlan:
         if asked.plan.described is not None:
+            self._warn_of(asked.plan)
             return asked.plan
         name = (self._key, asked.of_answer)
         if name not in DESCRIPTIONS:
@@ -241,11 +247,19 @@ class Scorer:
                 if name not in DESCRIPTIONS:
                     DESCRIPTIONS[name] = lease.describe()
         plan = asked.plan.with_description(DESCRIPTIONS[name])
+        self._warn_of(plan)
         # For the calls to come.
         for key, known in list(self._asked.items()):
             if known is asked:
                 self._asked[key] = replace(asked, plan=plan)
         return plan
+
+    def _warn_of(self, plan: ScoringPlan) -> None:
+        """Say once what may give other scores than expected."""
+        if not self._has_warned:
+            self._has_warned = True
+            for doubt in doubts(plan):
+                _LOG.warning("%s", doubt)
 
     def _lease(self, asked: _Asked, limits: Limits) -> Lease:
         pool = self._pool_here()

@@ -9,4 +9,5 @@
     request              pipeline, environment, licence and options of one caller, checked
     packed_function      a task's function in few bytes, with the licence beside them
     plan                 what a task needs to score: plain data that travels
+    doubts               what of it a user is warned of
 """

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from dai_spark.artifacts.license import License
-from dai_spark.artifacts.pipeline_columns import PipelineColumn
+from dai_spark.artifacts.pipeline_columns import UNKNOWN, PipelineColumn
 from dai_spark.plan.options import ScoringOptions
 
 __all__ = ["Description", "ScoringPlan", "ShippedFile"]
@@ -58,6 +58,8 @@ class Description:
     start_method : {"fork", "spawn"}
     depends_on_batch : bool
         Rows of the export's example have other scores alone than together.
+    path_columns : tuple of str
+        Columns of paths: what reads them is one of the pipeline's image transformers.
     """
 
     columns: Tuple[str, ...]
@@ -69,6 +71,7 @@ class Description:
     versions: Mapping[str, str]
     start_method: str
     depends_on_batch: bool = False
+    path_columns: Tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Description":
@@ -84,6 +87,7 @@ class Description:
             versions=data["versions"],
             start_method=data["start_method"],
             depends_on_batch=bool(data.get("depends_on_batch", False)),
+            path_columns=tuple(data.get("path_columns", ())),
         )
 
 
@@ -135,7 +139,7 @@ class ScoringPlan:
     def wanted(self) -> "Dict[str, PipelineColumn]":
         """The columns that the pipeline uses, by name, in its own order.
 
-        A column that the scorer uses and the example does not declare is taken for text.
+        The type of one that the scorer uses and the export does not declare is unknown.
         """
         return self._wanted
 
@@ -144,7 +148,7 @@ class ScoringPlan:
         # Kept, since every call and every batch asks for it, of some pipelines for thousands.
         declared = {column.name: column for column in self.columns}
         names = self.described.columns if self.described else tuple(declared)
-        return {name: declared.get(name, PipelineColumn(name, "object")) for name in names}
+        return {name: declared.get(name, PipelineColumn(name, UNKNOWN)) for name in names}
 
     def __getstate__(self) -> Dict[str, Any]:
         # What is kept here is made anew where the plan travels to.

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
-from dai_spark.schema.columns import Refused, is_text, sent_as
+from dai_spark.schema.columns import Refused, is_text, known_as, sent_as
 from dai_spark.schema.zones import local_seconds
 
-__all__ = ["MISSING_WORDS", "CastBatch", "cast_batch"]
+__all__ = ["MISSING_WORDS", "CastBatch", "cast_batch", "decoded"]
 
 # What Driverless AI reads as missing; the same list in the exports of all its versions.
 MISSING_WORDS = (
@@ -105,7 +105,7 @@ def cast_batch(
 def _shown(found: pa.Array, sent: pa.Array, i: int) -> str:
     """A value as an error shows it; Python cannot hold some of them."""
     if pa.types.is_dictionary(found.type):
-        found = found.dictionary_decode()
+        found = decoded(found)
     if pa.types.is_timestamp(found.type):
         step = _S_IN[found.type.unit]
         digits = f"{found[i].cast(pa.int64()).as_py() % step:0{len(str(step)) - 1}}".rstrip("0")
@@ -133,7 +133,8 @@ def _misfit(name: str, value: str, found: pa.DataType, to: pa.DataType, rows: st
 
 def _cast(found: pa.Array, column: PipelineColumn, on_cast: str, jvm_pid: Optional[int]) -> _Found:
     if pa.types.is_dictionary(found.type):
-        found = found.dictionary_decode()
+        found = decoded(found)
+    column = known_as(column, found.type)
     to = sent_as(found.type, column, on_cast)
     assert not isinstance(to, Refused), "check_columns runs first"
     if is_text(found.type):
@@ -181,6 +182,15 @@ def _bytes(texts: pa.Array) -> List[Optional[bytes]]:
         pa.large_binary() if is_large else pa.binary()
     ).to_pylist()
     return found
+
+
+def decoded(found: pa.DictionaryArray) -> pa.Array:
+    """The values of a dictionary array, row for row."""
+    if str(found.type.value_type) == "string_view":
+        # What Polars makes of its categories; pyarrow decodes none of these.
+        texts = found.dictionary.cast(pa.string())
+        found = pa.DictionaryArray.from_arrays(found.indices, texts)
+    return found.dictionary_decode()
 
 
 def _floats_of_integers(found: pa.Array) -> _Found:

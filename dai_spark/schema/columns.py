@@ -29,12 +29,16 @@ Type alone decides what is refused, on the driver.  Only a value can tell that i
 value; ``"warn"`` sends the nearest that does (text that is no number: a missing value; bytes that
 are no text: U+FFFD), ``"null"`` a missing value, and both count it.
 
+Where the export does not tell what the pipeline wants, it is text of a table's text, dates and
+timestamps, and a number of all else.
+
 A number column is a float whatever its nulls, so what the pipeline sees of one row never depends on
 the other rows of its batch.  Spark's ``timestamp`` arrives in the session's time zone and is
 written as that local time, as Spark's cast to string writes it (`dai_spark.schema.zones`);
 ``timestamp_ntz`` as it is.
 """
 
+from collections import Counter
 from functools import lru_cache
 from typing import Iterable, List, Mapping, NamedTuple, Sequence, Union
 
@@ -44,7 +48,16 @@ from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError, shortened
 from dai_spark.plan.options import ScoringOptions
 
-__all__ = ["Refused", "check_columns", "check_groups", "is_text", "parsed_columns", "sent_as"]
+__all__ = [
+    "Refused",
+    "check_columns",
+    "check_groups",
+    "check_once",
+    "is_text",
+    "known_as",
+    "parsed_columns",
+    "sent_as",
+]
 
 # Names that a message has room for.
 _N_NAMES = 50
@@ -60,9 +73,28 @@ def sent_as(
     found: Union[pa.DataType, str], wanted: PipelineColumn, on_cast: str = "error"
 ) -> Union[pa.DataType, Refused]:
     """The Arrow type in which a column goes to the pipeline: the table at the top of this file."""
+    column = known_as(wanted, found)
     if isinstance(found, str):
-        return Refused(f"{found}; cast it to {'double' if wanted.is_number else 'string'}")
-    return _sent_as(found, wanted.is_number, on_cast)
+        verdict: Union[pa.DataType, Refused] = Refused(
+            f"{found}; cast it to {'double' if column.is_number else 'string'}"
+        )
+    else:
+        verdict = _sent_as(found, column.is_number, on_cast)
+    if isinstance(verdict, Refused) and not wanted.is_known:
+        return Refused(f"{found}; cast it to double or string, as the pipeline was trained")
+    return verdict
+
+
+def known_as(column: PipelineColumn, found: Union[pa.DataType, str]) -> PipelineColumn:
+    """A column whose type the export does not tell, as the table has it; any other as it is."""
+    if column.is_known:
+        return column
+    if isinstance(found, str):
+        return column.as_kind(is_number=True)
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    is_time = pa.types.is_date(found) or pa.types.is_timestamp(found)
+    return column.as_kind(is_number=not (is_text(found) or is_time or pa.types.is_null(found)))
 
 
 # A call of one row asks for each of its columns: remembered, that is a tenth of its cost.
@@ -134,6 +166,7 @@ def check_columns(
             verdict = sent_as(types[name], column, on_cast)
             if isinstance(verdict, Refused):
                 kind = "a number" if column.is_number else "text"
+                kind = kind if column.is_known else "a number or text"
                 refused.append(f"{name} (the pipeline wants {kind}, found {verdict.why})")
     if not missing and not refused:
         return
@@ -141,7 +174,7 @@ def check_columns(
     if missing:
         parts.append(
             f"lacks {shortened(missing, _N_NAMES)} of the {len(wanted)} columns that the pipeline "
-            f"reads by name{_near_misses(missing, types)}"
+            f"reads by name{_near_misses(missing, types)}{_numbered(missing, types)}"
         )
     if refused:
         parts.append(
@@ -149,6 +182,32 @@ def check_columns(
             f"{shortened(refused, _N_NAMES)}"
         )
     raise ColumnError(f"{where} {' and '.join(parts)}.")
+
+
+def check_once(names: Iterable[str], columns: Sequence[str], where: str) -> None:
+    """Refuse a table that has a column twice, since columns are read by name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Columns that are read.
+    columns : sequence of str
+        All of the table's, in its order.
+    where : str
+        What the message calls the table.
+
+    Raises
+    ------
+    ColumnError
+        Names every column that is read and is there more than once.
+    """
+    times = Counter(columns)
+    twice = [name for name in dict.fromkeys(names) if times[name] > 1]
+    if twice:
+        raise ColumnError(
+            f"{where} has several columns of one name, {shortened(twice, _N_NAMES)}, as a join "
+            "leaves them, and columns are read by name; drop or rename all but one of each."
+        )
 
 
 def check_groups(options: ScoringOptions, columns: Sequence[str], where: str) -> None:
@@ -170,6 +229,18 @@ def _near_misses(missing: Iterable[str], types: Iterable[str]) -> str:
     lower = {name.lower(): name for name in types}
     near = [f"{lower[m.lower()]} for {m}" for m in missing if m.lower() in lower]
     return f" (names must match in case: found {shortened(near, _N_NAMES)})" if near else ""
+
+
+def _numbered(missing: Iterable[str], types: Mapping[str, object]) -> str:
+    # Spark's Arrow schemas have no two fields of one name: it puts numbers behind them.
+    twice = [name for name in missing if f"{name}_0" in types and f"{name}_1" in types]
+    if not twice:
+        return ""
+    found = shortened([f"{name}_0 and {name}_1" for name in twice], _N_NAMES)
+    return (
+        f" (found {found}: so Spark calls the fields of a struct that has several of one name, as "
+        "a join leaves them; drop or rename all but one of each)"
+    )
 
 
 def parsed_columns(

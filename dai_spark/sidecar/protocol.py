@@ -76,6 +76,7 @@ DESCRIPTION::
     versions            {"python": TEXT, "pandas": TEXT, "pyarrow": TEXT}
     start_method        "fork"|"spawn"
     depends_on_batch    BOOL: rows of the export's example have other scores alone than together
+    path_columns        [TEXT]: of `columns`, those that image transformers read: paths of files
 
 TOTALS: ``{"n_rows": INT, "n_batches": INT, "scoring_s": FLOAT, "peak_memory_bytes": INT}`` of this
 connection, the last of its scorer's whole life.
@@ -147,6 +148,7 @@ DESCRIPTION_FIELDS = (
     "versions",
     "start_method",
     "depends_on_batch",
+    "path_columns",
 )
 ERROR_FIELDS = ("kind", "type", "message", "traceback")
 TOTALS = ("n_rows", "n_batches", "scoring_s", "peak_memory_bytes")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.driver.filesystem.uris import fetch, read_bytes
+from dai_spark.driver.open_request import open_request
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.session import active, setting
 from dai_spark.plan.default_environment import chosen_environment
@@ -92,15 +92,15 @@ def score_table(
         job = dataclasses.replace(job, env=_text(chosen))
 
     def make_request() -> ScoringRequest:
-        return ScoringRequest.of(
+        return open_request(
+            session,
             pipeline,
             chosen,
-            license,
-            job.license_file,
-            job.options,
-            {},
-            read_uri=partial(read_bytes, session),
-            fetch=partial(fetch, session, on_message=on_message),
+            license=license,
+            license_file=job.license_file,
+            options=job.options,
+            overrides={},
+            on_message=on_message,
         )
 
     run = run_stream if job.incremental == "stream" else run_batch

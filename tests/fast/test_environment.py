@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import stat
 import tarfile
@@ -407,3 +408,92 @@ def test_a_name_of_two_thousand_folders_is_told(tmp_path):
     path = archive(tmp_path / "e.tar.zst", member("a/" * 2000 + "b", b"12345"))
     with pytest.raises(EnvironmentUnpackError):
         extract_archive(path, tmp_path / "to")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *[{name: None} for name in ("python", "platform", "interpreter", "packages", "n_files")],
+        *[{name: 5} for name in ("python", "platform", "interpreter", "dai_line", "how", "inputs")],
+        *[{"packages": value} for value in ([], "numpy", {"numpy": None}, {"numpy": 1})],
+        *[{"unpacked_bytes": value} for value in ("5", -1, 1.5, True)],
+        *[{"format_version": value} for value in ("1", None, [], 99)],
+        *[{"interpreter": value} for value in ("/bin/sh", "../../bin/sh", "bin/../../sh", "", [])],
+        {"glibc": 2.17},
+        {"built_from": None},
+    ],
+    ids=str,
+)
+def test_a_manifest_of_wrong_types_is_refused_by_the_name(tmp_path, changed):
+    """Of an archive, of a folder, and while it is unpacked: never a raw error."""
+    text = json.dumps({**json.loads(MANIFEST.to_json()), **changed}).encode()
+    path = archive(tmp_path / "env.tar.gz", member(MANIFEST_NAME, text), manifest=None)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / MANIFEST_NAME).write_bytes(text)
+    words = "format" if "format_version" in changed else next(iter(changed))
+    for given in (path, folder):
+        with pytest.raises(PackedEnvironmentError, match=f"cannot be read: its {words} is"):
+            PackedEnvironment(given)
+    with pytest.raises(EnvironmentUnpackError, match=f"cannot be read: its {words} is"):
+        extract_archive(path, tmp_path / "to")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"null", b"[]", b"5", b'"x"', b"{", b"\xff\xfe{", b"{}", b"[" * 100_000, b"\xff"],
+    ids=["empty", "null", "list", "number", "text", "half", "utf-16", "none", "deep", "bytes"],
+)
+def test_a_manifest_that_is_none_is_refused(tmp_path, text):
+    """In a sentence, wherever it lies."""
+    path = archive(tmp_path / "env.tar.gz", member(MANIFEST_NAME, text), manifest=None)
+    (tmp_path / MANIFEST_NAME).write_bytes(text)
+    for given in (path, tmp_path):
+        with pytest.raises(PackedEnvironmentError, match="cannot be read: ") as caught:
+            PackedEnvironment(given)
+        assert "\n" not in caught.value.message
+
+
+def test_a_manifest_may_leave_out_what_it_need_not_state():
+    """And state that there is none."""
+    text = json.dumps(
+        {"python": "3.8", "platform": "x", "interpreter": "bin/python", "glibc": None}
+    )
+    assert EnvironmentManifest.from_json(text).packages == {}
+    assert EnvironmentManifest.from_json(text[:-1] + ', "packages": {}}').glibc is None
+
+
+def test_a_manifest_with_a_byte_order_mark_is_read(tmp_path):
+    """As an editor leaves it."""
+    (tmp_path / MANIFEST_NAME).write_bytes(b"\xef\xbb\xbf" + MANIFEST.to_json().encode())
+    assert PackedEnvironment(tmp_path).manifest == MANIFEST
+
+
+def test_a_manifest_that_is_no_file_is_refused(tmp_path):
+    """A folder, a FIFO that would be waited for, and one of gigabytes."""
+    for name in ("folder", "fifo", "large"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "folder" / MANIFEST_NAME).mkdir()
+    os.mkfifo(tmp_path / "fifo" / MANIFEST_NAME)
+    with (tmp_path / "large" / MANIFEST_NAME).open("wb") as stream:
+        stream.truncate(5 << 30)
+    for name, words in (("folder", "holds no"), ("fifo", "holds no"), ("large", "has more than")):
+        with pytest.raises(PackedEnvironmentError, match=words):
+            PackedEnvironment(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE])
+@pytest.mark.parametrize("n_folders", [101, 1500])
+def test_folders_without_end_are_refused(tmp_path, kind, n_folders):
+    """What removes a folder goes into it by calling itself, and stops a thousand folders down."""
+    deep = member("a/" * n_folders + "x", type=kind, linkname="y")
+    path = archive(tmp_path / "env.tar.gz", deep)
+    with pytest.raises(EnvironmentUnpackError, match="lies in more than 100 folders"):
+        extract_archive(path, tmp_path / "to")
+    shutil.rmtree(tmp_path / "to")
+
+
+def test_a_path_of_a_home_that_nobody_has_is_refused():
+    """Of a user without an entry in passwd, as containers have them."""
+    with pytest.raises(EnvironmentNotFoundError, match="leads nowhere on this host"):
+        PackedEnvironment("~nobody-of-that-name/env.tar.gz")

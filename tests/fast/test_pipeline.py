@@ -40,8 +40,16 @@ def summary():
     return sink.getvalue()
 
 
+def wheel(content="class Scorer: pass"):
+    """A wheel of one file, without RECORD."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr(f"{WHEEL.partition('-')[0]}/__init__.py", content)
+    return sink.getvalue()
+
+
 WHOLE = {
-    WHEEL: b"wheel",
+    WHEEL: wheel(),
     "example.py": EXAMPLE,
     "h2oaicore-1.10.7.3-cp38-cp38-linux_x86_64.whl": b"x" * 100_000,
     "h2oai_experiment_summary_4e86cfd8-ba96.zip": summary(),
@@ -82,7 +90,9 @@ def test_the_slim_copy_holds_what_travels_and_no_more(tmp_path):
 def test_another_wheel_is_another_pipeline(tmp_path):
     """The digest is the identity of what scores."""
     one = ScoringPipeline(write(tmp_path / "one.zip", WHOLE))
-    other = ScoringPipeline(write(tmp_path / "other.zip", {**WHOLE, WHEEL: b"other"}))
+    other = ScoringPipeline(
+        write(tmp_path / "other.zip", {**WHOLE, WHEEL: wheel("class Scorer: x = 1")})
+    )
     assert one.digest != other.digest
 
 
@@ -101,7 +111,7 @@ def test_statistics_stand_in_for_an_example(tmp_path):
 
 def test_an_export_without_core_wheel_tells_no_version(tmp_path):
     """What is not told is None, and the repr says why."""
-    found = ScoringPipeline(write(tmp_path / "scorer.zip", {WHEEL: b"w"}))
+    found = ScoringPipeline(write(tmp_path / "scorer.zip", {WHEEL: wheel()}))
     assert (found.dai_version, found.python, found.target, found.columns) == (None, None, None, ())
     assert "not told" in repr(found)
 

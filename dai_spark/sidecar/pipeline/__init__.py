@@ -7,6 +7,7 @@
     answer           what it answers, as a frame with a row for each row
     answer_columns   the columns of that frame as Arrow arrays, exactly
     frames           Arrow record batches to pandas frames, and answers back
+    path_columns     columns of paths to image files
     shims/           repairs of what old packages miss
     diagnosis        where libraries are looked for, for a load that failed
     openblas         copies of OpenBLAS that reach into each other

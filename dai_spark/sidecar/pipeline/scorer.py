@@ -22,6 +22,7 @@ from ..memory import peak_bytes
 from ..texts.error_text import sendable, sendable_traceback, type_name
 from . import frames
 from .answer import answer_frame, column_names
+from .path_columns import path_columns
 
 # Enough for one to be in another's past.
 _N_EXAMPLE_ROWS = 3
@@ -212,6 +213,7 @@ class LoadedScorer:
             },
             "start_method": start_method,
             "depends_on_batch": self._depends_on_batch(options),
+            "path_columns": path_columns(self._scorer),
         }
 
 

@@ -244,7 +244,10 @@ class Report:
             f"prediction  {shortened(self.prediction, _N_NAMES)}",
         ]
         if self.dry_run:
-            lines += [f"ok  {what:<12} {found}" for what, found in self.checks]
+            lines += [
+                f"{'!!' if what == 'warning' else 'ok'}  {what:<12} {found}"
+                for what, found in self.checks
+            ]
             lines += [f"plan        {self.plan}"] if self.plan else []
             lines += [f"time        {self.estimate}"] if self.estimate else []
             lines += ["dry run     nothing was written; scored rows:", *self.preview]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, List, Optional, Tuple
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import from_spark
 from dai_spark.host.uri import without_password
+from dai_spark.plan.doubts import doubts
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 from dai_spark.table_job.source.key import check_key
@@ -134,6 +135,7 @@ def _checks(context: RunContext, new: NewRows) -> List[Tuple[str, str]]:
     ]
     if job.key:
         lines.append(("key", f"{', '.join(job.key)}: nowhere null, nowhere twice"))
+    lines += [("warning", text) for text in (*pipeline.notes, *doubts(plan))]
     state = "is there, and its columns fit" if target.schema is not None else "will be created"
     lines.append(("target", f"{target.table.text} {state}"))
     work = work_folder(context.spark, job, target.table)
