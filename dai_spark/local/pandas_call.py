@@ -112,7 +112,7 @@ def _stamps(
             return (of_pipeline, "read", str(env.path), env.digest)
         path = _path(env)
         return (of_pipeline, _stamp(path / MANIFEST_NAME if path.is_dir() else path))
-    except OSError:
+    except (OSError, RuntimeError, ValueError):
         # Whatever is wrong, the request says it better.
         return None
 

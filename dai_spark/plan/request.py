@@ -150,7 +150,7 @@ def _environment(
     if isinstance(env, str) and (not env.startswith("/") or env.endswith(_ARCHIVE_ENDINGS)):
         env = _at_hand(env, fetch)
     name = os.fspath(env)
-    if Path(name).expanduser().exists() or name.endswith(_ARCHIVE_ENDINGS):
+    if local_path(name).exists() or name.endswith(_ARCHIVE_ENDINGS):
         return PackedEnvironment(name)
     if Path(name).is_absolute():
         # Not on this host: a driver need not be able to run the environment, nor to see it.
