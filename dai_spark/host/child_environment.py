@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Dict, Mapping
 
+from dai_spark.host.cache_folder import cache_folder
+
 __all__ = ["child_environment"]
 
 # What a process beside the executor may know of its environment.  Nothing else is inherited: not
@@ -34,6 +36,12 @@ def child_environment(folder: Path, pipeline: Path, added: Mapping[str, str]) ->
     has_recipes = any((pipeline / "tmp" / "contrib").rglob("*.py"))
     found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     found.setdefault("LANG", "C.UTF-8")
+    if "HOME" not in found and not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117
+        # A container's user with no entry in passwd: `~` and getpass.getuser() raise there, in
+        # libraries that only look for a folder of settings.
+        found["HOME"] = str(cache_folder())
+        found.setdefault("USER", str(os.getuid()))
+        found.setdefault("LOGNAME", found["USER"])
     found.update(
         {
             "PATH": f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin",

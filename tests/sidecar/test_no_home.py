@@ -19,6 +19,8 @@ SCRIPT = """
 import json, pandas as pd
 from dai_spark import PackedEnvironment, ScoringPipeline, open_scorer, score_pandas
 from dai_spark.errors import DaiSparkError
+from dai_spark.host.child_environment import child_environment
+from pathlib import Path
 told, frame = {}, pd.DataFrame()
 for name, ask in {
     "pipeline": lambda: ScoringPipeline("~/x.zip"),
@@ -31,7 +33,8 @@ for name, ask in {
     except DaiSparkError as error:
         told[name] = error.message
 told["digest"] = ScoringPipeline(PIPELINE).digest
-print(json.dumps(told))
+variables = child_environment(Path("/gone"), Path("/gone"), {})
+print(json.dumps([told, {name: variables[name] for name in ("HOME", "USER", "LOGNAME")}]))
 """
 
 
@@ -39,7 +42,7 @@ print(json.dumps(told))
     os.getuid() != 0 or shutil.which("setpriv") is None, reason="only root becomes another user"
 )
 def test_a_user_without_home_reads_exports_and_is_told_of_paths_at_home(export, tmp_path):
-    """`~` leads nowhere for such a user; all else is as for others."""
+    """`~` leads nowhere for such a user; a sidecar has the cache's folder as its home."""
     cache = tmp_path / "cache"
     cache.mkdir(mode=0o700)
     os.chown(cache, UID, UID)
@@ -62,7 +65,8 @@ def test_a_user_without_home_reads_exports_and_is_told_of_paths_at_home(export, 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told, variables = json.loads(done.stdout)
+    assert variables == {"HOME": str(cache), "USER": str(UID), "LOGNAME": str(UID)}
     assert len(told.pop("digest")) == 64
     assert sorted(told) == ["environment", "open", "pipeline", "score"]
     for message in told.values():
