@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Optional, Tuple
 
@@ -41,12 +42,12 @@ class PipelineColumn:
     @property
     def is_number(self) -> bool:
         """Whether the pipeline wants numbers in this column; False where that is not known."""
-        return _NUMBER.fullmatch(self.dtype) is not None
+        return _is_number(self.dtype) is True
 
     @property
     def is_known(self) -> bool:
         """Whether the export tells if the pipeline wants numbers or text in this column."""
-        return self.is_number or _TEXT.match(self.dtype) is not None
+        return _is_number(self.dtype) is not None
 
     def as_kind(self, *, is_number: bool) -> "PipelineColumn":
         """The same column with a type that is known."""
@@ -61,3 +62,11 @@ class PipelineColumn:
             and bool(texts)
             and all(PurePosixPath(text).suffix.lower() in _IMAGE_ENDINGS for text in texts)
         )
+
+
+# Asked of each column for each batch.
+@lru_cache(maxsize=1024)
+def _is_number(dtype: str) -> Optional[bool]:
+    if _NUMBER.fullmatch(dtype):
+        return True
+    return False if _TEXT.match(dtype) else None

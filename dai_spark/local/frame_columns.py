@@ -88,14 +88,19 @@ def arrow_table(
 
 
 def _array(column: "pd.Series[Any]") -> Any:
+    dtype: Any = column.dtype
+    if isinstance(dtype, np.dtype):
+        # pyarrow asks a Series for a dozen protocols, and a plain array for none.
+        found = pa.array(column.to_numpy(), from_pandas=True)
+        if dtype.kind == "O" and _may_be_cut(column, found.type):
+            _check_times(column)
+        return found
     import pandas as pd
 
-    if isinstance(column.dtype, pd.SparseDtype):
+    if isinstance(dtype, pd.SparseDtype):
         dense: Any = column.sparse
-        column = dense.to_dense()
-    # pyarrow asks a Series for a dozen protocols, and a plain array for none.
-    values = column.to_numpy() if isinstance(column.dtype, np.dtype) else column
-    found = pa.array(values, from_pandas=True)
+        return _array(dense.to_dense())
+    found = pa.array(column, from_pandas=True)
     if _may_be_cut(column, found.type):
         _check_times(column)
     return found
