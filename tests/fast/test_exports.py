@@ -260,7 +260,7 @@ def test_what_an_export_can_do_without_may_be_damaged(plain, tmp_path):
     """Links that lead nowhere, FIFOs and unreadable files matter where they travel."""
     folder = folder_of(tmp_path / "export")
     (folder / "README.txt").symlink_to("gone.txt")
-    (folder / "tmp-2").symlink_to("/")
+    (folder / "tmp-2").symlink_to("/etc")
     os.mkfifo(folder / "fifo")
     found = ScoringPipeline(folder)
     assert found.digest == plain.digest
@@ -337,6 +337,15 @@ def test_archives_that_were_cut_off_are_refused(tmp_path):
     for place in places[1:]:
         (tmp_path / "cut.tar").write_bytes(tar[:place])
         assert "cut off" in refused(tmp_path / "cut.tar")
+
+
+def test_a_checksum_behind_the_tar_is_looked_at(tmp_path):
+    """A tar's own end comes before that of what compresses it."""
+    raw = tarred(tmp_path / "x.tar", below(TOP)).read_bytes()
+    path = tmp_path / "x.tgz"
+    path.write_bytes(gzip.compress(raw + bytes(4 << 20)))
+    assert ScoringPipeline(path).digest
+    assert "CRC check failed" in refused(spoilt(path, -8))
 
 
 def test_two_wheels_that_are_not_one_are_refused(tmp_path):
