@@ -55,7 +55,9 @@ class PipelineColumn:
 
     @property
     def holds_paths(self) -> bool:
-        """Whether all of the example's values are names of image files, so paths to them."""
+        """Whether its type is image, or all of the example's values are names of image files."""
+        if self.dtype.lower().startswith("image"):
+            return True
         texts = [text for text in self.samples if text is not None and text.strip()]
         return (
             not self.is_number

@@ -325,6 +325,7 @@ def test_columns_of_images_are_known_by_their_examples(samples, holds):
     column = PipelineColumn("picture", "object", samples)
     assert column.holds_paths == holds
     assert PipelineColumn("picture", "float32", samples).holds_paths is False
+    assert PipelineColumn("picture", "Image", samples).holds_paths is True
     (found,) = doubts(plan_of([column], ("picture",))) or [""]
     assert ("Column picture of the pipeline: the values are paths" in found) == holds
 
