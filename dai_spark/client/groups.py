@@ -11,6 +11,9 @@ from dai_spark.plan.plan import ScoringPlan
 
 __all__ = ["whole_groups"]
 
+# Offsets of Arrow's texts have 32 bits, with a sign.
+_MOST_COLUMN_BYTES = (1 << 31) - 1
+
 
 def whole_groups(
     plan: ScoringPlan, batches: Iterable[pa.RecordBatch], executor: ExecutorContext
@@ -36,7 +39,8 @@ def whole_groups(
     Raises
     ------
     ColumnError
-        A group of more than ``max_group_bytes``; names it.
+        A group of more than ``max_group_bytes``, or with more text in a kept column than a record
+        batch holds; names it.
     """
     names, limit_bytes = plan.options.group_by, plan.options.max_group_bytes
     group: List[pa.RecordBatch] = []
@@ -51,7 +55,7 @@ def whole_groups(
         for start, end in zip(starts, [*starts[1:], batch.num_rows]):
             part = batch.slice(start, end - start)
             if group and not (start == 0 and goes_on):
-                whole = _joined(group)
+                whole = _whole(group, plan, executor)
                 yield whole, first_row
                 first_row += whole.num_rows
                 group, n_bytes = [], 0
@@ -60,7 +64,7 @@ def whole_groups(
             if n_bytes > limit_bytes:
                 raise _too_large(plan, part, executor)
     if group:
-        yield _joined(group), first_row
+        yield _whole(group, plan, executor), first_row
 
 
 def _starts(batch: pa.RecordBatch, names: Sequence[str]) -> List[int]:
@@ -87,16 +91,46 @@ def _same_group(before: pa.RecordBatch, behind: pa.RecordBatch, names: Sequence[
 def _joined(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     if len(parts) == 1:
         return parts[0]
-    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+    # One batch, or more where a column of text holds more than its 32-bit offsets reach.
+    (whole,) = pa.Table.from_batches(parts).combine_chunks().to_batches()
+    return whole
+
+
+def _whole(
+    parts: Sequence[pa.RecordBatch], plan: ScoringPlan, executor: ExecutorContext
+) -> pa.RecordBatch:
+    for i, field in enumerate(parts[0].schema):
+        # Kept columns are not among those that max_group_bytes counts.
+        n_bytes = sum(part.column(i).nbytes for part in parts)
+        if n_bytes >= _MOST_COLUMN_BYTES and (
+            pa.types.is_string(field.type) or pa.types.is_binary(field.type)
+        ):
+            raise ColumnError(
+                f"The group {_named(plan, parts[0])} in {executor.task} on {executor.host} has "
+                f"{n_bytes:,} bytes in column {field.name}, and a record batch holds "
+                f"{_MOST_COLUMN_BYTES:,} of a text; keep fewer columns, or group by more."
+            )
+    return _joined(parts)
+
+
+def _named(plan: ScoringPlan, rows: pa.RecordBatch) -> str:
+    return ", ".join(
+        f"{name}={_shown(rows.column(rows.schema.get_field_index(name))[0])}"
+        for name in plan.options.group_by
+    )
+
+
+def _shown(value: pa.Scalar) -> str:
+    try:
+        return repr(value.as_py())
+    except UnicodeDecodeError:
+        # Spark's texts need not be UTF-8.
+        return repr(value.as_buffer().to_pybytes().decode("utf-8", "backslashreplace"))
 
 
 def _too_large(plan: ScoringPlan, rows: pa.RecordBatch, executor: ExecutorContext) -> ColumnError:
-    named = ", ".join(
-        f"{name}={rows.column(rows.schema.get_field_index(name))[0].as_py()!r}"
-        for name in plan.options.group_by
-    )
     return ColumnError(
-        f"The group {named} in {executor.task} on {executor.host} has more than "
+        f"The group {_named(plan, rows)} in {executor.task} on {executor.host} has more than "
         f"{plan.options.max_group_bytes:,} bytes, and a group is scored at once; leave out the "
         "rows of its past that the pipeline does not look at, group by more columns, or raise "
         "max_group_bytes where executors have the memory."

@@ -63,6 +63,24 @@ def test_a_group_that_is_too_large_is_named(executor):
         list(whole_groups(plan_of(max_group_bytes=20_000), [rows] * 4, executor))
 
 
+def test_a_group_whose_key_is_no_utf8_is_named_too(executor):
+    """Spark's texts are bytes, and a sentence of any of them must be made."""
+    key = pa.array([b"R\xc9"] * 9, pa.binary()).view(pa.string())
+    rows = pa.RecordBatch.from_arrays(
+        [key, pa.array([1.5] * 9), pa.array([0.0] * 9)], names=["a", "b", "value"]
+    )
+    with pytest.raises(ColumnError, match=r"The group a='R\\\\xc9', b=1.5 in partition 3"):
+        list(whole_groups(plan_of(max_group_bytes=50), [rows], executor))
+
+
+def test_a_group_with_more_kept_text_than_a_batch_holds_is_refused(executor):
+    """Arrow would make two batches of it, and the rows of the second would be lost."""
+    columns = {"a": ["x"], "b": [1.5], "value": [0.0], "kept": ["k" * 2_000_000]}
+    rows = pa.RecordBatch.from_pydict(columns)
+    with pytest.raises(ColumnError, match=r"a='x', b=1.5 .* 2,200,0[\d,]+ bytes in column kept"):
+        list(whole_groups(plan_of(), [rows] * 1100, executor))
+
+
 @pytest.fixture(scope="module")
 def weather():
     """Three airports in March, hour by hour, the last two days of which are to be predicted."""
