@@ -7,6 +7,7 @@
     ├── PipelineError                      the exported zip or folder
     │   ├── PipelineNotFoundError (also FileNotFoundError)
     │   └── NotAPipelineError              a MOJO, no or several scoring wheels, a damaged zip
+    │       └── UnreadableFileError        one file of an export: damaged, or encrypted
     ├── PackedEnvironmentError                   the packed environment
     │   ├── EnvironmentNotFoundError (also FileNotFoundError)
     │   ├── EnvironmentMismatchError       wrong Python, DAI line, processor or C library
@@ -64,6 +65,7 @@ __all__ = [
     "SidecarTimeoutError",
     "TableExistsError",
     "TableJobError",
+    "UnreadableFileError",
     "from_spark",
 ]
 
@@ -160,6 +162,10 @@ class PipelineNotFoundError(PipelineError, FileNotFoundError):
 
 class NotAPipelineError(PipelineError):
     """The file is there but is not a Python scoring pipeline, or is damaged."""
+
+
+class UnreadableFileError(NotAPipelineError):
+    """One file of an export cannot be read: it is damaged, encrypted, or a link out of it."""
 
 
 class PackedEnvironmentError(DaiSparkError):

@@ -10,14 +10,14 @@ from typing import List, Optional, Tuple, Union
 
 from dai_spark.artifacts.export.example import example_columns
 from dai_spark.artifacts.export.experiment_summary import Summary, read_summary
-from dai_spark.artifacts.export.export_files import UnreadableFileError, below
+from dai_spark.artifacts.export.export_files import below
 from dai_spark.artifacts.export.open_export import open_export, path_of
 from dai_spark.artifacts.export.scoring_wheel import find_wheel, is_read, package_of, wheel_fault
 from dai_spark.artifacts.export.statistics import statistics_columns
 from dai_spark.artifacts.export.temporary import temporary_files
 from dai_spark.artifacts.pipeline_columns import UNKNOWN, PipelineColumn
 from dai_spark.artifacts.slim_copy import slim_copy
-from dai_spark.errors import NotAPipelineError, shortened
+from dai_spark.errors import NotAPipelineError, UnreadableFileError, shortened
 
 __all__ = ["ScoringPipeline"]
 

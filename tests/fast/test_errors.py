@@ -1,6 +1,8 @@
 """The error tree: every class pickles, stands alone as text, and comes back from Spark's text."""
 
+import ast
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,20 @@ def test_an_unknown_name_is_still_an_error_of_ours():
     """An executor with a newer dai_spark may name a class that this one lacks."""
     assert named("SomethingNewer") is errors.SidecarError
     assert named("ScoringError") is ScoringError
+
+
+def test_the_tree_is_in_one_file():
+    """A class elsewhere would be known to those processes alone that have imported it."""
+    package = Path(errors.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {node.name}"
+        for path in package.rglob("*.py")
+        if path != Path(errors.__file__)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and {ast.unparse(base).rpartition(".")[2] for base in node.bases} & set(errors.__all__)
+    ]
+    assert found == []
 
 
 def test_the_tree_at_the_top_is_the_real_one():

@@ -7,9 +7,9 @@ import zlib
 from pathlib import Path
 from typing import IO, Dict, Iterator, Mapping, TypeVar
 
-from dai_spark.errors import NotAPipelineError
+from dai_spark.errors import NotAPipelineError, UnreadableFileError
 
-__all__ = ["ExportFiles", "UnreadableFileError", "below", "clean_name"]
+__all__ = ["ExportFiles", "below", "clean_name"]
 
 _Value = TypeVar("_Value")
 # What readers of zips and tars raise on bytes that are damaged, cut off, encrypted, or packed in a
@@ -24,10 +24,6 @@ _UNREADABLE = (
     ValueError,
     OverflowError,
 )
-
-
-class UnreadableFileError(NotAPipelineError):
-    """One file of an export cannot be read."""
 
 
 class ExportFiles:
