@@ -42,6 +42,7 @@ def test_several_functions_with_one_scorer_finish(rows, scoring, classes, export
     assert set(counts) == {N_COPIES * len(flights)}
 
 
+@pytest.mark.long
 def test_a_filter_on_a_deterministic_prediction_finishes(rows, scoring, classes, flights):
     """Spark evaluates the function twice, one evaluation on top of the other."""
     score = scoring(classes, deterministic=True, contributions="transformed")
