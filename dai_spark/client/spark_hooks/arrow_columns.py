@@ -5,9 +5,30 @@ and fails on years that nanoseconds do not reach and on text that is not UTF-8.
 """
 
 import sys
+from contextlib import ExitStack
 from typing import Any, Iterator
 
 __all__ = ["arrow_columns"]
+
+
+def _column(_serializer: Any, column: Any, *_: Any, **__: Any) -> Any:
+    return column
+
+
+def _columns(batch: Any, *_: Any, **__: Any) -> Any:
+    return list(batch.columns)
+
+
+# Where Spark converts what it sends to a pandas UDF: 3.5 to 4.1 a column, 4.2 and 4.3 a batch.
+_CONVERSIONS = (
+    (
+        "pyspark.sql.pandas.serializers",
+        "ArrowStreamPandasUDFSerializer",
+        "arrow_to_pandas",
+        _column,
+    ),
+    ("pyspark.sql.conversion", "ArrowBatchTransformer", "to_pandas", staticmethod(_columns)),
+)
 
 
 def arrow_columns(columns: Iterator[Any]) -> Iterator[Any]:
@@ -15,30 +36,25 @@ def arrow_columns(columns: Iterator[Any]) -> Iterator[Any]:
 
     Runs in the Python worker, once a task.
 
-    Spark's serializer reads a batch when the UDF asks for the next one, and gives each column to
-    ``arrow_to_pandas`` (Spark 3.5 to 4.1).  For as long as the next batch is asked for, and no
-    longer, that returns the column as it is: a worker also runs other functions, of other users.
+    Spark reads and converts a batch when the UDF asks for the next one.  For as long as the next
+    batch is asked for, and no longer, its conversion gives the column as it is: a worker also runs
+    other functions, of other users.
 
     Yields
     ------
-    pyarrow.ChunkedArray
+    pyarrow.Array or pyarrow.ChunkedArray
         Or a frame, of a Spark that converts in another way.
     """
-    serializers = sys.modules.get("pyspark.sql.pandas.serializers")
-    kind: Any = getattr(serializers, "ArrowStreamPandasUDFSerializer", None)
-    own = vars(kind).get("arrow_to_pandas") if kind is not None else None
     while True:
-        if own is not None:
-            kind.arrow_to_pandas = _as_it_is
-        try:
-            column = next(columns)
-        except StopIteration:
-            return
-        finally:
-            if own is not None:
-                kind.arrow_to_pandas = own
+        with ExitStack() as stack:
+            for module, name, method, replacement in _CONVERSIONS:
+                kind: Any = getattr(sys.modules.get(module), name, None)
+                own = vars(kind).get(method) if kind is not None else None
+                if own is not None:
+                    stack.callback(setattr, kind, method, own)
+                    setattr(kind, method, replacement)
+            try:
+                column = next(columns)
+            except StopIteration:
+                return
         yield column
-
-
-def _as_it_is(_serializer: Any, column: Any, *_: Any, **__: Any) -> Any:
-    return column
