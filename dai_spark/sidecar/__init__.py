@@ -6,14 +6,15 @@ its siblings and the pipeline, and nothing else of dai_spark.
 
 ::
 
-    server       one process for each executor and key: loads the scorer once, takes connections,
-                 and ends with its executor
+    guard        what a client starts: holds the lock, writes the log, watches the executor, and
+                 ends all that the sidecar and its scorers have started
+    server       one process for each executor and key: loads the scorer once, takes connections
     pool         its scorer processes: forked or spawned, given connections, kept, reaped
     worker       a scorer process, from its first connection to its last
     connection   what it does on one connection: greets, reads ahead, scores, answers
     slots        how many scorers may score at the same time
     fd_passing   a connection's descriptor, from the sidecar to a scorer
-    process      whether a process lives, and how to end with it
+    process      whether a process lives, what it has started, and how that ends
     memory       what this process takes of the machine's memory
     log          what sidecar, scorers and pipeline print, within bounds
     verdict      why the pipeline does not load here, for the tasks that come next

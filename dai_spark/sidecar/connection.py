@@ -3,12 +3,12 @@
 import os
 import queue
 import socket
-import sys
 import threading
 import time
 from typing import Any, Callable, Dict, Optional
 
 from . import protocol
+from .log import say
 from .memory import peak_bytes, resident_bytes
 from .pipeline import frames
 from .pipeline.scorer import LoadedScorer, Refused
@@ -134,9 +134,7 @@ class ScorerConnection:
         )
 
     def _log(self, text: str) -> None:
-        # One write a line, so that lines of several scorers do not run into each other.
-        sys.stdout.write("dai_spark: scorer {} {}\n".format(os.getpid(), text))
-        sys.stdout.flush()
+        say("scorer {} {}".format(os.getpid(), text))
 
     def _answer_all(self) -> None:
         assert self._scorer is not None

@@ -35,7 +35,10 @@ def receive_connection(control: socket.socket) -> Optional[socket.socket]:
             descriptor.frombytes(data[: descriptor.itemsize])
     # What a pipeline starts must not hold it.
     os.set_inheritable(descriptor[0], False)
-    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor[0])
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor[0])
+    # A pipeline may have set a default limit for all sockets.
+    connection.setblocking(True)
+    return connection
 
 
 def send_word(control: socket.socket, word: bytes) -> None:

@@ -1,90 +1,161 @@
 """The sidecar's log: all that it, its scorers and the pipeline print, kept within bounds.
 
 A pipeline's C libraries write to the file descriptors themselves, and some print without end.  So
-descriptors 1 and 2 are a pipe, and a process of its own writes what comes out of it: a thread could
-not, since C code may hold the interpreter's lock while it waits for the pipe.
+descriptors 1 and 2 are a pipe, and the guard, a process without the pipeline's code, writes what
+comes out of it.  What a pipeline does to its descriptors and to `sys.stdout` is its own affair:
+the sidecar's words go to the pipe by `say`.
 """
 
+import fcntl
 import os
 import select
+import stat
+import sys
 from typing import Optional
 
-from .texts.secret import CleanStream, Secret
+from .process import is_stopped
 
 # Limit of the file, and of the one before it, which is kept beside it as <log>.1.
 LIMIT_BYTES = 8 << 20
 END = "dai_spark: the sidecar has ended"
-_CHUNK_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 16
+# Where nobody looks for a descriptor to close; a process may have more than these.
+_HIGH_FD = 200
 
 
-class Log:
-    """The pipe to a log, and the process that writes it.
+class LogPipe:
+    """The writing end of the log's pipe, in the sidecar or a scorer.
 
     Parameters
     ----------
-    path : str
-    lock_fd : int
-        The sidecar's lock, which the writer must not hold: it outlives the sidecar by moments.
-    secret : str or None
-        The licence, which a pipeline may print and no file is to hold.
+    guard_pid : int
+        The process that reads it.
+    guard_fd : int
+        That process's reading end, by which the pipe is found again (Linux) where the pipeline
+        has closed it.
     """
 
-    def __init__(self, path: str, lock_fd: int, secret: Optional[str] = None) -> None:
-        self._path = path
-        self._secret = secret
-        self._lock_fd = lock_fd
-        self._reading, self._writing = os.pipe()
-        self._pid = self._start()
-        os.dup2(self._writing, 1)
-        os.dup2(self._writing, 2)
+    def __init__(self, guard_pid: int, guard_fd: int) -> None:
+        self._guard_pid = guard_pid
+        self._path = "/proc/{}/fd/{}".format(guard_pid, guard_fd)
+        self._inode = os.fstat(1).st_ino
+        self._fd = _high(os.dup(1))
+        self._draining: Optional[int] = None
 
-    def _start(self) -> int:
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
+    def write(self, text: str) -> None:
+        """Write a text, and lose it rather than raise."""
+        try:
+            if not self._is_pipe(self._fd):
+                # By a number that was closed we might write into a file of the pipeline's.
+                self._fd = _high(os.open(self._path, os.O_WRONLY))
+            os.write(self._fd, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass
+
+    def _is_pipe(self, fd: int) -> bool:
+        try:
+            found = os.fstat(fd)
+        except OSError:
+            return False
+        return stat.S_ISFIFO(found.st_mode) and found.st_ino == self._inode
+
+    def reopen_closed(self) -> None:
+        """See the function of this name."""
+        for fd in (0, 1, 2):
             try:
-                os.close(self._lock_fd)
-                os.close(self._writing)
-                # The run folder is to go while this still writes.
-                os.chdir("/")
-                # From a restart they are the pipe itself, whose end would never come.
-                nothing = os.open(os.devnull, os.O_RDWR)
-                for fd in (0, 1, 2):
-                    os.dup2(nothing, fd)
-                write_log(self._path, self._reading, parent, self._secret)
-            finally:
-                os._exit(0)
-        return pid
+                os.fstat(fd)
+                continue
+            except OSError:
+                pass
+            try:
+                found = os.open(
+                    self._path if fd else os.devnull, os.O_WRONLY if fd else os.O_RDONLY
+                )
+            except OSError:
+                found = os.open(os.devnull, os.O_RDWR)
+            if found != fd:
+                os.dup2(found, fd)
+                os.close(found)
+            os.set_inheritable(fd, True)
 
-    def restart_if(self, ended_pid: int) -> None:
-        """Start another writer where the one that ended was ours.
+    def stand_in(self, poller: "select.poll") -> None:
+        """Empty the pipe where the guard is stopped: who prints must not wait for it.
 
-        We keep the reading end, so nothing that was printed meanwhile is lost and nobody who
-        prints is told that the pipe is broken.
+        What is printed meanwhile is lost.
         """
-        if ended_pid == self._pid:
-            self._pid = self._start()
+        if not is_stopped(self._guard_pid):
+            if self._draining is not None:
+                os.close(self._draining)
+                self._draining = None
+            return
+        try:
+            if self._draining is None:
+                self._draining = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+            poller.register(self._draining, select.POLLIN)
+            while os.read(self._draining, CHUNK_BYTES):
+                pass
+        except OSError:
+            pass
+
+    @property
+    def draining(self) -> Optional[int]:
+        """The descriptor by which `stand_in` empties the pipe, if it does."""
+        return self._draining
 
 
-def write_log(path: str, reading: int, parent: int, secret: Optional[str] = None) -> None:
-    """Copy a pipe to a file until the sidecar and all its scorers have ended."""
-    log = BoundedFile(path)
-    clean = CleanStream(Secret(secret))
-    poller = select.poll()
-    poller.register(reading, select.POLLIN)
-    while True:
-        if not poller.poll(1000):
-            log.append(clean.rest())
-            if os.getppid() != parent:
-                # The sidecar is gone, and what holds the pipe open is a process of the pipeline's.
-                break
-            continue
-        chunk = os.read(reading, _CHUNK_BYTES)
-        if not chunk:
-            break
-        log.append(clean.take(chunk))
-    log.append(clean.rest())
-    log.append((END + "\n").encode("ascii"))
+def _high(fd: int) -> int:
+    try:
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD)
+    except OSError:
+        os.set_inheritable(fd, False)
+        return fd
+    os.close(fd)
+    return moved
+
+
+_pipe: Optional[LogPipe] = None
+
+
+def open_log(guard_pid: int, guard_fd: int) -> LogPipe:
+    """Make `say` write to the pipe that descriptor 1 is now, before the pipeline runs."""
+    global _pipe
+    _pipe = LogPipe(guard_pid, guard_fd)
+    return _pipe
+
+
+def say(text: str) -> None:
+    """Write a line into the log, whatever the pipeline has made of `sys.stdout`; raises nothing.
+
+    One write, so that lines of several scorers do not run into each other.
+    """
+    line = "dai_spark: {}\n".format(text)
+    if _pipe is not None:
+        _pipe.write(line)
+        return
+    try:
+        # No sidecar's process (`dai-spark env check`).
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except Exception:
+        pass
+
+
+def reopen_closed() -> None:
+    """Put back descriptors 0, 1 and 2 that the pipeline has closed.
+
+    Else what is opened next has their numbers, and what the pipeline prints goes there.
+    """
+    if _pipe is not None:
+        _pipe.reopen_closed()
+
+
+def flush() -> None:
+    """Let the pipeline's own words go before this process ends; raises nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            pass
 
 
 class BoundedFile:

@@ -10,21 +10,23 @@ import subprocess
 import sys
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from . import protocol
 from .atomic_file import write_json
 from .fd_passing import IDLE, LOADED, send_connection
-from .log import Log
+from .log import flush, say
 from .pipeline.scorer import LoadedScorer, enter_folder
-from .process import die_with_parent
-from .verdict import ended_in_load, exit_status, is_from_outside, leave_verdict
+from .process import Orphans, adopt_orphans, die_with_parent, end_children
+from .verdict import ended_in_load, is_from_outside, leave_verdict
 from .worker import ScorerWorker
 
 # A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
 _GRACE_S = 1.0
 # A few bytes to a client that waits for them.
 _TELL_S = 1.0
+# What is still there so long after SIGKILL waits for a disk or a device.
+_KILL_S = 5.0
 # How long a scorer waits for its next connection: what a fork costs matters between the tasks of a
 # job, what a load costs also between the cells of a notebook.
 _KEEP_S = {"fork": 5.0, "spawn": 60.0}
@@ -96,7 +98,6 @@ class ScorerPool:
     ----------
     spec : dict
         See `server`.
-    log : Log
     close_inherited : callable
         Called in a forked scorer: closes what else is the sidecar's own.
 
@@ -110,9 +111,8 @@ class ScorerPool:
         When a connection last ended.
     """
 
-    def __init__(self, spec: Dict[str, Any], log: Log, close_inherited: Callable[[], None]) -> None:
+    def __init__(self, spec: Dict[str, Any], close_inherited: Callable[[], None]) -> None:
         self._spec = spec
-        self._log = log
         self._close_inherited = close_inherited
         self.start_method = "fork"
         self.loaded: Optional[LoadedScorer] = None
@@ -122,6 +122,10 @@ class ScorerPool:
         self._n_made = 0
         self._by_pid: Dict[int, ScorerProcess] = {}
         self._by_fd: Dict[int, ScorerProcess] = {}
+        self._orphans = Orphans()
+        # Of before the pipeline loads: what that makes of its own is not a spawned scorer's.
+        self._environment = dict(os.environ)
+        self._command = [sys.executable, "-s", "-X", "utf8", sys.argv[0], "--scorer"]
 
     @property
     def is_busy(self) -> bool:
@@ -140,8 +144,7 @@ class ScorerPool:
         try:
             self._make(connection).give(connection)
         except OSError as error:
-            print("dai_spark: no scorer process could be started: {}".format(error))
-            sys.stdout.flush()
+            say("no scorer process could be started: {}".format(error))
             connection.close()
 
     def _waiting(self) -> List[ScorerProcess]:
@@ -155,6 +158,9 @@ class ScorerPool:
         self._n_made += 1
         folder = os.path.join(self._spec["run_folder"], "scorer-{}".format(self._n_made))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        for sock in (ours, theirs):
+            # A pipeline may have set a default limit for all sockets.
+            sock.setblocking(True)
         try:
             if self.start_method == "fork":
                 pid = self._fork_scorer(theirs, folder, [ours, connection])
@@ -169,20 +175,24 @@ class ScorerPool:
         return scorer
 
     def fork(self) -> int:
-        """Fork this process into one that ends with it and has none of its handlers and locks."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        """Fork this process into one that ends with it, and with which all that it starts ends."""
+        flush()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            if self._spec["lock_fd"] is not None:
-                # A lock that a scorer held would outlive the sidecar that it stands for.
-                os.close(self._spec["lock_fd"])
-            die_with_parent(parent)
+            be_scorer_of(parent)
         return pid
+
+    def end_all(self) -> None:
+        """End all children, scorers or not."""
+        end_children(set(), _KILL_S)
+
+    def end_orphans(self) -> None:
+        """End what a forked child has left that is none of the scorers."""
+        self._orphans.end(self._by_pid)
 
     def _fork_scorer(
         self, theirs: socket.socket, folder: str, to_close: List[socket.socket]
@@ -203,10 +213,9 @@ class ScorerPool:
                 ScorerWorker(theirs, self._spec, lambda: loaded, "fork").run()
                 status = 0
             except BaseException:
-                traceback.print_exc()
+                say(traceback.format_exc())
             finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush()
                 # Not sys.exit: what the loaded pipeline registered to run at exit is the parent's.
                 os._exit(status)
         return pid
@@ -214,13 +223,13 @@ class ScorerPool:
     def _spawn_scorer(self, theirs: socket.socket, folder: str) -> int:
         fd = theirs.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-s", "-X", "utf8", sys.argv[0], "--scorer", str(fd)],
+            [*self._command, str(fd)],
             stdin=subprocess.PIPE,
             pass_fds=[fd],
             cwd=self._spec["run_folder"],
             env=self._environment,
         )
-        spec = dict(self._spec, lock_fd=None, scorer_folder=folder)
+        spec = dict(self._spec, scorer_folder=folder)
         assert process.stdin is not None
         process.stdin.write(json.dumps(spec).encode("utf-8"))
         process.stdin.close()
@@ -265,23 +274,36 @@ class ScorerPool:
 
     def reap(self) -> None:
         """Take in the ends of children: write exit statuses, close connections, remove folders."""
+        ended = []
+        for pid, status in self._ended():
+            scorer = self._by_pid.pop(pid, None)
+            if scorer is not None:
+                self._write_exit_status(pid, status)
+                if status is not None:
+                    self._tell_of_load(scorer, exit_status(status))
+                scorer.end_connection()
+                scorer.control.close()
+                ended.append(scorer)
+        self._orphans.look(self._by_pid, bool(ended))
+        for scorer in ended:
+            shutil.rmtree(scorer.folder, ignore_errors=True)
+            self.used_at = time.time()
+
+    def _ended(self) -> Iterator[Tuple[int, Optional[int]]]:
+        """Children that have ended and their statuses; None where the pipeline has taken it."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if pid == 0:
-                return
-            self._log.restart_if(pid)
-            scorer = self._by_pid.pop(pid, None)
-            if scorer is None:
-                continue
-            self._write_exit_status(pid, status)
-            self._tell_of_load(scorer, exit_status(status))
-            scorer.end_connection()
-            scorer.control.close()
-            shutil.rmtree(scorer.folder, ignore_errors=True)
-            self.used_at = time.time()
+                break
+            yield pid, status
+        for pid in list(self._by_pid):
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                yield pid, None
 
     def _tell_of_load(self, scorer: ScorerProcess, status: int) -> None:
         """Say to its client, in a scorer's place, that it ended while it loaded."""
@@ -300,24 +322,22 @@ class ScorerPool:
             deadline = time.monotonic() + _TELL_S
             protocol.send(scorer.connection, protocol.ERROR, error, deadline)
         except (OSError, protocol.Closed, protocol.TimedOut) as failed:
-            print("dai_spark: nobody could be told of it: {!r}".format(failed))
-            sys.stdout.flush()
+            say("nobody could be told of it: {!r}".format(failed))
 
-    def _write_exit_status(self, pid: int, status: int) -> None:
+    def _write_exit_status(self, pid: int, status: Optional[int]) -> None:
         if status == 0:
             return
         found: Dict[str, Optional[int]] = {"signal": None, "exit_code": None}
-        if os.WIFSIGNALED(status):
+        if status is not None and os.WIFSIGNALED(status):
             found["signal"] = os.WTERMSIG(status)
-        else:
+        elif status is not None:
             found["exit_code"] = os.WEXITSTATUS(status)
-        print("dai_spark: scorer {} ended: {}".format(pid, found))
-        sys.stdout.flush()
+        say("scorer {} ended: {}".format(pid, found))
         path = os.path.join(self._spec["run_folder"], protocol.EXITS_NAME, "{}.json".format(pid))
         try:
             write_json(path, found)
         except OSError as error:
-            print("dai_spark: its exit status could not be written: {}".format(error))
+            say("its exit status could not be written: {}".format(error))
 
     def evict(self) -> None:
         """Kill scorers whose client left in the middle, dismiss those that wait for too long."""
@@ -334,11 +354,14 @@ class ScorerPool:
                 scorer.dismiss()
 
     def close(self) -> None:
-        """End them all."""
-        for pid, scorer in self._by_pid.items():
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except OSError:
-                pass
+        """Tell all clients that it ends, those too whose connection somebody else has a copy of."""
+        for scorer in self._by_pid.values():
             scorer.end_connection()
+
+
+def be_scorer_of(sidecar_pid: int) -> None:
+    """Make this process one that ends with its sidecar, and whose descendants are found."""
+    # A pipeline that signals its own process group means its own, not other scorers.
+    os.setpgid(0, 0)
+    adopt_orphans()
+    die_with_parent(sidecar_pid)

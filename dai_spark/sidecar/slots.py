@@ -44,6 +44,8 @@ class Slot:
     def release(self) -> None:
         """Let another scorer score; harmless when repeated."""
         if self._fd is not None:
+            # Closed alone, it would stay locked by the copy of a process that the pipeline forked.
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
             os.close(self._fd)
             self._fd = None
 

@@ -7,11 +7,11 @@ raised, grown or reached a limit of its client's is not.
 """
 
 import socket
-import sys
 from typing import Any, Callable, Dict, Optional
 
 from .connection import ScorerConnection
 from .fd_passing import IDLE, LOADED, receive_connection, send_word
+from .log import flush
 from .memory import resident_bytes
 from .pipeline.scorer import LoadedScorer
 
@@ -66,7 +66,7 @@ class ScorerWorker:
             connection.serve()
             sock.close()
             n_batches += connection.n_batches
-            sys.stdout.flush()
+            flush()
             if not connection.leaves_scorer_as_new or self._has_grown():
                 return
 

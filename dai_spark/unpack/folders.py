@@ -115,7 +115,7 @@ def sidecar_source() -> Path:
 
     files = dict(_sources(resources.files("dai_spark.sidecar"), "dai_spark_sidecar"))
     files["__main__.py"] = (
-        b"import sys\n\nfrom dai_spark_sidecar.server import main\n\nmain(sys.argv)\n"
+        b"import sys\n\nfrom dai_spark_sidecar.guard import main\n\nmain(sys.argv)\n"
     )
     digest = hashlib.sha256()
     for name in sorted(files):

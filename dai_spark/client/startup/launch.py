@@ -37,6 +37,8 @@ from dai_spark.unpack.unpack_cache import in_use, touch, used_folders
 __all__ = ["find_or_start"]
 
 _POLL_S = 0.01
+# Longer than a guard takes that is not itself stopped.
+_END_S = 2.0
 # A forked scorer that takes longer than this share of start_timeout_s for one row has hung.
 _TRIAL_SHARE = 0.2
 
@@ -110,9 +112,18 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
             if process is not None:
                 # Before the lock is free, so that a task that waits for it starts no other.
                 remember_hang(sidecar, limit_s)
-                process.kill()
+                _end(process)
             raise errors.hung()
         time.sleep(_POLL_S)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    # It ends what the pipeline has started, and then itself.
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _start(
@@ -137,6 +148,7 @@ def _start(
         "pipeline_folder": str(pipeline),
         "license": sidecar.license.reveal() if sidecar.license is not None else None,
         "start_method": plan.options.start_method,
+        "load_timeout_s": plan.options.start_timeout_s,
         "trial_timeout_s": plan.options.start_timeout_s * _TRIAL_SHARE,
         "idle_timeout_s": plan.options.idle_timeout_s,
         "diagnose": plan.options.diagnose,

@@ -4,6 +4,8 @@
 
     load             constructs the scorer
     scorer           Driverless AI's `Scorer`, tamed
+    trial            whether a forked copy of it can score
+    surroundings     what it may change of its process, put back
     answer           what it answers, as a frame with a row for each row
     answer_columns   the columns of that frame as Arrow arrays, exactly
     frames           Arrow record batches to pandas frames, and answers back

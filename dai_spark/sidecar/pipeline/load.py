@@ -5,11 +5,13 @@ import os
 import sys
 from typing import Any, Dict
 
+from ..log import say
 from ..texts.error_text import TRACEBACK_BYTES, keep_out, sendable
 from .diagnosis import library_search
 from .openblas import mixed
 from .scorer import LoadedScorer, Refused
 from .shims import apply_shims
+from .surroundings import Surroundings
 
 
 def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
@@ -21,13 +23,14 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
         keep_out(spec["license"])
         # Set here and not by the client: an initial environment can be read in /proc.
         os.environ["DRIVERLESS_AI_LICENSE_KEY"] = spec["license"]
+    surroundings = Surroundings()
     try:
         for applied in apply_shims():
-            print("dai_spark: {}".format(applied))
+            say(applied)
         scorer = LoadedScorer(about["package"], about["columns"])
         told = mixed()
         if told is not None:
-            print("dai_spark: {}".format(told))
+            say(told)
         return scorer
     except Refused as error:
         if spec.get("diagnose") and error.data["kind"] == "load":
@@ -35,3 +38,5 @@ def load_scorer(spec: Dict[str, Any]) -> LoadedScorer:
             # Lists of many paths: as much again as a traceback has.
             error.data["traceback"] = sendable(told, 2 * TRACEBACK_BYTES)
         raise
+    finally:
+        surroundings.restore()

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 import pandas as pd
 import pyarrow as pa
 
+from ..log import say
 from ..memory import peak_bytes
 from ..texts.error_text import sendable, sendable_traceback, type_name
 from . import frames
@@ -108,8 +109,7 @@ class LoadedScorer:
         self.loaded_at = time.monotonic()
         self.load_s = self.loaded_at - begun
         # Said once a construction, so that the log tells how often it happened.
-        print("dai_spark: Scorer() constructed in {:.2f} s".format(self.load_s))
-        sys.stdout.flush()
+        say("Scorer() constructed in {:.2f} s".format(self.load_s))
 
     def _arguments(self, options: Dict[str, Any]) -> Dict[str, bool]:
         if self._known is None:

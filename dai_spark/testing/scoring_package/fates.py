@@ -2,7 +2,8 @@
 
 Fates in scoring wait for a marked row: one with `MARK_TEXT` in a text column or `MARK_NUMBER` in a
 numeric one.  With `mixed_in_score` the mark, in a text column, says which fate it is (`MARKS`); of
-those that end or hold up a batch, the first row's happens.  The others happen always.  Limits: a
+those that end or hold up a batch, the first row's happens.  `as_told` runs what the variables
+`CODE_IN_LOAD` and `CODE_IN_SCORE` hold, in these places.  The others happen always.  Limits: a
 hang lasts for ever, `grow_in_score` keeps `GROWTH_BYTES` a batch, `flood_in_score` prints
 `FLOOD_BYTES`.
 """
@@ -14,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, List
+from typing import Any, Dict, List
 
 import numpy as np
 
@@ -62,7 +63,10 @@ IN_SCORE = (
     "orphan_segfault_in_score",
 )
 OF_FORK = ("refuses_fork", "refuses_fork_by_raising")
-ALL = IN_LOAD + IN_SCORE + OF_FORK + spoils.ALL + ("grow_in_score", "mixed_in_score")
+ALL = IN_LOAD + IN_SCORE + OF_FORK + spoils.ALL + ("grow_in_score", "mixed_in_score", "as_told")
+# Python code for `as_told`: what a pipeline, or a library of it, does to its process.
+CODE_IN_LOAD = "STAND_IN_CODE_IN_LOAD"
+CODE_IN_SCORE = "STAND_IN_CODE_IN_SCORE"
 
 EXIT_CODE = 70
 RECIPE_SERVER_PORT = 50361
@@ -139,6 +143,14 @@ def _call_recipe_server() -> None:
         ) from error
 
 
+# What the code of `as_told` has made so far.
+_names: Dict[str, Any] = {"__name__": "stand_in_code"}
+
+
+def _do(variable: str) -> None:
+    exec(os.environ.get(variable, ""), _names)
+
+
 def in_load(fate: str) -> None:
     """Let the fate happen at the end of the constructor's work, if it is one of loading."""
     if fate == "raise_in_load":
@@ -157,6 +169,8 @@ def in_load(fate: str) -> None:
         _tell_license()
     if fate == "needs_recipe_server":
         _call_recipe_server()
+    if fate == "as_told":
+        _do(CODE_IN_LOAD)
 
 
 def marked(frame: Any, text: str = MARK_TEXT, number: float = MARK_NUMBER) -> Any:
@@ -191,6 +205,8 @@ def before_score(fate: str, frame: Any, loaded_in: int) -> None:
         _hang()
     if fate == "grow_in_score":
         _kept.append(os.urandom(GROWTH_BYTES))
+    if fate == "as_told":
+        _do(CODE_IN_SCORE)
     if fate == "mixed_in_score":
         fate = _first_of_mixed(frame)
     elif fate not in IN_SCORE or not marked(frame).any():
