@@ -18,7 +18,7 @@ from .fd_passing import IDLE, LOADED, send_connection
 from .log import flush, say
 from .pipeline.scorer import LoadedScorer, enter_folder
 from .process import Orphans, adopt_orphans, die_with_parent, end_children
-from .verdict import ended_in_load, is_from_outside, leave_verdict
+from .verdict import ended_in_load, exit_status, is_from_outside, leave_verdict
 from .worker import ScorerWorker
 
 # A client that has gone may leave a scorer in the middle of a batch; it has so long to notice.
@@ -301,9 +301,12 @@ class ScorerPool:
             yield pid, status
         for pid in list(self._by_pid):
             try:
-                os.waitpid(pid, os.WNOHANG)
+                ended, status = os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 yield pid, None
+                continue
+            if ended:
+                yield pid, status
 
     def _tell_of_load(self, scorer: ScorerProcess, status: int) -> None:
         """Say to its client, in a scorer's place, that it ended while it loaded."""

@@ -78,6 +78,11 @@ class SidecarHandle:
             return None
         if exit_status["signal"] is not None:
             return f"was killed by signal {signal_name(exit_status['signal'])}"
+        if exit_status["exit_code"] is None:
+            return (
+                "ended, and its exit status was taken by the pipeline, which ignores SIGCHLD or "
+                "waits for all children of its process"
+            )
         return f"left with exit code {exit_status['exit_code']}"
 
     def verdict(self) -> Optional[Dict[str, Any]]:
