@@ -18,7 +18,7 @@ its siblings and the pipeline, and nothing else of dai_spark.
     memory       what this process takes of the machine's memory
     log          what sidecar, scorers and pipeline print, within bounds
     verdict      why the pipeline does not load here, for the tasks that come next
-    atomic_file  a file that another process reads whole or not at all
+    atomic_file  files and folders that another process sees whole or not at all
     protocol     what is said on the socket: the contract with the client
     texts/       what leaves as text: short, valid, without the licence
     pipeline/    what touches the pipeline's own code

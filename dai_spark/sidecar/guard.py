@@ -32,7 +32,7 @@ import traceback
 from typing import Any, Dict, List, NoReturn, Optional
 
 from . import protocol
-from .atomic_file import write_json
+from .atomic_file import remove_place, write_json
 from .log import CHUNK_BYTES, END, BoundedFile, open_log
 from .process import adopt_orphans, die_with_parent, end_children, is_alive
 from .texts.secret import CleanStream, Secret
@@ -193,7 +193,6 @@ class Guard:
 
     def _clean(self) -> None:
         # First, so that who comes now waits for the lock and calls nobody.
-        was_ready = os.path.exists(self._path(protocol.READY_NAME))
         try:
             os.unlink(self._path(protocol.READY_NAME))
         except OSError:
@@ -211,11 +210,12 @@ class Guard:
         self._log.append((END + "\n").encode("ascii"))
         if not is_alive(self._spec["owner"]):
             # Nobody is left to use the other files of the place (locks, logs).
-            shutil.rmtree(os.path.dirname(self._run_folder), ignore_errors=True)
-        elif was_ready or self._status == 0:
-            shutil.rmtree(self._run_folder, ignore_errors=True)
-        else:
+            remove_place(os.path.dirname(self._run_folder))
+        elif os.path.exists(self._path(protocol.LOADING_NAME)):
             self._keep_verdict()
+        else:
+            # It has listened, so nothing in it is of use to the next.
+            shutil.rmtree(self._run_folder, ignore_errors=True)
 
     def _keep_verdict(self) -> None:
         """Leave nothing but that it loaded, and why not: a retry reads it and does not load."""

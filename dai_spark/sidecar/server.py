@@ -31,7 +31,7 @@ import traceback
 from typing import Any, Dict, NoReturn, Tuple
 
 from . import protocol
-from .atomic_file import write_json
+from .atomic_file import remove_place, write_json
 from .log import LogPipe, flush, open_log, say
 from .pipeline.load import load_scorer
 from .pipeline.scorer import LoadedScorer, Refused, enter_folder
@@ -185,7 +185,7 @@ class Sidecar:
         os.chdir("/")
         shutil.rmtree(self._run_folder, ignore_errors=True)
         if not is_alive(self._spec["owner"]):
-            shutil.rmtree(os.path.dirname(self._run_folder), ignore_errors=True)
+            remove_place(os.path.dirname(self._run_folder))
 
     def _accept(self) -> None:
         try:
