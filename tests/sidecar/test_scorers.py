@@ -1,5 +1,6 @@
 """Scorers of one sidecar: how many score at once, when one retires, and what they report."""
 
+import json
 import os
 import re
 import signal
@@ -188,25 +189,20 @@ def test_a_log_that_grows_is_begun_anew(tmp_path):
     assert path.read_bytes().endswith(b"the end\n")
 
 
-def test_a_killed_log_writer_is_replaced(plan, executor, flights):
-    """Who prints is not told of it, and the log goes on."""
+def test_a_killed_guard_takes_its_sidecar_along_and_the_next_call_starts_another(
+    plan, executor, flights
+):
+    """Who holds the lock and writes the log is gone, so nothing is left that would not be ended."""
     made = describe(plan(), executor)
-    (sidecar,) = executor.folder.glob("*/ready.json")
-    sidecar_pid = int(re.search(r'"pid": (\d+)', sidecar.read_text()).group(1))
-    children = Path(f"/proc/{sidecar_pid}/task/{sidecar_pid}/children")
-
-    def writer():
-        return children.read_text().split()
-
-    # The scorer that described ends a moment later than its client.
-    assert wait_until(lambda: len(writer()) == 1, 5)
-    (killed,) = writer()
-    os.kill(int(killed), signal.SIGKILL)
-    assert wait_until(lambda: writer() not in ([], [killed]), 5)
-    n_lines = log_of(executor).count("\n")
+    (ready,) = executor.folder.glob("*/ready.json")
+    sidecar_pid = json.loads(ready.read_text())["pid"]
+    sidecar = Path(f"/proc/{sidecar_pid}")
+    guard_pid = int((sidecar / "stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(guard_pid, signal.SIGKILL)
+    assert wait_until(lambda: not sidecar.exists(), 5)
     assert len(score_frame(made, executor, flights.head(10))) == 10
+    assert json.loads(ready.read_text())["pid"] != sidecar_pid
     assert wait_until(lambda: "has finished: 10 rows" in log_of(executor), 5)
-    assert log_of(executor).count("\n") > n_lines
 
 
 def test_metrics_begin_with_nothing():
