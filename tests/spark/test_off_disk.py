@@ -22,8 +22,17 @@ def holding(spark, text):
     folders = {Path(spark.sparkContext._temp_dir).parent}
     folders |= {Path(path.toString()) for path in blocks.diskBlockManager().localDirs()}
     assert all(folder.is_dir() for folder in folders)
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return [path for path in files if text.encode() in path.read_bytes()]
+    return [
+        path for folder in folders for path in folder.rglob("*") if text.encode() in content(path)
+    ]
+
+
+def content(path):
+    """Bytes of a file; none of a folder, nor of a file that Spark's cleaner has just removed."""
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except FileNotFoundError:
+        return b""
 
 
 @pytest.fixture
