@@ -190,6 +190,10 @@ class ScorerPool:
         """End all children, scorers or not."""
         end_children(set(), _KILL_S)
 
+    def keep_helpers(self) -> None:
+        """Let what the pipeline started while it loaded live as long as this process."""
+        self._orphans.keep()
+
     def end_orphans(self) -> None:
         """End what a forked child has left that is none of the scorers."""
         self._orphans.end(self._by_pid)

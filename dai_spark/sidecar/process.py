@@ -81,19 +81,19 @@ def _prctl(option: int, value: int) -> bool:
     return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
 
 
-def children() -> Set[int]:
-    """Process ids of this process's children, those that have ended and nobody asked for too."""
-    own = os.getpid()
+def children(parent: int) -> Set[int]:
+    """Process ids of a process's children, those that have ended and nobody asked for too."""
     found: Set[int] = set()
+    tasks = "/proc/{}/task".format(parent)
     try:
         # Of each thread; one that ends meanwhile leaves its children to another one, which the
         # next look finds.
-        for task in os.listdir("/proc/self/task"):
+        for task in os.listdir(tasks):
             try:
-                with open("/proc/self/task/{}/children".format(task), "rb") as stream:
+                with open("{}/{}/children".format(tasks, task), "rb") as stream:
                     found.update(int(pid) for pid in stream.read().split())
             except OSError:
-                if task == str(own):
+                if task == str(parent):
                     raise
         return found
     except OSError:
@@ -101,8 +101,18 @@ def children() -> Set[int]:
     # A kernel without CONFIG_PROC_CHILDREN; elsewhere than on Linux there is no /proc at all.
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
         fields = _stat(int(name)) if name.isdigit() else None
-        if fields is not None and int(fields[1]) == own:
+        if fields is not None and int(fields[1]) == parent:
             found.add(int(name))
+    return found
+
+
+def descendants(parent: int) -> Set[int]:
+    """Process ids of a process's children, of theirs, and so on."""
+    found: Set[int] = set()
+    new = children(parent)
+    while new:
+        found |= new
+        new = set().union(*[children(pid) for pid in new]) - found
     return found
 
 
@@ -118,7 +128,7 @@ def end_children(known: Set[int], limit_s: float) -> None:
     """
     deadline = time.monotonic() + limit_s
     while True:
-        left = children() - known
+        left = children(os.getpid()) - known
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -143,6 +153,14 @@ class Orphans:
         self._helpers: Set[int] = set()
         self._seen: Set[int] = set()
 
+    def keep(self) -> None:
+        """Take all that is there for what the pipeline started while it loaded.
+
+        Called before the first fork.  What a daemon leaves between its two forks is no child of
+        this process yet, and its number is known all the same.
+        """
+        self._helpers |= descendants(os.getpid())
+
     def look(self, scorers: Iterable[int], has_ended: bool) -> None:
         """End the orphans of scorers that have ended since the last look.
 
@@ -155,9 +173,9 @@ class Orphans:
             children are the sidecar's before the sidecar can ask how it ended.
         """
         own_group = os.getpgrp()
-        found = children()
+        found = children(os.getpid())
         found.difference_update(scorers)
-        self._helpers &= found
+        self._helpers &= descendants(os.getpid())
         self._helpers.update(pid for pid in found if _group_of(pid) == own_group)
         if has_ended:
             self.end(scorers)

@@ -78,6 +78,7 @@ class Sidecar:
         if start_method != "spawn":
             # There every scorer loads for itself, so a copy here would be of no use.
             self._pool.loaded = load_scorer(self._spec)
+            self._pool.keep_helpers()
             if start_method == "auto":
                 start_method = "fork" if self._trial_fork() else "spawn"
         self._pool.start_method = start_method

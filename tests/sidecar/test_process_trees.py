@@ -169,6 +169,8 @@ def test_a_killed_sidecar_is_followed_at_once_though_its_child_lived_on(
     sidecar = sidecar_of(executor)
     left = started(notes)[sidecar]
     assert len(left) == N_STARTED
+    # The trial fork has ended, and with it none of these.
+    assert all(lives(pid) for pid in left)
     os.kill(sidecar, signal.SIGKILL)
     begun = time.monotonic()
     assert len(score_frame(made, executor, flights.head(10))) == 10
