@@ -10,6 +10,7 @@ from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.open_request import open_request
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.session import active, setting
+from dai_spark.driver.spark_errors.telling import telling
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.report.outcome import refusing
@@ -104,7 +105,8 @@ def score_table(
         )
 
     run = run_stream if job.incremental == "stream" else run_batch
-    return run(session, job, make_request, on_message, progress)
+    with telling(f"The run of job {job.job_name} failed"):
+        return run(session, job, make_request, on_message, progress)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Callable, Mapping
 
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
+from dai_spark.driver.spark_errors.telling import telling
 from dai_spark.errors import DaiSparkError, TableJobError
+from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.example_rows import example_distributions
@@ -55,7 +57,7 @@ def run_batch(
     DaiSparkError
         See `dai_spark.score_table`.
     """
-    with refusing():
+    with refusing(), telling(f"{without_password(job.source)} or the target cannot be opened"):
         request = make_request()
         begun_s = time.monotonic()
         tables = RunTables.open(spark, job)
@@ -80,8 +82,9 @@ def _run(
 ) -> Report:
     """Lock, recover, look whether it is done, prepare, find new rows, check, write, compare."""
     job, request = summary.job, summary.request
+    tables_named = f"{tables.source.table.text} and {tables.target.table.text}"
     with ExitStack() as stack:
-        with refusing():
+        with refusing(), telling(f"The run of {tables_named} cannot begin"):
             if any(path.endswith(".html") for path in job.report):
                 check_available()
             if not job.dry_run:
@@ -123,7 +126,8 @@ def _run(
         preparing_s = summary.elapsed_s()
         result = write_rows(context, new, accept)
         report = summary.report(context.record, plan, result, preparing_s=preparing_s)
-        return _verified(context, _compared(context, report))
+        with telling(f"The scores are in {tables.target.table.text}, but what follows failed"):
+            return _verified(context, _compared(context, report))
 
 
 def _dry_run_report(context: RunContext, new: NewRows, summary: RunSummary) -> Report:

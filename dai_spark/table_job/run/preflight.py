@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import from_spark
+from dai_spark.driver.spark_errors.telling import telling
 from dai_spark.host.uri import without_password
 from dai_spark.plan.doubts import doubts
 from dai_spark.table_job.run.context import RunContext
@@ -56,7 +56,10 @@ def count_by_key(context: RunContext, rows: "DataFrame") -> Optional[int]:
     ------
     ColumnError
     """
-    return check_key(rows, context.job.key, context.where) if context.job.key else None
+    if not context.job.key:
+        return None
+    with telling(f"{context.where} cannot be counted by --key"):
+        return check_key(rows, context.job.key, context.where)
 
 
 @dataclass(frozen=True)
@@ -102,18 +105,13 @@ def dry_run(context: RunContext, new: NewRows) -> DryRun:
     from pyspark.sql import functions as F
 
     checks = _checks(context, new)
-    try:
+    with telling(f"Rows of {context.source.table.text} cannot be scored"):
         output = context.for_target(context.scored(new.rows))
         # DataFrame.toJSON does not exist over Connect.
         texts = output.limit(_PREVIEW_ROWS).select(F.to_json(F.struct("*")).alias("row"))
         preview = tuple(row["row"] for row in texts.collect())
         n_rows = new.rows.count()
         estimate = _estimate(context, output, n_rows)
-    except Exception as error:
-        found = from_spark(error)
-        if found is None:
-            raise
-        raise found from None
     return DryRun(tuple(checks), _plan_in_words(context), n_rows, preview, estimate)
 
 

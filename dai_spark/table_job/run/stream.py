@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import DaiSparkError, TableJobError, first_line, from_spark
+from dai_spark.driver.spark_errors.telling import telling, told
+from dai_spark.errors import DaiSparkError, TableJobError
+from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.outcome import refusing
@@ -69,7 +71,7 @@ def run_stream(
     DaiSparkError
         See `dai_spark.score_table`.
     """
-    with refusing():
+    with refusing(), telling(f"{without_password(job.source)} or the target cannot be opened"):
         if is_connect(spark):
             raise TableJobError(
                 "--incremental stream runs its batches on the driver, which Spark Connect does not "
@@ -81,7 +83,7 @@ def run_stream(
         tables = RunTables.open(spark, batch_job)
     metrics = MetricsSum(spark)
     with ExitStack() as stack:
-        with refusing():
+        with refusing(), telling(f"The stream of {without_password(job.source)} cannot begin"):
             tables = stack.enter_context(tables.locked(on_message))
             tables.target.recover()
             batches = _MicroBatches(
@@ -89,21 +91,19 @@ def run_stream(
             )
             first = batches.context(tables, "a stream")
             check_columns(first, tables.source.rows(batch_job))
-        writer = _reader(spark, job, tables.source).writeStream.foreachBatch(batches.take)
-        writer = writer.option("checkpointLocation", job.checkpoint)
-        writer = writer.queryName(f"dai_spark {job.job_name}")
-        if not job.keep_running:
-            writer = writer.trigger(availableNow=True)
-        query = writer.start()
+        with refusing(), telling(f"The stream of {without_password(job.source)} cannot begin"):
+            writer = _reader(spark, job, tables.source).writeStream.foreachBatch(batches.take)
+            writer = writer.option("checkpointLocation", job.checkpoint)
+            writer = writer.queryName(f"dai_spark {job.job_name}")
+            if not job.keep_running:
+                writer = writer.trigger(availableNow=True)
+            query = writer.start()
         try:
             query.awaitTermination()
         except Exception as error:
-            found = batches.error or from_spark(error)
-            if found is not None:
-                raise found from None
-            raise TableJobError(
-                f"The stream of {job.source} ended: {first_line(error)}", str(error)
-            ) from error
+            if batches.error is not None:
+                raise batches.error from None
+            raise told(error, f"The stream of {job.source} ended") from error
         finally:
             query.stop()
     # Its batches were written in the query's own session.

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional
 
 from dai_spark.driver.progress.show import show_progress
 from dai_spark.driver.schema import quoted
+from dai_spark.driver.spark_errors.telling import said_by, told
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,
     SidecarTimeoutError,
-    TableJobError,
-    first_line,
     from_spark,
 )
 from dai_spark.table_job.lineage import COLUMN
@@ -73,13 +72,9 @@ def write_rows(
         ):
             return _write(context, new, accept)
     except Exception as error:
-        found = from_spark(error)
-        if found is not None:
-            raise found from None
-        raise TableJobError(
-            f"Spark could not score {context.source.table.text} into {context.target.table.text}: "
-            f"{first_line(error)}",
-            str(error),
+        raise told(
+            error,
+            f"Spark could not score {context.source.table.text} into {context.target.table.text}",
         ) from error
 
 
@@ -143,7 +138,7 @@ class _MeasuredFrame:
             found = self._observation.get
             n_rows = int(found["n_rows"])
         except Exception as error:  # noqa: BLE001 - an assertion in the JVM, or an empty row
-            _LOG.info("nothing was observed: %s", first_line(error))
+            _LOG.info("nothing was observed: %s", said_by(error))
             return None
         return WriteResult(n_scored=n_rows, n_written=n_rows, distributions=read(found))
 
