@@ -52,7 +52,7 @@ class Report:
         What the tasks took; None over Spark Connect.
     status : str
         How the run ended: ``"done"``, ``"nothing to do"``, ``"already done"``, ``"dry run"``,
-        ``"usage"``, ``"refused"``, ``"bad rows"``, ``"drift"`` or ``"failed"``.
+        ``"usage"``, ``"refused"``, ``"bad rows"``, ``"drift"``, ``"contract"`` or ``"failed"``.
     message : str
         Why, where it was not simply done: the error's sentence.
     job_name, run_id, last_run_id : str
@@ -192,6 +192,7 @@ class Report:
         """The report as one JSON object, with what follows from its figures."""
         plain = dataclasses.asdict(self)
         plain.update(
+            exit_status=STATUSES[self.status],
             n_written=self.n_written,
             rows_per_s=self.rows_per_s,
             total_s=self.total_s,
