@@ -10,6 +10,7 @@
     source/       which rows are scored
     targets/      one file for each kind of table: how it commits, and what it promises
     work_folder/  what lies beside a target: lock, staged rows, figures of the last run
+    contract/     what a run must be like to be committed
     run/          the steps of a run, and the two conductors: a batch, a stream
     report/       what was done, for people and for schedulers
 """

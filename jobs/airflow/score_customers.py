@@ -57,8 +57,8 @@ with DAG(
     # The job's own lock would make the second run wait; it need not start a driver for that.
     max_active_runs=1,
     default_args={
-        # A run id belongs to one day, so that an attempt after one that was killed half way finishes
-        # it and writes nothing twice.
+        # A run id belongs to one day, so that an attempt after one that was killed half way
+        # finishes it and writes nothing twice.
         "retries": 2,
         "retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=4),

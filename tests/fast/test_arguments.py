@@ -68,6 +68,8 @@ SAID = {
     "dry_run": ("--dry-run", True),
     "verify": ("--verify 20", 20),
     "fail_on_drift": ("--fail-on-drift 0.25", 0.25),
+    "contract": ("--contract contract.toml", "contract.toml"),
+    "openlineage": ("--openlineage", True),
     "report": (
         "--report a.json,a.html --report b.json",
         ["a.json", "a.html", "b.json"],
