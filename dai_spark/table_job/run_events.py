@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunEvents"]
 
-_PRODUCER = f"https://pypi.org/project/dai-spark/{__version__}"
+_PRODUCER = f"urn:dai_spark:{__version__}"
 _QUARTERS = (0.25, 0.5, 0.75)
 
 
