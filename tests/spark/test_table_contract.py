@@ -27,10 +27,11 @@ max = 1
 
 
 @pytest.fixture
-def run(spark, export, with_scorer, flights_frame, tmp_path):
+def run(spark, export, with_scorer, flights, tmp_path):
     """A night of the job: its 1,200 flights are given, its report is read back from its file."""
     (tmp_path / "contract.toml").write_text(CONTRACT, encoding="utf-8")
-    flights = flights_frame.limit(1200).coalesce(2).localCheckpoint()
+    flights.sample(1200, random_state=1).to_parquet(f"{tmp_path}/flights")
+    flights = spark.read.parquet(f"{tmp_path}/flights")
 
     def night(change=lambda rows: rows, **words):
         change(flights).write.mode("overwrite").parquet(f"{tmp_path}/source")

@@ -263,10 +263,12 @@ def test_a_full_disk_and_one_that_refuses_are_told(spark, tmp_path):
 
 
 @pytest.fixture
-def run(spark, export, with_scorer, flights_frame, tmp_path):
+def run(spark, export, with_scorer, flights, tmp_path):
     """The job from ten flights, in text columns too, to a new table."""
-    rows = flights_frame.limit(10).selectExpr("*", "concat('x', carrier) AS code").coalesce(1)
-    rows.write.parquet(f"{tmp_path}/source")
+    source = tmp_path / "source"
+    source.mkdir()
+    rows = flights.head(10)
+    rows.assign(code="x" + rows["carrier"]).to_parquet(source / "part-0.parquet")
 
     def call(**words):
         return score_table(

@@ -13,9 +13,9 @@ SECRET = "hush-hush"
 
 
 @pytest.fixture
-def run(spark, export, with_scorer, flights_frame, tmp_path, monkeypatch):
+def run(spark, export, with_scorer, flights, tmp_path, monkeypatch):
     """The job from ten flights to a Delta table, whose events go into a file."""
-    flights_frame.limit(10).coalesce(1).write.parquet(f"{tmp_path}/source")
+    flights.head(10).to_parquet(f"{tmp_path}/source")
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "file")
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__LOG_FILE_PATH", f"{tmp_path}/events.jsonl")
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__APPEND", "true")
