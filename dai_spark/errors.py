@@ -28,7 +28,8 @@
         ├── TableExistsError
         ├── OverlapError                   another run of the same job is at work
         ├── BadRowsError                   more rows cannot be scored than allowed
-        └── DriftError                     predictions have moved further than allowed
+        ├── DriftError                     predictions have moved further than allowed
+        └── ContractError                  the run is not what --contract says it must be
 
 Catch `DaiSparkError` to catch them all.  A message stands alone: Spark carries nothing but text
 from an executor to the driver, so what was found, where, why and what to do are all in it.
@@ -41,6 +42,7 @@ from typing import Dict, Optional, Sequence, Tuple, Type
 __all__ = [
     "BadRowsError",
     "ColumnError",
+    "ContractError",
     "DaiSparkError",
     "DriftError",
     "EnvironmentBuildError",
@@ -124,8 +126,8 @@ class DaiSparkError(Exception):
     ----------
     status : str
         What a command's exit status and a report say of it: ``"failed"``, ``"usage"``,
-        ``"bad rows"``, ``"drift"``, or ``"refused"``, which the table job sets on whatever was
-        raised before it started.
+        ``"bad rows"``, ``"drift"``, ``"contract"``, or ``"refused"``, which the table job
+        sets on whatever was raised before it started.
     """
 
     status = "failed"
@@ -269,6 +271,12 @@ class DriftError(TableJobError):
     """Predictions have moved further from the last run's than allowed; the target is as it was."""
 
     status = "drift"
+
+
+class ContractError(TableJobError):
+    """A run is not what its ``--contract`` says it must be; the target is as it was."""
+
+    status = "contract"
 
 
 def _tree(base: Type[DaiSparkError]) -> Dict[str, Type[DaiSparkError]]:

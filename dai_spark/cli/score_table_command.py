@@ -4,7 +4,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from dai_spark.cli.command import add_command
-from dai_spark.table_job.report.outcome import exit_status
+from dai_spark.errors import DaiSparkError
+from dai_spark.table_job.report.outcome import exit_status, failure_json
 from dai_spark.table_job.settings.arguments import add_arguments
 
 if TYPE_CHECKING:
@@ -30,5 +31,10 @@ def _score_table(arguments: argparse.Namespace) -> None:
     from dai_spark.table_job.score_table import score_table
     from dai_spark.table_job.settings.arguments import run
 
-    report = run(arguments, score_table)
+    try:
+        report = run(arguments, score_table)
+    except DaiSparkError as error:
+        if getattr(arguments, "json", False):
+            print(failure_json(error))
+        raise
     print(report.to_json() if arguments.json else report.text())

@@ -10,12 +10,14 @@ from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.open_request import open_request
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.session import active, setting
+from dai_spark.driver.spark_errors.telling import telling
 from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.run.batch import run_batch
 from dai_spark.table_job.run.stream import run_stream
+from dai_spark.table_job.run_events import RunEvents
 from dai_spark.table_job.settings.job import TableJob
 
 if TYPE_CHECKING:
@@ -104,7 +106,17 @@ def score_table(
         )
 
     run = run_stream if job.incremental == "stream" else run_batch
-    return run(session, job, make_request, on_message, progress)
+    with refusing():
+        events = RunEvents.of(session, job, on_message)
+    events.started()
+    try:
+        with telling(f"The run of job {job.job_name} failed"):
+            report = run(session, job, make_request, on_message, progress)
+    except BaseException as error:
+        events.failed(error)
+        raise
+    events.completed(report)
+    return report
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.schema import sql_text
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import OptionError, TableJobError, first_line
+from dai_spark.driver.spark_errors.telling import told
+from dai_spark.errors import OptionError, TableJobError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -115,7 +116,7 @@ class TableName:
         except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
             if any(word in str(error) for word in _ABSENT):
                 return {}
-            raise TableJobError(f"Table {self.text} cannot be read: {first_line(error)}") from None
+            raise told(error, f"Table {self.text} cannot be read") from None
         # The table's own rows stand behind those of its columns, which may have the same names.
         return {row["col_name"]: row["data_type"] for row in rows if row["data_type"] is not None}
 
@@ -172,7 +173,7 @@ class TableName:
         try:
             found = self._try_read(spark, options or {}, None, None)
         except TableJobError as error:
-            if any(word in error.message for word in _EMPTY_FOLDER):
+            if any(word in error.text for word in _EMPTY_FOLDER):
                 return StructType([])
             raise
         return None if found is None else found.schema
@@ -202,7 +203,7 @@ class TableName:
                     "(parquet, orc, csv, json, jdbc), or add the format's jars (spark.jars, "
                     "spark.jars.packages)."
                 ) from None
-            raise TableJobError(f"Table {self.text} cannot be read: {first_line(error)}") from None
+            raise told(error, f"Table {self.text} cannot be read") from None
         return frame
 
     def _is_surely_absent(self, spark: Any) -> bool:

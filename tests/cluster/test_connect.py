@@ -55,6 +55,21 @@ def test_a_dry_run_writes_nothing(run, own_flight_scores, export):
     assert run.findings["n_rows"] == len(own)
 
 
+def test_an_error_of_the_server_is_one_sentence(run):
+    """By the text that Connect brings, in which the innermost cause stands."""
+    table, cast, file = run.findings["errors"]
+    assert table[0] == "table not found"
+    assert "`nowhere`.`t` cannot be found" in table[1]
+    assert cast[0] == "value cannot be computed"
+    assert "'a'" in cast[1]
+    assert file[0] == "corrupt file"
+    assert "damaged/part-" in file[1]
+    for _, said in (table, cast, file):
+        assert "\n" not in said
+        assert "SQLSTATE" not in said
+        assert "org.apache" not in said
+
+
 def test_nothing_is_left(run, nothing_left):
     """Client and server have ended, and no sidecar or file of theirs is left."""
     nothing_left(run)

@@ -68,6 +68,8 @@ SAID = {
     "dry_run": ("--dry-run", True),
     "verify": ("--verify 20", 20),
     "fail_on_drift": ("--fail-on-drift 0.25", 0.25),
+    "contract": ("--contract contract.toml", "contract.toml"),
+    "openlineage": ("--openlineage", True),
     "report": (
         "--report a.json,a.html --report b.json",
         ["a.json", "a.html", "b.json"],
@@ -223,7 +225,7 @@ def test_wrong_usage_is_told_before_spark_starts(text, told, capsys, monkeypatch
 
 def test_each_way_to_end_has_a_status_of_its_own():
     """0 to 5 and 130, by what the error says of itself; an unknown word is a failure."""
-    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 130]
+    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 6, 130]
     assert {*STATUSES.values(), 130} == set(EXIT_STATUSES)
     refused = TableExistsError("there")
     assert exit_status(refused) == 1

@@ -1,6 +1,7 @@
 """The command line's help: one screen for the program, and worth reading for each command."""
 
 import argparse
+import json
 
 import pytest
 
@@ -40,3 +41,12 @@ def test_each_help_says_more_than_its_options(words):
     assert len(said.split()) >= 25
     silent = [action.dest for action in parser._actions if not action.help]
     assert silent == []
+
+
+def test_json_is_the_last_line_of_a_run_that_failed(capsys):
+    """One object on standard output, whatever happens; the sentence stands on standard error."""
+    assert main(["score-table", "--json", "--pipeline", "scorer.zip"]) == 2
+    out, err = capsys.readouterr()
+    found = json.loads(out.splitlines()[-1])
+    assert (found["status"], found["exit_status"]) == ("usage", 2)
+    assert err.startswith(f"dai-spark: {found['message']}")

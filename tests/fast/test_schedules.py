@@ -1,6 +1,7 @@
 """The schedules of jobs/: each is read by its own tool, and its command line by ours."""
 
 import ast
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -48,25 +49,45 @@ def test_cron_reads_the_crontab():
     (raw,) = (text for text in path.read_text().splitlines() if text.startswith("30 2 "))
     assert raw.replace(r"\%", "").count("%") == 0
     words = shlex.split(raw.replace(r"\%", "%"))
-    assert words.index("spark-submit") == 5
+    assert words[5].endswith("/jobs/cron/tell-failure")
+    assert (JOBS / "cron" / "tell-failure").stat().st_mode & 0o111
+    assert words.index("spark-submit") == 7
     script = next(i for i, word in enumerate(words) if word.endswith("/jobs/score_table.py"))
-    found = job(words[script + 1 : words.index("--quiet") + 1])
+    # Output goes where tell-failure sends it.
+    assert words[-1] == "--quiet"
+    found = job(words[script + 1 :])
     assert found.run_id == "customers-$(date +%F)"
     assert found.on_overlap == "refuse"
-    assert words[words.index("--quiet") + 1].startswith(">>/")
+
+
+class Plain(ast.NodeTransformer):
+    """Texts with a name in braces become plain ones."""
+
+    def visit_JoinedStr(self, node):
+        parts = (
+            part.value if isinstance(part, ast.Constant) else "{" + ast.unparse(part.value) + "}"
+            for part in node.values
+        )
+        return ast.Constant("".join(parts))
 
 
 def test_the_dag_says_what_we_understand():
     """Read as Python alone; tests/airflow loads it in a real Airflow."""
     tree = ast.parse((JOBS / "airflow" / "score_customers.py").read_text(encoding="utf-8"))
-    (words,) = (
+    (day,) = (
         ast.literal_eval(node.value)
-        for node in ast.walk(tree)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DAY"
+    )
+    (words,) = (
+        [word.replace("{DAY}", day) for word in ast.literal_eval(ast.unparse(node.value))]
+        for node in ast.walk(Plain().visit(tree))
         if isinstance(node, ast.keyword) and node.arg == "application_args"
     )
     found = job(words)
-    assert found.run_id == "customers-{{ ds }}"
-    assert "{{ ds }}" in found.where
+    assert "data_interval_start" in day
+    assert found.run_id == f"customers-{day}"
+    assert found.where == f"day = DATE '{day}'"
     assert len(found.report) == 2
 
 
@@ -84,6 +105,9 @@ def test_databricks_reads_the_bundle():
     (told,) = bundle["resources"]["jobs"].values()
     made = Job.from_dict(told)
     (task,) = made.tasks
+    assert made.email_notifications.on_failure
+    assert made.email_notifications.on_duration_warning_threshold_exceeded
+    assert [rule.metric.value for rule in made.health.rules] == ["RUN_DURATION_SECONDS"]
     script = task.spark_python_task.python_file
     assert (path.parent / script).resolve() == JOBS / "score_table.py"
     assert any(
@@ -129,3 +153,26 @@ def test_kubernetes_reads_the_application():
     mounts = [one.path for one in (*application.driver.config_maps, *application.driver.secrets)]
     for flag in ("--config", "--license-file"):
         assert str(Path(words[flag]).parent) in mounts
+
+
+@needs_tools
+def test_prometheus_tells_of_a_run_that_failed_or_never_was():
+    """Each rule says who is told; by the metrics that the operator for Spark has."""
+    import yaml
+
+    path = JOBS / "kubernetes" / "alerts.yaml"
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert (told["apiVersion"], told["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+    (group,) = told["spec"]["groups"]
+    metrics = set()
+    for rule in group["rules"]:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["team"]
+        assert rule["annotations"]["summary"]
+        assert rule["expr"].count("(") == rule["expr"].count(")")
+        metrics.update(re.findall(r"spark_\w+", rule["expr"]))
+    assert metrics == {
+        "spark_application_failure_count",
+        "spark_application_failed_submission_count",
+        "spark_application_success_count",
+    }

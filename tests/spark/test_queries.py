@@ -254,6 +254,6 @@ def test_a_dry_run_shows_what_an_export_does_not_tell(spark, silent, with_scorer
         on_message=said.append,
         env_vars={VARIABLE: str(told)},
     )
-    assert is_all([found for what, found in report.checks if what == "warning"])
+    assert is_all([check.found for check in report.checks if check.what == "warning"])
     assert is_all(warned(said))
     assert "!!  warning" in report.text()

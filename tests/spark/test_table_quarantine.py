@@ -141,7 +141,7 @@ def test_a_dry_run_looks_at_everything_and_writes_nothing(job, export, tmp_path)
     report = job(pipeline=export(), dry_run=True, mode="merge")
     assert report.status == "dry run"
     assert len(report.preview) == 10
-    checks = dict(report.checks)
+    checks = {check.what: check.found for check in report.checks}
     assert checks["rows"] == "2,000 to be scored"
     assert checks["key"] == "flight_id: nowhere null, nowhere twice"
     assert "will be created" in checks["target"]

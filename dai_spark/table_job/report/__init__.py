@@ -5,9 +5,12 @@
     report        Report: the figures, as text and as JSON
     html_report   the report as one page of HTML; `page.html` is its template
     charts        the page's pictures
+    check         one thing that was looked at: found, allowed
+    history       the target's last runs
     outcome       how a run ended: the report's word, the exit status
 
     distribution  how predictions lie
+    inputs        how the columns that the pipeline reads lie
     drift         how far they have moved
     example_rows  how the predictions of the export's own example rows lie
 """

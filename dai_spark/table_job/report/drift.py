@@ -18,7 +18,16 @@ from dai_spark.table_job.report.distribution import Distribution
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_ROWS", "LITTLE", "MUCH", "check_drift", "psi", "psi_of_each", "reading"]
+__all__ = [
+    "LEAST_ROWS",
+    "LITTLE",
+    "MUCH",
+    "check_drift",
+    "index_of",
+    "psi",
+    "psi_of_each",
+    "reading",
+]
 
 LITTLE, MUCH = 0.1, 0.25
 # Chance alone makes an index of 0.036 between two samples of so many rows.
@@ -45,14 +54,24 @@ def psi(earlier: Distribution, later: Distribution) -> Optional[float]:
     # A value that many rows have ends several tenths: all but one are empty on both sides, and
     # add nothing.
     edges = np.array(tenths)
-    before, after = (_shares(side, edges) for side in (earlier, later))
+    return index_of(*(_shares(side, edges) for side in (earlier, later)))
+
+
+def index_of(before: "NDArray[np.float64]", after: "NDArray[np.float64]") -> float:
+    """The index of two lists of shares, bin by bin.
+
+    Parameters
+    ----------
+    before, after : array of float
+    """
+    before, after = np.maximum(before, _EMPTY), np.maximum(after, _EMPTY)
     return float(np.sum((after - before) * np.log(after / before)))
 
 
 def _shares(of: Distribution, edges: "NDArray[np.float64]") -> "NDArray[np.float64]":
     total = 1.0 if of.n else 0.0
     bins = np.diff(np.concatenate([[0.0], of.share_up_to(edges), [total]])) * (of.n / of.n_rows)
-    return np.maximum([*bins, 1 - of.n / of.n_rows], _EMPTY)
+    return np.array([*bins, 1 - of.n / of.n_rows])
 
 
 def psi_of_each(

@@ -7,6 +7,7 @@ from dai_spark.errors import OptionError
 from dai_spark.table_job.report.charts import histogram
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.drift import LITTLE, MUCH, reading
+from dai_spark.table_job.report.inputs import InputColumn
 from dai_spark.table_job.report.outcome import STATUSES
 from dai_spark.table_job.report.report import Report
 
@@ -80,6 +81,8 @@ def page(report: Report) -> str:
         mood=_mood(report),
         tiles=_tiles(report),
         predictions=predictions,
+        inputs=_inputs(report),
+        history=_history(report),
         n_more=max(len(report.prediction) - len(predictions), 0),
         rows=_rows(report),
         times=_times(report),
@@ -196,6 +199,51 @@ def _prediction(report: Report, place: int, name: str) -> Dict[str, Any]:
         "sides": [{"name": of} for of in sides],
         "rows": _figures(list(sides.values())),
     }
+
+
+def _inputs(report: Report) -> List[Dict[str, str]]:
+    """The columns that the pipeline reads, those first that have moved most."""
+    indices = report.input_psi
+    found = []
+    for name in sorted(report.inputs, key=lambda one: -(indices.get(one) or 0.0)):
+        this, last = report.inputs[name], report.last_inputs.get(name)
+        index, sides = indices.get(name), [this] if last is None else [this, last]
+        shown = [f"{side.null_share:.2%}" for side in sides]
+        found.append(
+            {
+                "name": name,
+                "psi": "" if index is None else f"{index:.3f}, ",
+                "reading": reading(index) if last is not None else "",
+                "mood": _drift_mood(index, None),
+                "nulls": shown[0],
+                "last_nulls": shown[1] if last is not None else "",
+                "value": _typical(this),
+                "last_value": _typical(last) if last is not None else "",
+            }
+        )
+    return found
+
+
+def _typical(column: InputColumn) -> str:
+    if column.numbers is not None:
+        return _number(_median(column.numbers))
+    often = max(column.categories.items(), key=lambda item: item[1], default=None)
+    return "" if often is None else f"{often[0]} ({often[1]:.0%})"
+
+
+def _history(report: Report) -> List[Dict[str, Any]]:
+    """Earlier runs with the height of a bar each, of the rows that they wrote."""
+    most = max((run.n_rows or 0 for run in report.history), default=0)
+    return [
+        {
+            "run": run,
+            "n_rows": "" if run.n_rows is None else f"{run.n_rows:,}",
+            "psi": "" if run.psi is None else f"{run.psi:.3f}",
+            "height": f"{38 * (run.n_rows or 0) / most if most else 0:.2f}",
+            "is_this": run.run_id == report.run_id,
+        }
+        for run in report.history
+    ]
 
 
 def _drift_mood(index: Optional[float], limit: Optional[float]) -> str:

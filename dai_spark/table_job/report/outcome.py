@@ -1,11 +1,12 @@
 """How a run ended: one word for the report, one number for the scheduler."""
 
+import json
 from contextlib import contextmanager
 from typing import Dict, Iterator
 
 from dai_spark.errors import DaiSparkError
 
-__all__ = ["EXIT_STATUSES", "STATUSES", "exit_status", "refusing"]
+__all__ = ["EXIT_STATUSES", "STATUSES", "exit_status", "failure_json", "refusing"]
 
 # Every status that a report can have, and that `DaiSparkError.status` can be, with its exit status.
 STATUSES: Dict[str, int] = {
@@ -18,6 +19,7 @@ STATUSES: Dict[str, int] = {
     "refused": 3,
     "bad rows": 4,
     "drift": 5,
+    "contract": 6,
 }
 EXIT_STATUSES: Dict[int, str] = {
     0: "done, or nothing was to be done; the report says which",
@@ -26,6 +28,7 @@ EXIT_STATUSES: Dict[int, str] = {
     3: "refused before anything was scored; the target is as it was",
     4: "more bad rows than --max-bad-rows; the target is as it was",
     5: "predictions moved further than --fail-on-drift; the target is as it was",
+    6: "the run is not what --contract says it must be; the target is as it was",
     130: "interrupted from the keyboard",
 }
 
@@ -38,6 +41,17 @@ def exit_status(error: DaiSparkError) -> int:
     error : DaiSparkError
     """
     return STATUSES.get(error.status, STATUSES["failed"])
+
+
+def failure_json(error: DaiSparkError) -> str:
+    """Return what ``--json`` prints of a job that ended with this error: one line, one object.
+
+    Parameters
+    ----------
+    error : DaiSparkError
+    """
+    found = {"status": error.status, "exit_status": exit_status(error), "message": error.message}
+    return json.dumps(found)
 
 
 @contextmanager

@@ -2,13 +2,17 @@
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from dai_spark.errors import shortened
 from dai_spark.metrics import ScoringMetrics
+from dai_spark.table_job.report.check import FAILED, OK, UNKNOWN, WARNING, Check
 from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.drift import psi_of_each, reading
+from dai_spark.table_job.report.drift import LITTLE, psi_of_each, reading
+from dai_spark.table_job.report.history import PastRun
+from dai_spark.table_job.report.inputs import InputColumn, psi_of_inputs
 from dai_spark.table_job.report.outcome import STATUSES
 
 __all__ = ["Report"]
@@ -16,6 +20,7 @@ __all__ = ["Report"]
 # Names that a line of the text has room for.
 _N_NAMES = 12
 _COUNTS = ("inserted", "updated", "unchanged", "deleted", "quarantined")
+_MARKS = {OK: "ok", WARNING: "!!", FAILED: "XX", UNKNOWN: "??"}
 _DISTRIBUTIONS = ("distributions", "last_distributions", "example_distributions")
 
 
@@ -42,8 +47,8 @@ class Report:
     dry_run : bool
     preview : tuple of str
         A dry run's scored rows, as JSON texts.
-    checks : tuple of (str, str)
-        What a dry run has looked at, and found.
+    checks : tuple of Check
+        What was looked at, found and allowed.
     plan : str
         What the run would do, in one paragraph.
     estimate : str
@@ -52,9 +57,11 @@ class Report:
         What the tasks took; None over Spark Connect.
     status : str
         How the run ended: ``"done"``, ``"nothing to do"``, ``"already done"``, ``"dry run"``,
-        ``"usage"``, ``"refused"``, ``"bad rows"``, ``"drift"`` or ``"failed"``.
+        ``"usage"``, ``"refused"``, ``"bad rows"``, ``"drift"``, ``"contract"`` or ``"failed"``.
     message : str
         Why, where it was not simply done: the error's sentence.
+    details : str
+        What the sentence rests on: a traceback, Spark's own text.
     job_name, run_id, last_run_id : str
         `last_run_id` is the run whose predictions these are compared with.
     n_read, n_scored, n_inserted, n_updated, n_unchanged, n_deleted, n_quarantined : int or None
@@ -70,6 +77,10 @@ class Report:
     distributions, last_distributions, example_distributions : mapping of str to Distribution
         One for each numeric prediction, over the rows of this run, of the last one, and of the
         export's example.
+    inputs, last_inputs : mapping of str to InputColumn
+        One for each column that the pipeline reads and that was measured, of this run and the last.
+    history : tuple of PastRun
+        The target's last runs, this one too, the oldest first.
     drift_limit : float or None
         The value of ``--fail-on-drift``.
     verified : (int, int) or None
@@ -94,12 +105,13 @@ class Report:
     scoring_s: float
     dry_run: bool = False
     preview: Tuple[str, ...] = ()
-    checks: Tuple[Tuple[str, str], ...] = ()
+    checks: Tuple[Check, ...] = ()
     plan: str = ""
     estimate: str = ""
     metrics: Optional[ScoringMetrics] = None
     status: str = "done"
     message: str = ""
+    details: str = ""
     job_name: str = ""
     run_id: str = ""
     last_run_id: str = ""
@@ -119,6 +131,9 @@ class Report:
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
     last_distributions: Mapping[str, Distribution] = field(default_factory=dict)
     example_distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    inputs: Mapping[str, InputColumn] = field(default_factory=dict)
+    last_inputs: Mapping[str, InputColumn] = field(default_factory=dict)
+    history: Tuple[PastRun, ...] = ()
     drift_limit: Optional[float] = None
     verified: Optional[Tuple[int, int]] = None
     environment_digest: str = ""
@@ -162,6 +177,17 @@ class Report:
         return psi_of_each(self.example_distributions, self.distributions)
 
     @property
+    def input_psi(self) -> Dict[str, Optional[float]]:
+        """The same of each column that the pipeline reads, against the last run's."""
+        return psi_of_inputs(self.last_inputs, self.inputs)
+
+    @property
+    def short_version(self) -> str:
+        """The source's version, and of a digest the first twelve digits."""
+        is_digest = re.fullmatch(r"[0-9a-f]{64}", self.source_version) is not None
+        return self.source_version[:12] if is_digest else self.source_version
+
+    @property
     def time_split(self) -> Dict[str, float]:
         """What the run's seconds were spent on; they add up to `total_s`.
 
@@ -192,12 +218,14 @@ class Report:
         """The report as one JSON object, with what follows from its figures."""
         plain = dataclasses.asdict(self)
         plain.update(
+            exit_status=STATUSES[self.status],
             n_written=self.n_written,
             rows_per_s=self.rows_per_s,
             total_s=self.total_s,
             time_split=self.time_split,
             psi=self.psi,
             example_psi=self.example_psi,
+            input_psi=self.input_psi,
         )
         return json.dumps(plain)
 
@@ -215,8 +243,12 @@ class Report:
         }
         for name in ("columns", "prediction", "preview"):
             known[name] = tuple(known.get(name, ()))
-        for name in ("bad_rows", "checks"):
-            known[name] = tuple((one, other) for one, other in known.get(name, ()))
+        known["bad_rows"] = tuple((row, why) for row, why in known.get("bad_rows", ()))
+        for name, kind in (("checks", Check), ("history", PastRun)):
+            known[name] = tuple(_known(kind, one) for one in known.get(name, ()))
+        for name in ("inputs", "last_inputs"):
+            found = known.get(name, {}).items()
+            known[name] = {column: InputColumn.from_json(one) for column, one in found}
         for name in _DISTRIBUTIONS:
             found = known.get(name, {}).items()
             known[name] = {field: Distribution.from_json(one) for field, one in found}
@@ -236,7 +268,7 @@ class Report:
             lines.append(f"status      {self.status}" + (f": {self.message}" * bool(self.message)))
         if self.run_id:
             lines.append(f"run         {self.run_id} of job {self.job_name}")
-        version = f", version {self.source_version}" if self.source_version else ""
+        version = f", version {self.short_version}" if self.source_version else ""
         lines += [
             f"source      {self.source}{version}",
             f"pipeline    {self.pipeline} (experiment {self.experiment_id})",
@@ -244,10 +276,7 @@ class Report:
             f"prediction  {shortened(self.prediction, _N_NAMES)}",
         ]
         if self.dry_run:
-            lines += [
-                f"{'!!' if what == 'warning' else 'ok'}  {what:<12} {found}"
-                for what, found in self.checks
-            ]
+            lines += [f"{_MARKS[one.outcome]}  {one.what:<12} {one.text}" for one in self.checks]
             lines += [f"plan        {self.plan}"] if self.plan else []
             lines += [f"time        {self.estimate}"] if self.estimate else []
             lines += ["dry run     nothing was written; scored rows:", *self.preview]
@@ -278,9 +307,24 @@ class Report:
         for name, value in self.psi.items():
             shown = "" if value is None else f"{value:.3f}, "
             lines.append(f"drift       {name}: {shown}{reading(value)}")
+        for name, value in self.input_psi.items():
+            if value is not None and value > LITTLE:
+                lines.append(f"drift       input {name}: {value:.3f}, {reading(value)}")
+        # What was right is in the file; a line each of what was not, or was held to a limit.
+        lines += [
+            f"check       {_MARKS[one.outcome]} {one.what}: {one.text}"
+            for one in self.checks
+            if one.allowed or one.outcome != OK
+        ]
         if self.verified is not None:
             n_rows, n_differing = self.verified
             lines.append(f"verified    {n_rows:,} rows scored again, {n_differing:,} differ")
         if self.high_water_mark:
             lines.append(f"up to       {self.high_water_mark}")
         return lines
+
+
+def _known(kind: Any, data: Mapping[str, Any]) -> Any:
+    """An object of plain fields; what newer versions add is ignored."""
+    names = {f.name for f in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in data.items() if name in names})

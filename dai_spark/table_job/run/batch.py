@@ -3,27 +3,32 @@
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
+from dai_spark.driver.spark_errors.telling import said_by, telling
 from dai_spark.errors import DaiSparkError, TableJobError
+from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.contract.acceptance import Acceptance
+from dai_spark.table_job.contract.read import read_contract
+from dai_spark.table_job.report.check import FAILED, OK, Check
 from dai_spark.table_job.report.example_rows import example_distributions
+from dai_spark.table_job.report.history import past_runs
 from dai_spark.table_job.report.html_report import check_available
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
-from dai_spark.table_job.run.preflight import check_columns, count_by_key, dry_run
+from dai_spark.table_job.run.preflight import before_scoring, check_columns, count_by_key, dry_run
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.run.verify import verify
 from dai_spark.table_job.run.write import write_rows
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.new_rows import NewRows
-from dai_spark.table_job.work_folder.last_run import LastRun, check_against_last_run
+from dai_spark.table_job.work_folder.last_run import LastRun
 
 __all__ = ["run_batch"]
 
@@ -55,17 +60,20 @@ def run_batch(
     DaiSparkError
         See `dai_spark.score_table`.
     """
-    with refusing():
+    with refusing(), telling(f"{without_password(job.source)} or the target cannot be opened"):
+        contract = read_contract(spark, job.contract)
         request = make_request()
         begun_s = time.monotonic()
         tables = RunTables.open(spark, job)
     version = tables.source.version
-    summary = RunSummary(spark, job, request, MetricsSum(spark), version, begun_s)
+    acceptance = Acceptance(spark, job, contract)
+    summary = RunSummary(spark, job, request, MetricsSum(spark), version, begun_s, acceptance)
     try:
         report = _run(tables, summary, on_message, shows_progress)
     except DaiSparkError as error:
         try:
             failed = summary.report(status=error.status, message=error.message)
+            failed = replace(failed, details=error.details)
             keep_report(spark, job, failed)
         except DaiSparkError as second:
             # What went wrong first is what the user must read.
@@ -80,8 +88,9 @@ def _run(
 ) -> Report:
     """Lock, recover, look whether it is done, prepare, find new rows, check, write, compare."""
     job, request = summary.job, summary.request
+    tables_named = f"{tables.source.table.text} and {tables.target.table.text}"
     with ExitStack() as stack:
-        with refusing():
+        with refusing(), telling(f"The run of {tables_named} cannot begin"):
             if any(path.endswith(".html") for path in job.report):
                 check_available()
             if not job.dry_run:
@@ -106,24 +115,22 @@ def _run(
                 metrics=summary.metrics,
                 on_message=on_message,
                 shows_progress=shows_progress,
+                contract=summary.acceptance.contract,
             )
             context.columns.tell(on_message)
             check_columns(context, new.rows)
             if job.dry_run:
                 return _dry_run_report(context, new, summary)
             n_rows = 0 if new.is_known_empty else count_by_key(context, new.rows)
+            summary.checks = before_scoring(context, n_rows)
             if n_rows == 0 and new.deleted is None and job.incremental:
                 return summary.report(context.record, plan, status="nothing to do")
 
-        def accept(distributions: Mapping[str, Distribution]) -> None:
-            if job.fail_on_drift is not None:
-                summary.distributions = distributions
-                check_against_last_run(tables.spark, job, distributions, job.fail_on_drift)
-
         preparing_s = summary.elapsed_s()
-        result = write_rows(context, new, accept)
+        result = write_rows(context, new, summary.acceptance)
         report = summary.report(context.record, plan, result, preparing_s=preparing_s)
-        return _verified(context, _compared(context, report))
+        with telling(f"The scores are in {tables.target.table.text}, but what follows failed"):
+            return _verified(context, _compared(context, report))
 
 
 def _dry_run_report(context: RunContext, new: NewRows, summary: RunSummary) -> Report:
@@ -141,18 +148,35 @@ def _dry_run_report(context: RunContext, new: NewRows, summary: RunSummary) -> R
 
 
 def _compared(context: RunContext, report: Report) -> Report:
-    """Put the last run's figures beside this one's, which then take their place."""
+    """Put the last runs' figures beside this one's, which then take their place."""
     job, spark = context.job, context.spark
     last = LastRun.read(spark, job)
-    report = replace(report, last_distributions=last.distributions, last_run_id=last.run_id)
+    report = replace(
+        report,
+        last_distributions=last.distributions,
+        last_inputs=last.inputs,
+        last_run_id=last.run_id,
+    )
+    indices = [value for value in report.psi.values() if value is not None]
+    this = {"n_rows": report.n_rows, "psi": max(indices, default=None)}
+    figures = {**last.figures, context.record.run_id: this}
     if job.report:
         examples = example_distributions(spark, context.request.pipeline, context.plan)
         report = replace(report, example_distributions=examples)
     try:
-        LastRun(context.record.run_id, report.distributions).write(spark, job)
+        LastRun(
+            context.record.run_id, report.distributions, report.inputs, report.n_read, figures
+        ).write(spark, job)
     except TableJobError as error:
         # The rows are committed: the next run has nothing to compare with, and no more.
         context.on_message(f"the predictions' distributions could not be kept: {error.message}")
+    if not job.report:
+        return report
+    try:
+        records = context.with_new_target().target.records()
+        return replace(report, history=past_runs(records, figures))
+    except Exception as error:  # noqa: BLE001 - whatever the format raised; the rows are committed
+        context.on_message(f"the target's earlier runs could not be read: {said_by(error)}")
     return report
 
 
@@ -161,4 +185,12 @@ def _verified(context: RunContext, report: Report) -> Report:
         return report
     begun = time.monotonic()
     verified = verify(context)
-    return replace(report, verified=verified, verifying_s=time.monotonic() - begun)
+    n_rows, n_differing = verified
+    outcome = FAILED if n_differing else OK
+    check = Check("verified", f"{n_differing:,} of {n_rows:,} rows differ", "none", outcome)
+    return replace(
+        report,
+        verified=verified,
+        verifying_s=time.monotonic() - begun,
+        checks=(*report.checks, check),
+    )

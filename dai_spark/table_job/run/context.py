@@ -1,6 +1,6 @@
 """RunContext: what the steps of a run share, decided before the first of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from dai_spark.driver.dataframe import scored_frame
@@ -8,11 +8,14 @@ from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.prediction import PredictionShape
+from dai_spark.table_job.contract.terms import Contract
 from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.report.inputs import InputSample
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.choose import target_of
 from dai_spark.table_job.targets.target_columns import TargetColumns
 from dai_spark.table_job.work_folder.job_lock import JobLock
 
@@ -48,6 +51,8 @@ class RunContext:
     on_message : callable
         Is told what is being done.
     shows_progress : bool
+    contract : Contract or None
+        What the run must be like to be committed.
     """
 
     spark: Any
@@ -62,6 +67,7 @@ class RunContext:
     metrics: MetricsSum
     on_message: Callable[[str], None]
     shows_progress: bool
+    contract: Optional[Contract] = None
 
     @classmethod
     def of(
@@ -74,6 +80,7 @@ class RunContext:
         metrics: MetricsSum,
         on_message: Callable[[str], None],
         shows_progress: bool,
+        contract: Optional[Contract] = None,
     ) -> "RunContext":
         """Make the context of a run whose pipeline has been asked.
 
@@ -81,17 +88,21 @@ class RunContext:
         ----------
         tables : RunTables
             As they are under the lock.
-        request, plan, record, metrics, on_message, shows_progress
+        request, plan, record, metrics, on_message, shows_progress, contract
             See the attributes.
 
         Raises
         ------
         ColumnError, TableJobError
             The target cannot get the columns that the run would give it.
+        OptionError
+            The contract is of columns that the pipeline does not have.
         """
         job, source = tables.job, tables.source
         kept = source.frame.columns if job.keep is None else job.keep
         fields = PredictionShape.of(plan).schema.names
+        if contract is not None:
+            contract.check_columns(plan.wanted(), fields)
         return cls(
             spark=tables.spark,
             job=job,
@@ -105,12 +116,30 @@ class RunContext:
             metrics=metrics,
             on_message=on_message,
             shows_progress=shows_progress,
+            contract=contract,
         )
+
+    def with_new_target(self) -> "RunContext":
+        """Return the same context with the target as it is now, after the commit."""
+        self.target.table.renew(self.spark)
+        return replace(self, target=target_of(self.spark, self.job))
 
     @property
     def where(self) -> str:
         """How a message names the rows that are scored."""
         return f"Table {self.source.table.text}"
+
+    def input_sample(self, rows: "DataFrame") -> InputSample:
+        """Return rows whose columns are measured on their way to the pipeline.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Rows of the source.
+        """
+        read = list(self.plan.wanted())
+        exact = [] if self.contract is None else self.contract.counted_columns(read)
+        return InputSample(rows, read, exact)
 
     def scored(self, rows: "DataFrame") -> "DataFrame":
         """Return the kept columns and the prediction's struct; the next action scores them.

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import from_spark
+from dai_spark.driver.spark_errors.telling import telling
 from dai_spark.host.uri import without_password
 from dai_spark.plan.doubts import doubts
+from dai_spark.table_job.lineage import COLUMN
+from dai_spark.table_job.report.check import WARNING, Check
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 from dai_spark.table_job.source.key import check_key
@@ -17,7 +19,7 @@ from dai_spark.table_job.work_folder.location import work_folder
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["DryRun", "check_columns", "count_by_key", "dry_run"]
+__all__ = ["DryRun", "before_scoring", "check_columns", "count_by_key", "dry_run"]
 
 _PREVIEW_ROWS = 10
 _SAMPLE_ROWS = 20_000
@@ -56,7 +58,10 @@ def count_by_key(context: RunContext, rows: "DataFrame") -> Optional[int]:
     ------
     ColumnError
     """
-    return check_key(rows, context.job.key, context.where) if context.job.key else None
+    if not context.job.key:
+        return None
+    with telling(f"{context.where} cannot be counted by --key"):
+        return check_key(rows, context.job.key, context.where)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class DryRun:
 
     Attributes
     ----------
-    checks : tuple of (str, str)
+    checks : tuple of Check
         What was looked at, and what was found.
     plan : str
         What the run would do, in one paragraph.
@@ -77,7 +82,7 @@ class DryRun:
         How long the run would take.
     """
 
-    checks: Tuple[Tuple[str, str], ...]
+    checks: Tuple[Check, ...]
     plan: str
     n_rows: int
     preview: Tuple[str, ...]
@@ -102,45 +107,64 @@ def dry_run(context: RunContext, new: NewRows) -> DryRun:
     from pyspark.sql import functions as F
 
     checks = _checks(context, new)
-    try:
+    with telling(f"Rows of {context.source.table.text} cannot be scored"):
         output = context.for_target(context.scored(new.rows))
         # DataFrame.toJSON does not exist over Connect.
-        texts = output.limit(_PREVIEW_ROWS).select(F.to_json(F.struct("*")).alias("row"))
+        # Every row of a run has the same lineage, which the report has once.
+        shown = output.drop(COLUMN) if context.job.lineage else output
+        texts = shown.limit(_PREVIEW_ROWS).select(F.to_json(F.struct("*")).alias("row"))
         preview = tuple(row["row"] for row in texts.collect())
         n_rows = new.rows.count()
         estimate = _estimate(context, output, n_rows)
-    except Exception as error:
-        found = from_spark(error)
-        if found is None:
-            raise
-        raise found from None
     return DryRun(tuple(checks), _plan_in_words(context), n_rows, preview, estimate)
 
 
-def _checks(context: RunContext, new: NewRows) -> List[Tuple[str, str]]:
-    """What was found right, one line a thing."""
+def before_scoring(context: RunContext, n_rows: Optional[int]) -> List[Check]:
+    """What a run has found right by now, one line a thing.
+
+    Runs on the driver, before every run; reads nothing.
+
+    Parameters
+    ----------
+    context : RunContext
+        Its columns are checked.
+    n_rows : int or None
+        Rows that were counted by the job's key.
+    """
+    job, plan, target = context.job, context.plan, context.target
+    n_columns = len(context.source.frame.columns)
+    where = f"of {n_columns} in {context.source.table.text}"
+    lines = [
+        Check("columns", f"all {len(plan.wanted())} that the pipeline reads are there, {where}")
+    ]
+    if job.key and n_rows is not None:
+        named = ", ".join(job.key)
+        lines.append(Check("key", f"{named}: nowhere null, nowhere twice in {n_rows:,} rows"))
+    state = "is there, and its columns fit" if target.schema is not None else "will be created"
+    lines.append(Check("target", f"{target.table.text} {state}"))
+    notes = (*context.request.pipeline.notes, *doubts(plan))
+    return [*lines, *(Check("warning", text, outcome=WARNING) for text in notes)]
+
+
+def _checks(context: RunContext, new: NewRows) -> List[Check]:
+    """All that a dry run has found right."""
     job, plan, pipeline = context.job, context.plan, context.request.pipeline
     described = plan.described
     assert described is not None
-    source, target = context.source, context.target
-    where = f"of {len(source.frame.columns)} in {source.table.text}"
     n_rows = count_by_key(context, new.rows)
     counted = new.rows.count() if n_rows is None else n_rows
     lines = [
-        ("pipeline", f"experiment {pipeline.experiment_id}, DAI {pipeline.dai_version}, loads"),
-        ("environment", f"Python {described.versions['python']}, {without_password(job.env)}"),
-        ("licence", "accepted by the pipeline"),
-        ("columns", f"all {len(plan.wanted())} that the pipeline reads are there, {where}"),
-        ("rows", f"{counted:,} to be scored"),
+        Check(
+            "pipeline", f"experiment {pipeline.experiment_id}, DAI {pipeline.dai_version}, loads"
+        ),
+        Check("environment", f"Python {described.versions['python']}, {without_password(job.env)}"),
+        Check("licence", "accepted by the pipeline"),
+        Check("rows", f"{counted:,} to be scored"),
+        *before_scoring(context, n_rows),
     ]
-    if job.key:
-        lines.append(("key", f"{', '.join(job.key)}: nowhere null, nowhere twice"))
-    lines += [("warning", text) for text in (*pipeline.notes, *doubts(plan))]
-    state = "is there, and its columns fit" if target.schema is not None else "will be created"
-    lines.append(("target", f"{target.table.text} {state}"))
-    work = work_folder(context.spark, job, target.table)
+    work = work_folder(context.spark, job, context.target.table)
     if work is not None:
-        lines.append(("disk", work.room()))
+        lines.append(Check("disk", work.room()))
     return lines
 
 
@@ -154,7 +178,7 @@ def _plan_in_words(context: RunContext) -> str:
         f"Reads {without_password(job.source)}{version}: {which}.",
         f"Writes {without_password(job.target)}, mode {job.mode}: {MODES[job.mode]}.",
     ]
-    if job.mode == "merge" or job.fail_on_drift is not None:
+    if job.mode == "merge" or job.is_looked_at_first:
         sentences.append("Scored rows are staged beside the target and committed from there.")
     if job.quarantine:
         limit = f", at most {job.max_bad_rows}" if job.max_bad_rows else ""

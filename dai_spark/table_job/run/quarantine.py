@@ -3,12 +3,13 @@
 import json
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Sequence, Tuple
 
 from dai_spark.driver.isolated_dataframe import isolated_dataframe
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import BadRowsError
-from dai_spark.table_job.report.distribution import Distribution, observed_expressions, read
+from dai_spark.table_job.contract.judge import Figures
+from dai_spark.table_job.report.distribution import observed_expressions, read
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
@@ -26,7 +27,7 @@ _N_EXAMPLES = 10
 
 
 def write_good_rows(
-    context: RunContext, new: NewRows, accept: Callable[[Mapping[str, Distribution]], None]
+    context: RunContext, new: NewRows, accept: Callable[[Figures], None]
 ) -> WriteResult:
     """Score all rows once more, set the bad ones apart, and write the others.
 
@@ -37,7 +38,7 @@ def write_good_rows(
     context : RunContext
     new : NewRows
     accept : callable
-        Looks at how the predictions lie before anything is committed; may raise.
+        Looks at the run's figures before anything is committed; may raise.
 
     Raises
     ------
@@ -49,8 +50,9 @@ def write_good_rows(
     from pyspark.sql import functions as F
 
     job = context.job
+    inputs = context.input_sample(new.rows)
     frame = isolated_dataframe(
-        new.rows,
+        inputs.frame,
         context.plan,
         list(dict.fromkeys([*context.columns.kept, *context.plan.wanted()])),
         job.prediction,
@@ -77,10 +79,11 @@ def write_good_rows(
             n_quarantined=n_bad,
             bad_rows=tuple(_example(row, job.key) for row in bad.limit(_N_EXAMPLES).collect()),
             distributions=read(seen),
+            inputs=inputs.measured(),
             scoring_s=scoring_s,
         )
         _check_number(context, result)
-        accept(result.distributions)
+        accept(result.figures)
         context.check_lock()
         # First: rows that are in neither table would be lost where the driver is killed between.
         _append(context, bad)

@@ -9,14 +9,17 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import DaiSparkError, TableJobError, first_line, from_spark
+from dai_spark.driver.spark_errors.telling import telling, told
+from dai_spark.errors import DaiSparkError, TableJobError
+from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.contract.acceptance import Acceptance
+from dai_spark.table_job.contract.read import read_contract
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.run.context import RunContext
@@ -29,7 +32,6 @@ from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.source.source import Source, selected
-from dai_spark.table_job.work_folder.last_run import check_against_last_run
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -69,46 +71,46 @@ def run_stream(
     DaiSparkError
         See `dai_spark.score_table`.
     """
-    with refusing():
+    with refusing(), telling(f"{without_password(job.source)} or the target cannot be opened"):
         if is_connect(spark):
             raise TableJobError(
                 "--incremental stream runs its batches on the driver, which Spark Connect does not "
                 "let a client do; run the job with spark-submit, or use --incremental since."
             )
+        acceptance = Acceptance(spark, job, read_contract(spark, job.contract))
         request = make_request()
         begun_s = time.monotonic()
         batch_job = replace(job, incremental=None, checkpoint=None, keep_running=False)
         tables = RunTables.open(spark, batch_job)
     metrics = MetricsSum(spark)
     with ExitStack() as stack:
-        with refusing():
+        with refusing(), telling(f"The stream of {without_password(job.source)} cannot begin"):
             tables = stack.enter_context(tables.locked(on_message))
             tables.target.recover()
             batches = _MicroBatches(
-                tables, request, make_request, metrics, on_message, shows_progress
+                tables, request, make_request, metrics, acceptance, on_message, shows_progress
             )
             first = batches.context(tables, "a stream")
             check_columns(first, tables.source.rows(batch_job))
-        writer = _reader(spark, job, tables.source).writeStream.foreachBatch(batches.take)
-        writer = writer.option("checkpointLocation", job.checkpoint)
-        writer = writer.queryName(f"dai_spark {job.job_name}")
-        if not job.keep_running:
-            writer = writer.trigger(availableNow=True)
-        query = writer.start()
+        with refusing(), telling(f"The stream of {without_password(job.source)} cannot begin"):
+            writer = _reader(spark, job, tables.source).writeStream.foreachBatch(batches.take)
+            writer = writer.option("checkpointLocation", job.checkpoint)
+            writer = writer.queryName(f"dai_spark {job.job_name}")
+            if not job.keep_running:
+                writer = writer.trigger(availableNow=True)
+            query = writer.start()
         try:
             query.awaitTermination()
         except Exception as error:
-            found = batches.error or from_spark(error)
-            if found is not None:
-                raise found from None
-            raise TableJobError(
-                f"The stream of {job.source} ended: {first_line(error)}", str(error)
-            ) from error
+            if batches.error is not None:
+                raise batches.error from None
+            raise told(error, f"The stream of {job.source} ended") from error
         finally:
             query.stop()
     # Its batches were written in the query's own session.
     tables.target.table.renew(spark)
-    summary = RunSummary(spark, batch_job, batches.request, metrics, tables.source.version, begun_s)
+    version = tables.source.version
+    summary = RunSummary(spark, batch_job, batches.request, metrics, version, begun_s, acceptance)
     report = summary.report(first.record, first.plan, WriteResult.total(batches.results))
     keep_report(spark, job, report)
     return report
@@ -140,6 +142,7 @@ class _MicroBatches:
         request: ScoringRequest,
         make_request: Callable[[], ScoringRequest],
         metrics: MetricsSum,
+        acceptance: Acceptance,
         on_message: Callable[[str], None],
         shows_progress: bool,
     ) -> None:
@@ -149,6 +152,7 @@ class _MicroBatches:
         self._tables = tables
         self._make_request = make_request
         self._metrics = metrics
+        self._acceptance = acceptance
         self._on_message = on_message
         self._shows_progress = shows_progress
         self._stamp = _stamp(request)
@@ -175,6 +179,7 @@ class _MicroBatches:
             metrics=self._metrics,
             on_message=self._on_message,
             shows_progress=self._shows_progress,
+            contract=self._acceptance.contract,
         )
         if context.columns.fields != self._told_fields:
             # Once for a pipeline, since it tells the user which names it changes.
@@ -192,16 +197,11 @@ class _MicroBatches:
             return
         self._take_new_pipeline()
         context = self.context(tables, run_id, f"batch {batch_id}")
-        job = context.job
-        rows = selected(frame, job, context.source.table.text)
+        rows = selected(frame, context.job, context.source.table.text)
         check_columns(context, rows)
         count_by_key(context, rows)
 
-        def accept(distributions: Mapping[str, Distribution]) -> None:
-            if job.fail_on_drift is not None:
-                check_against_last_run(context.spark, job, distributions, job.fail_on_drift)
-
-        result = write_rows(context, NewRows(rows), accept)
+        result = write_rows(context, NewRows(rows), self._acceptance)
         self._on_message(f"batch {batch_id}: {result.n_scored:,} rows")
         self.results.append(result)
 

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 from dai_spark._version import __version__
 from dai_spark.driver.filesystem.uris import write_text
@@ -12,8 +12,10 @@ from dai_spark.host.uri import without_password
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.prediction import PredictionShape
+from dai_spark.table_job.contract.acceptance import Acceptance
+from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.lineage import RunRecord
-from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.check import OK, WARNING, Check
 from dai_spark.table_job.report.html_report import page
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.run.write_result import WriteResult
@@ -40,8 +42,10 @@ class RunSummary:
         When the run began, by the monotonic clock.
     shipping_s : float or None
         Seconds of bringing files to the executors and of asking the pipeline.
-    distributions : mapping of str to Distribution
-        How predictions lie that were measured and not committed.
+    acceptance : Acceptance
+        Has the figures that were measured and not committed.
+    checks : list of Check
+        What was found right before anything was scored.
     """
 
     spark: Any
@@ -50,8 +54,9 @@ class RunSummary:
     metrics: MetricsSum
     source_version: Optional[str]
     begun_s: float
+    acceptance: Acceptance
     shipping_s: Optional[float] = None
-    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    checks: List[Check] = field(default_factory=list)
 
     def elapsed_s(self) -> float:
         """Seconds since the run began."""
@@ -84,7 +89,12 @@ class RunSummary:
             Seconds until everything was checked; by default until now.
         """
         job, pipeline = self.job, self.request.pipeline
-        result = result or WriteResult(distributions=self.distributions)
+        if result is None:
+            seen = self.acceptance.figures or Figures()
+            result = WriteResult(distributions=seen.predictions, inputs=seen.inputs)
+        checks = [*self.checks, *self.acceptance.checks]
+        if job.quarantine is not None and status == "done":
+            checks.append(_bad_rows(job, result))
         unchanged = None
         if job.mode == "merge" and result.n_written is not None:
             unchanged = result.n_scored - result.n_quarantined - result.n_written
@@ -123,6 +133,8 @@ class RunSummary:
             bad_rows=result.bad_rows,
             n_slots=context.defaultParallelism if context is not None else None,
             distributions=result.distributions,
+            inputs=result.inputs,
+            checks=tuple(checks),
             drift_limit=job.fail_on_drift,
             environment_digest=record.environment_digest if record is not None else "",
             library_version=__version__,
@@ -130,6 +142,12 @@ class RunSummary:
             source_version=self.source_version or "",
             high_water_mark=(record.high_water_mark if record is not None else "") or "",
         )
+
+
+def _bad_rows(job: TableJob, result: WriteResult) -> Check:
+    allowed = "any number" if job.max_bad_rows is None else f"at most {job.max_bad_rows}"
+    outcome = WARNING if result.n_quarantined else OK
+    return Check("bad rows", f"{result.n_quarantined:,} of {result.n_scored:,}", allowed, outcome)
 
 
 def keep_report(spark: Any, job: TableJob, report: Report) -> None:

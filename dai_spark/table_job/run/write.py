@@ -7,21 +7,20 @@ every row once and stages nothing.
 import logging
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from dai_spark.driver.progress.show import show_progress
 from dai_spark.driver.schema import quoted
+from dai_spark.driver.spark_errors.telling import said_by, told
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,
     SidecarTimeoutError,
-    TableJobError,
-    first_line,
     from_spark,
 )
+from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.report.distribution import (
-    Distribution,
     observe,
     observed_expressions,
     read,
@@ -43,9 +42,7 @@ _LOG = logging.getLogger(__name__)
 _ROW_ERRORS = (ScoringError, SidecarDiedError, SidecarTimeoutError)
 
 
-def write_rows(
-    context: RunContext, new: NewRows, accept: Callable[[Mapping[str, Distribution]], None]
-) -> WriteResult:
+def write_rows(context: RunContext, new: NewRows, accept: Callable[[Figures], None]) -> WriteResult:
     """Score rows and commit them, with a progress line.
 
     Runs on the driver, once a run.
@@ -55,7 +52,7 @@ def write_rows(
     context : RunContext
     new : NewRows
     accept : callable
-        Where rows are staged: looks at how the predictions lie before anything is committed, and
+        Where rows are staged: looks at the run's figures before anything is committed, and
         raises where the target is to stay as it is.
 
     Raises
@@ -73,21 +70,15 @@ def write_rows(
         ):
             return _write(context, new, accept)
     except Exception as error:
-        found = from_spark(error)
-        if found is not None:
-            raise found from None
-        raise TableJobError(
-            f"Spark could not score {context.source.table.text} into {context.target.table.text}: "
-            f"{first_line(error)}",
-            str(error),
+        raise told(
+            error,
+            f"Spark could not score {context.source.table.text} into {context.target.table.text}",
         ) from error
 
 
-def _write(
-    context: RunContext, new: NewRows, accept: Callable[[Mapping[str, Distribution]], None]
-) -> WriteResult:
+def _write(context: RunContext, new: NewRows, accept: Callable[[Figures], None]) -> WriteResult:
     try:
-        if context.job.mode == "merge" or context.job.fail_on_drift is not None:
+        if context.job.mode == "merge" or context.job.is_looked_at_first:
             return _write_staged(context, new, accept)
         return _write_straight(context, new.rows)
     except Exception as error:
@@ -99,7 +90,7 @@ def _write(
 
 
 def _write_straight(context: RunContext, rows: "DataFrame") -> WriteResult:
-    measured = _MeasuredFrame(context, context.scored(rows))
+    measured = _MeasuredFrame(context, rows)
     output = context.for_target(measured.frame)
     context.check_lock()
     begun = time.monotonic()
@@ -110,27 +101,29 @@ def _write_straight(context: RunContext, rows: "DataFrame") -> WriteResult:
 
 
 def _write_staged(
-    context: RunContext, new: NewRows, accept: Callable[[Mapping[str, Distribution]], None]
+    context: RunContext, new: NewRows, accept: Callable[[Figures], None]
 ) -> WriteResult:
-    measured = _MeasuredFrame(context, context.scored(new.rows))
+    measured = _MeasuredFrame(context, new.rows)
     output = context.for_target(measured.frame)
     begun = time.monotonic()
     with staged_rows(context, with_deleted(context, output, new)) as folder:
         result = measured.result()
         assert result is not None, "Spark's own Parquet writer reports what was observed"
-        accept(result.distributions)
+        accept(result.figures)
         return commit_staged(context, folder, replace(result, scoring_s=time.monotonic() - begun))
 
 
 class _MeasuredFrame:
-    """A scored frame whose rows are counted, and their predictions measured, as they pass."""
+    """Rows that are scored, counted, and measured before and behind the pipeline as they pass."""
 
-    def __init__(self, context: RunContext, scored: "DataFrame") -> None:
+    def __init__(self, context: RunContext, rows: "DataFrame") -> None:
         from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
         self._observation = Observation("dai_spark")
         n_rows = F.count(F.lit(1)).alias("n_rows")
+        self._inputs = context.input_sample(rows)
+        scored = context.scored(self._inputs.frame)
         self.frame = observe(scored, self._observation, context.job.prediction, [n_rows])
 
     def result(self) -> Optional[WriteResult]:
@@ -143,9 +136,14 @@ class _MeasuredFrame:
             found = self._observation.get
             n_rows = int(found["n_rows"])
         except Exception as error:  # noqa: BLE001 - an assertion in the JVM, or an empty row
-            _LOG.info("nothing was observed: %s", first_line(error))
+            _LOG.info("nothing was observed: %s", said_by(error))
             return None
-        return WriteResult(n_scored=n_rows, n_written=n_rows, distributions=read(found))
+        return WriteResult(
+            n_scored=n_rows,
+            n_written=n_rows,
+            distributions=read(found),
+            inputs=self._inputs.measured(),
+        )
 
 
 def _read_back(context: RunContext) -> WriteResult:

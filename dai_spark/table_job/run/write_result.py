@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Sequence, Tuple
 
+from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.inputs import InputColumn
 
 __all__ = ["WriteResult"]
 
@@ -24,6 +26,8 @@ class WriteResult:
         A few bad rows: the row as JSON text, and the reason.
     distributions : mapping of str to Distribution
         How each numeric prediction lies.
+    inputs : mapping of str to InputColumn
+        How the columns lie that the pipeline reads; empty where that was not measured.
     scoring_s : float
         Seconds of the Spark action that read, scored and wrote (or staged).
     writing_s : float or None
@@ -38,8 +42,14 @@ class WriteResult:
     n_quarantined: int = 0
     bad_rows: Tuple[Tuple[str, str], ...] = ()
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    inputs: Mapping[str, InputColumn] = field(default_factory=dict)
     scoring_s: float = 0.0
     writing_s: Optional[float] = None
+
+    @property
+    def figures(self) -> Figures:
+        """What a contract looks at."""
+        return Figures(self.n_scored, self.n_quarantined, self.inputs, self.distributions)
 
     @classmethod
     def total(cls, results: "Sequence[WriteResult]") -> "WriteResult":

@@ -83,9 +83,12 @@ def run(arguments: argparse.Namespace, score_table: Callable[..., "Report"]) -> 
     from dai_spark.driver.progress.messages import log_message
     from dai_spark.driver.progress.terminal import tell
     from dai_spark.driver.session import begin
+    from dai_spark.driver.spark_errors.telling import telling
+    from dai_spark.table_job.report.outcome import refusing
 
     def session() -> Any:
-        return begin("dai_spark score_table")
+        with refusing(), telling("Spark could not be started"):
+            return begin("dai_spark score_table")
 
     words = job_words(arguments, lambda uri: read_bytes(session(), uri), os.environ)
     arguments.json = words.pop("json", False)

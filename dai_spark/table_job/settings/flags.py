@@ -238,6 +238,17 @@ def _report(parser: argparse.ArgumentParser) -> None:
         help="highest population stability index of a prediction against the last run's; above it "
         "the job fails and the target stays as it was (default: no limit)",
     )
+    group.add_argument(
+        "--contract",
+        metavar="FILE",
+        help="contract.toml, path or URI: what rows, inputs and predictions must be like; else the "
+        "job fails and the target stays as it was (default: none)",
+    )
+    _add_switch(
+        group,
+        "--openlineage",
+        "send OpenLineage events, where that library's own settings say (default: no)",
+    )
     _add_names(
         group,
         "--report",

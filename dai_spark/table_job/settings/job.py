@@ -40,6 +40,8 @@ _NO_EFFECT_ON_ROWS = frozenset(
         "run_id",
         "dry_run",
         "verify",
+        "contract",
+        "openlineage",
         "report",
         "on_overlap",
         "overlap_timeout_s",
@@ -123,6 +125,10 @@ class TableJob:
         Score so many random rows of what was written again, one by one, and compare bits.
     fail_on_drift : float, optional
         Highest population stability index of a prediction against the last run's.
+    contract : str, optional
+        Path or URI of a TOML file with what the run must be like to be committed.
+    openlineage : bool, default False
+        Tell a data catalogue of the run, by events of the standard OpenLineage.
     report : sequence of str
         Paths or URIs of the report: ``.json`` and ``.html``.
     options : ScoringOptions
@@ -169,6 +175,8 @@ class TableJob:
     dry_run: bool = False
     verify: int = 0
     fail_on_drift: Optional[float] = None
+    contract: Optional[str] = None
+    openlineage: bool = False
     report: Tuple[str, ...] = ()
     options: ScoringOptions = field(default_factory=ScoringOptions)
 
@@ -283,6 +291,11 @@ class TableJob:
         if missing:
             raise OptionError(f"The job lacks {', '.join(missing)}.")
         return cls(**mine, options=options)
+
+    @property
+    def is_looked_at_first(self) -> bool:
+        """Whether all rows are staged and their figures looked at before any is committed."""
+        return self.fail_on_drift is not None or self.contract is not None
 
     def bad_rows_allowed(self, n_rows: int) -> int:
         """Most bad rows among `n_rows`; all of them where there is a quarantine and no limit.

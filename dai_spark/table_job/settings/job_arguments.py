@@ -49,5 +49,7 @@ class JobArguments(OptionArguments, total=False):
     dry_run: bool
     verify: int
     fail_on_drift: Optional[float]
+    contract: Optional[str]
+    openlineage: bool
     report: Names
     options: ScoringOptions

@@ -13,7 +13,7 @@ from dai_spark.errors import OptionError
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.table_job.settings.job import TableJob
 
-__all__ = ["FLAGS", "kinds", "read_config", "split_names"]
+__all__ = ["FLAGS", "kinds", "read_config", "read_toml", "split_names"]
 
 # Settings whose flag has another name than the keyword of `score_table`.
 FLAGS = {
@@ -88,7 +88,7 @@ def read_config(
     file = _ConfigFile(path, environment)
     known = kinds()
     found: Dict[str, Any] = {}
-    for key, value in _parsed(path, read).items():
+    for key, value in read_toml(path, read, "configuration").items():
         name = key.replace("-", "_")
         if name in _LICENSE_TEXT:
             raise OptionError(
@@ -203,7 +203,25 @@ class _ConfigFile:
         )
 
 
-def _parsed(path: str, read: Callable[[str], bytes]) -> Dict[str, Any]:
+def read_toml(path: str, read: Callable[[str], bytes], what: str) -> Dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Runs on the driver.
+
+    Parameters
+    ----------
+    path : str
+        A local path, or a URI (``scheme://``).
+    read : callable
+        Reads a URI.
+    what : str
+        What a message calls the file.
+
+    Raises
+    ------
+    OptionError
+        It cannot be read, or is not TOML.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -219,12 +237,12 @@ def _parsed(path: str, read: Callable[[str], bytes]) -> Dict[str, Any]:
         content = read(path) if "://" in path else Path(path).expanduser().read_bytes()
     except OSError as error:
         raise OptionError(
-            f"The configuration {path} cannot be read ({error.strerror or error})."
+            f"The {what} {path} cannot be read ({error.strerror or error})."
         ) from None
     try:
         found: Dict[str, Any] = tomllib.loads(content.decode("utf-8"))
     except ValueError as error:
-        raise OptionError(f"The configuration {path} is not TOML: {error}.") from None
+        raise OptionError(f"The {what} {path} is not TOML: {error}.") from None
     return found
 
 

@@ -4,7 +4,8 @@ import uuid
 from typing import TYPE_CHECKING, Any, Tuple
 
 from dai_spark.driver.schema import quoted
-from dai_spark.errors import TableJobError, first_line
+from dai_spark.driver.spark_errors.telling import in_full, said_by
+from dai_spark.errors import TableJobError
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source, selected
 
@@ -117,6 +118,7 @@ def _iceberg_changes(spark: Any, source: Source, job: TableJob, after: str) -> "
 def _no_changes(source: Source, after: str, error: BaseException) -> TableJobError:
     return TableJobError(
         f"{source.table.text} does not tell its changes after version {after} "
-        f"({first_line(error)}); a Delta table wants delta.enableChangeDataFeed=true, and versions "
-        "that were vacuumed or expired are gone. Score once with --incremental missing."
+        f"({said_by(error)}); a Delta table wants delta.enableChangeDataFeed=true, and versions "
+        "that were vacuumed or expired are gone. Score once with --incremental missing.",
+        in_full(error),
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from dai_spark.driver.schema import quoted
-from dai_spark.errors import ColumnError, TableJobError, first_line
+from dai_spark.driver.spark_errors.telling import told
+from dai_spark.errors import ColumnError
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 
@@ -106,9 +107,7 @@ def _resolved(action: Any, text: str, flag: str, where: str) -> "DataFrame":
         frame: DataFrame = action(text)
         _ = frame.schema
     except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
-        raise ColumnError(
-            f"{flag} {text} does not fit table {where}: {first_line(error)}"
-        ) from None
+        raise told(error, f"{flag} {text} does not fit table {where}", ColumnError) from None
     return frame
 
 
@@ -144,6 +143,6 @@ def _listing(frame: "DataFrame", provider: Optional[str]) -> Optional[str]:
         listed = spark.read.format("binaryFile").load(paths)
         rows = listed.select("path", "length", "modificationTime").collect()
     except Exception as error:  # noqa: BLE001
-        raise TableJobError(f"The source's files cannot be listed: {first_line(error)}") from None
+        raise told(error, "The source's files cannot be listed") from None
     text = json.dumps(sorted([r["path"], r["length"], str(r["modificationTime"])] for r in rows))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -17,7 +17,8 @@ from typing import (
 )
 
 from dai_spark.driver.schema import quoted, sql_type
-from dai_spark.errors import TableExistsError, TableJobError, first_line
+from dai_spark.driver.spark_errors.telling import told
+from dai_spark.errors import TableExistsError, TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
@@ -279,9 +280,7 @@ class Target(ABC):
         try:
             return list(self.spark.sql(text).collect())
         except Exception as error:
-            raise TableJobError(
-                f"Spark refused a statement on {self.table.text}: {first_line(error)}", text
-            ) from error
+            raise told(error, f"Spark refused a statement on {self.table.text}") from error
 
 
 def _differences(

@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.session import is_connect
-from dai_spark.errors import TableJobError, first_line
+from dai_spark.driver.spark_errors.telling import in_full, said_by
+from dai_spark.errors import TableJobError
 
 __all__ = ["HadoopPath"]
 
@@ -45,7 +46,7 @@ class HadoopPath:
             self._file = HadoopFile(spark, path)
         except Exception as error:  # noqa: BLE001 - whatever the JVM raises comes as one class
             raise TableJobError(
-                f"Spark reaches no file system for {path} ({_cause(error)}); add the jars of its "
+                f"Spark reaches no file system for {path} ({said_by(error)}); add the jars of its "
                 "scheme, or give another path."
             ) from None
         self.path = self._file.uri
@@ -251,13 +252,4 @@ class HadoopPath:
             raise self._not(what, error) from None
 
     def _not(self, what: str, error: BaseException) -> TableJobError:
-        return TableJobError(
-            f"{self.path} could not be {what} ({_cause(error)}); look whether this user may write "
-            "there, and whether the disk has room."
-        )
-
-
-def _cause(error: BaseException) -> str:
-    """What the JVM's exception says, without py4j's own first line."""
-    java = getattr(error, "java_exception", None)
-    return str(java.toString()).partition("\n")[0] if java is not None else first_line(error)
+        return TableJobError(f"{self.path} could not be {what}: {said_by(error)}.", in_full(error))

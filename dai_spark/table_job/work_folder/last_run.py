@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional
 
 from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.drift import check_drift
+from dai_spark.table_job.report.history import MAX_RUNS
+from dai_spark.table_job.report.inputs import InputColumn
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 from dai_spark.table_job.work_folder.location import work_folder
 
-__all__ = ["LastRun", "check_against_last_run"]
+__all__ = ["LastRun"]
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,19 @@ class LastRun:
     ----------
     run_id : str
     distributions : mapping of str to Distribution
+    inputs : mapping of str to InputColumn
+        How the columns lie that the pipeline reads.
+    n_rows : int or None
+        Rows read.
+    figures : mapping of str to mapping
+        Of the last runs, ``n_rows`` (written) and ``psi`` by run id, the oldest first.
     """
 
     run_id: str = ""
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    inputs: Mapping[str, InputColumn] = field(default_factory=dict)
+    n_rows: Optional[int] = None
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, spark: Any, job: TableJob) -> "LastRun":
@@ -47,6 +57,9 @@ class LastRun:
         return cls(
             one["run_id"],
             {name: Distribution.from_json(d) for name, d in one["distributions"].items()},
+            {name: InputColumn.from_json(d) for name, d in one.get("inputs", {}).items()},
+            one.get("n_rows"),
+            one.get("figures", {}),
         )
 
     def write(self, spark: Any, job: TableJob) -> None:
@@ -64,32 +77,12 @@ class LastRun:
         known[job.job_name] = {
             "run_id": self.run_id,
             "distributions": {name: d.to_json() for name, d in self.distributions.items()},
+            "inputs": {name: d.to_json() for name, d in self.inputs.items()},
+            "n_rows": self.n_rows,
+            "figures": dict(list(self.figures.items())[-MAX_RUNS:]),
         }
         file.parent.make()
         file.write(json.dumps(known))
-
-
-def check_against_last_run(
-    spark: Any, job: TableJob, distributions: Mapping[str, Distribution], limit: float
-) -> None:
-    """Refuse predictions that have moved too far from those of the job's last run.
-
-    Runs on the driver.
-
-    Parameters
-    ----------
-    spark : SparkSession
-    job : TableJob
-    distributions : mapping of str to Distribution
-        How this run's predictions lie.
-    limit : float
-        Highest population stability index.
-
-    Raises
-    ------
-    DriftError
-    """
-    check_drift(LastRun.read(spark, job).distributions, distributions, limit)
 
 
 def _file(spark: Any, job: TableJob) -> Optional[HadoopPath]:

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
 
 from dai_spark import score_dataframe, score_table, score_udf  # noqa: E402
+from dai_spark.driver.spark_errors.telling import kind_of, said_by  # noqa: E402
 
 out = Path(arguments["out"])
 files = {"env": arguments["env"], "license_file": arguments["license_file"]}
@@ -59,4 +60,24 @@ report = score_table(arguments["pipeline"], keep=["flight_id"], **tables, **file
 found["n_rows"] = report.n_rows
 save(spark.read.parquet(str(out / "scores")), "table")
 found["logs"]["all"] = logs()
+
+
+def said(action):
+    """What a user reads of what Spark raises."""
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - told to the test
+        return [kind_of(error), said_by(error)]
+    return None
+
+
+spark.range(1).write.parquet(str(out / "damaged"))
+for path in (out / "damaged").glob("*part-*"):
+    path.unlink() if path.suffix == ".crc" else path.write_bytes(b"no file of this format at all")
+damaged = spark.read.schema("id long").parquet(str(out / "damaged"))
+found["errors"] = [
+    said(lambda: spark.table("nowhere.t").collect()),
+    said(lambda: spark.sql("SELECT cast('a' AS int)").collect()),
+    said(damaged.collect),
+]
 (out / "findings.json").write_text(json.dumps(found))

@@ -1,0 +1,257 @@
+"""inputs: how the columns that a pipeline reads lie, seen in the pass that scores them.
+
+Aggregates over twenty columns of every row would cost as much as a light model, so a few thousand
+rows are taken out and looked at on the driver; one condition a row is what that costs.  How many
+rows will come is not known while they pass: a row is taken by a hash of its place, the more easily
+the earlier it comes, and at the end those stay that any place would have been taken by.  So one row
+of the table is as likely as another, and no order of the rows, such as a period, can mislead.
+What a contract asks of a column is counted over every row.
+"""
+
+import dataclasses
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+
+import numpy as np
+
+from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.table_job.report.drift import LEAST_ROWS, index_of, psi
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+__all__ = ["MAX_COLUMNS", "InputColumn", "InputSample", "psi_of_inputs"]
+
+MAX_COLUMNS = 20
+# All rows of a table of so many are looked at, and at least half as many of a larger one.
+_MOST_ROWS = 2_048
+_ID = "dai_spark place in table"
+_PLACE_BITS = 33
+# A hash has one row in 2**n whose lowest bit that is set is the n-th or a higher one.
+_HASH_BITS = 40
+_NUMERIC = ("float", "double", "tinyint", "smallint", "int", "bigint")
+_TEXT = ("string", "boolean")
+# Rarer values say nothing of a population, and may tell of a person.
+_LEAST_SHARE = 0.01
+_MOST_CATEGORIES = 20
+_MOST_CHARS = 64
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """How one column lies.
+
+    Attributes
+    ----------
+    n_rows : int
+    null_share : float
+        Between 0 and 1; NaN of a number is no null.
+    numbers : Distribution or None
+        Of a column of numbers, over the rows that were looked at.
+    categories : mapping of str to float
+        Of a column of texts: the share of each value that a hundredth of the rows have.
+    minimum, maximum : float or None
+        Over every row, where a contract asks for them.
+    """
+
+    n_rows: int
+    null_share: float
+    numbers: Optional[Distribution] = None
+    categories: Mapping[str, float] = field(default_factory=dict)
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+
+    def to_json(self) -> Dict[str, Any]:
+        """Plain data for `json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "InputColumn":
+        """Read what `to_json` gave; what newer versions add is ignored.
+
+        Parameters
+        ----------
+        data : mapping of str to object
+        """
+        known = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
+        if known.get("numbers") is not None:
+            known["numbers"] = Distribution.from_json(known["numbers"])
+        return cls(**known)
+
+    def psi(self, earlier: "InputColumn") -> Optional[float]:
+        """Population stability index against an earlier run; None where too few rows tell.
+
+        Parameters
+        ----------
+        earlier : InputColumn
+        """
+        if self.numbers is not None and earlier.numbers is not None:
+            return psi(earlier.numbers, self.numbers)
+        if min(self.n_rows, earlier.n_rows) < LEAST_ROWS or self.numbers or earlier.numbers:
+            return None
+        names = [*earlier.categories, *(n for n in self.categories if n not in earlier.categories)]
+        before, after = ([one.categories.get(n, 0.0) for n in names] for one in (earlier, self))
+        return index_of(
+            *(
+                np.array([*shares, one.null_share, max(0.0, 1 - one.null_share - sum(shares))])
+                for shares, one in ((before, earlier), (after, self))
+            )
+        )
+
+
+def psi_of_inputs(
+    earlier: Mapping[str, InputColumn], later: Mapping[str, InputColumn]
+) -> Dict[str, Optional[float]]:
+    """`InputColumn.psi` of each column that both have, in the later's order.
+
+    Parameters
+    ----------
+    earlier, later : mapping of str to InputColumn
+    """
+    return {name: later[name].psi(earlier[name]) for name in later if name in earlier}
+
+
+class InputSample:
+    """Rows of a source whose columns are measured as they pass.
+
+    Lives on the driver.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    columns : sequence of str
+        Those that the pipeline reads; numbers, texts and truth values of them are measured, the
+        first `MAX_COLUMNS`.
+    exact : sequence of str
+        Columns whose nulls, minimum and maximum are taken over every row.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The same rows and columns; `measured` knows more once an action has run.
+    """
+
+    def __init__(
+        self, rows: "DataFrame", columns: Sequence[str], exact: Sequence[str] = ()
+    ) -> None:
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as F
+
+        kinds = {f.name: f.dataType.simpleString() for f in rows.schema.fields}
+        self._exact = [name for name in exact if name in kinds]
+        known = [n for n in columns if kinds.get(n) in (*_NUMERIC, *_TEXT)]
+        self._names = list(dict.fromkeys([*self._exact, *known]))[: MAX_COLUMNS + len(self._exact)]
+        self._is_number = {name: kinds[name] in _NUMERIC for name in self._names}
+        self._observation = Observation("dai_spark inputs")
+        self.frame = rows
+        if not self._names:
+            return
+        sampled = [
+            _plain(name, self._is_number[name]).alias(f"c{i}") for i, name in enumerate(self._names)
+        ]
+        taken = F.when(
+            _scaled_place() < _MOST_ROWS * _rarity(), F.struct(_rarity().alias("n"), *sampled)
+        )
+        counted = [_counted(name, self._is_number[name]) for name in self._exact]
+        self.frame = (
+            rows.withColumn(_ID, F.monotonically_increasing_id())
+            .observe(
+                self._observation,
+                F.count(F.lit(1)).alias("n_rows"),
+                F.max(_scaled_place()).alias("last"),
+                F.to_json(F.collect_list(taken)).alias("sample"),
+                *[text.alias(f"exact {i}") for i, text in enumerate(counted)],
+            )
+            .drop(_ID)
+        )
+
+    def measured(self) -> Dict[str, InputColumn]:
+        """What was seen, once an action has run; empty where Spark has lost it."""
+        if not self._names:
+            return {}
+        try:
+            found = self._observation.get
+            n_rows, rows = int(found["n_rows"]), json.loads(found["sample"])
+            last = int(found["last"] or 0)
+        except Exception:  # noqa: BLE001 - an assertion in the JVM, or an empty row
+            return {}
+        if not n_rows:
+            return {}
+        one_in = 1
+        while last >= _MOST_ROWS * one_in:
+            one_in *= 2
+        rows = [row for row in rows if row["n"] >= one_in]
+        columns = {}
+        for i, name in enumerate(self._names):
+            values = [row.get(f"c{i}") for row in rows]
+            columns[name] = _column(values, self._is_number[name], n_rows)
+        for i, name in enumerate(self._exact):
+            told = json.loads(found[f"exact {i}"])
+            columns[name] = dataclasses.replace(
+                columns[name],
+                null_share=1 - told["n_present"] / n_rows,
+                minimum=told.get("minimum"),
+                maximum=told.get("maximum"),
+            )
+        return columns
+
+
+def _scaled_place() -> "Column":
+    """A row's place in its partition, the larger the later the partition.
+
+    Spark says nowhere how many partitions there are; so the first gives most rows, the n-th an n-th
+    of that, and all together few times as many.
+    """
+    from pyspark.sql import functions as F
+
+    place = F.col(_ID).bitwiseAND((1 << _PLACE_BITS) - 1)
+    return place * (F.shiftright(F.col(_ID), _PLACE_BITS) + 1)
+
+
+def _rarity() -> "Column":
+    """One row in so many is at least so rare: the lowest bit of a hash that is set."""
+    from pyspark.sql import functions as F
+
+    top = 1 << _HASH_BITS
+    digits = F.xxhash64(F.col(_ID)).bitwiseAND(top - 1).bitwiseOR(top)
+    return digits.bitwiseAND(-digits)
+
+
+def _plain(name: str, is_number: bool) -> "Column":
+    from pyspark.sql import functions as F
+
+    from dai_spark.driver.schema import quoted
+
+    column = F.col(quoted(name))
+    return (
+        column.cast("double") if is_number else F.substring(column.cast("string"), 1, _MOST_CHARS)
+    )
+
+
+def _counted(name: str, is_number: bool) -> "Column":
+    from pyspark.sql import functions as F
+
+    from dai_spark.driver.schema import quoted
+
+    column = F.col(quoted(name))
+    figures = [F.count(column).alias("n_present")]
+    if is_number:
+        value = column.cast("double")
+        finite = F.when(F.abs(value) < float("inf"), value)
+        figures += [F.min(finite).alias("minimum"), F.max(finite).alias("maximum")]
+    return F.to_json(F.struct(*figures))
+
+
+def _column(values: List[Any], is_number: bool, n_rows: int) -> InputColumn:
+    n_sampled = max(len(values), 1)
+    null_share = values.count(None) / n_sampled
+    if is_number:
+        # to_json writes NaN and infinities as texts.
+        numbers = [None if value is None else float(value) for value in values]
+        return InputColumn(n_rows, null_share, Distribution.of(numbers))
+    often = Counter(str(value) for value in values if value is not None).most_common()
+    shares = {value: n / n_sampled for value, n in often[:_MOST_CATEGORIES]}
+    kept = {value: share for value, share in shares.items() if share >= _LEAST_SHARE}
+    return InputColumn(n_rows, null_share, categories=kept)
