@@ -15,7 +15,7 @@ def jobs(table_jobs):
 def test_a_dry_run_writes_nothing_and_shows_scored_rows(
     jobs, flights_parquet, own_flight_scores, export
 ):
-    """Ten rows of the source with the pipeline's own scores, and no table."""
+    """Ten rows with the pipeline's own scores and without the run's lineage; no table."""
     job = jobs["dry_run"]
     assert job["status"] == 0
     assert job["wrote"] is False
@@ -23,7 +23,7 @@ def test_a_dry_run_writes_nothing_and_shows_scored_rows(
     assert len(rows) == 10
     own = own_flight_scores(export())
     for row in rows:
-        assert set(row) == {"flight_id", "prediction", "scoring"}
+        assert set(row) == {"flight_id", "prediction"}
         assert row["prediction"] == pytest.approx(dict(own.loc[row["flight_id"]]), rel=1e-6)
 
 
