@@ -143,7 +143,7 @@ def test_a_dry_run_looks_at_everything_and_writes_nothing(job, export, tmp_path)
     assert len(report.preview) == 10
     checks = {check.what: check.found for check in report.checks}
     assert checks["rows"] == "2,000 to be scored"
-    assert checks["key"] == "flight_id: nowhere null, nowhere twice"
+    assert checks["key"] == "flight_id: nowhere null, nowhere twice in 2,000 rows"
     assert "will be created" in checks["target"]
     assert "free" in checks["disk"]
     assert report.plan.startswith(f"Reads parquet:{tmp_path}/source at version")
