@@ -139,7 +139,7 @@ def scored_as_arrow(scorer: Scorer) -> Callable[[pd.DataFrame], Any]:
     def prepare(rows: list[pd.DataFrame]) -> None:
         known.update({id(row): pa.Table.from_pandas(row, preserve_index=False) for row in rows})
 
-    call.prepare = prepare  # type: ignore[attr-defined]
+    call.prepare = prepare
     return call
 
 

@@ -11,7 +11,7 @@ import mlflow
 from mlflow.pyfunc import PythonModel
 
 
-class PipelineModel(PythonModel):  # type: ignore[misc]
+class PipelineModel(PythonModel):
     """Constructs the scorer when the model is loaded, in a working directory of its own."""
 
     def load_context(self, context: Any) -> None:

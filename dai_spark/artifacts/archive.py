@@ -78,6 +78,7 @@ def open_archive(path: Path) -> Iterator[tarfile.TarFile]:
                 "Give the .tar.gz or .tar.zst that `dai-spark env build` wrote."
             )
         yield stack.enter_context(
+            # A stream that is only read, which the types of some Pythons do not allow.
             tarfile.open(  # type: ignore[call-overload,unused-ignore]
                 fileobj=stream, mode="r|", bufsize=_BLOCK_BYTES, tarinfo=_Member
             )

@@ -1,5 +1,6 @@
 """Who opens connections for those that score, and what becomes of them behind it."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Dict, Optional
 
 from dai_spark.client.connection import Connection
@@ -9,12 +10,13 @@ from dai_spark.plan.plan import ScoringPlan
 __all__ = ["ConnectionSource", "TaskConnections"]
 
 
-class ConnectionSource:
+class ConnectionSource(ABC):
     """Lends connections to one task or call, one at a time.
 
     Runs in a Python worker, or in a local process.
     """
 
+    @abstractmethod
     def acquire(self) -> Connection:
         """Return a connection whose scorer is free.
 
@@ -23,16 +25,16 @@ class ConnectionSource:
         DaiSparkError
             What the start of a sidecar raises, or waiting for a scorer.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, connection: Connection) -> Optional[Dict[str, Any]]:
         """Take in that no more batches come; the scorer's totals, where they are this user's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def totals_of(self, totals: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         """The totals of a scorer that has retired, where they are this user's alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def release(self, connection: Connection, is_clean: bool) -> None:
         """Take a connection back.
 
@@ -42,7 +44,6 @@ class ConnectionSource:
         is_clean : bool
             Whether everything was answered and nothing failed, so that another may use it.
         """
-        raise NotImplementedError
 
 
 class TaskConnections(ConnectionSource):

@@ -36,6 +36,7 @@ def child_environment(folder: Path, pipeline: Path, added: Mapping[str, str]) ->
     has_recipes = any((pipeline / "tmp" / "contrib").rglob("*.py"))
     found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     found.setdefault("LANG", "C.UTF-8")
+    # Path.expanduser raises where there is no home.
     if "HOME" not in found and not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117
         # A container's user with no entry in passwd: `~` and getpass.getuser() raise there, in
         # libraries that only look for a folder of settings.

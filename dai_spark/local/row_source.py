@@ -1,6 +1,7 @@
 """What a caller may give to be scored, as record batches, and the answer in the caller's kind."""
 
 import sys
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
@@ -23,9 +24,10 @@ __all__ = ["ArrowRows", "FrameRows", "Rows", "rows_of"]
 _SHORT_ROWS = 1000
 
 
-class Rows:
+class Rows(ABC):
     """Rows to be scored, read once."""
 
+    @abstractmethod
     def batches(
         self, wanted: Mapping[str, PipelineColumn], options: ScoringOptions
     ) -> Iterable[pa.RecordBatch]:
@@ -36,11 +38,10 @@ class Rows:
         ColumnError
             Names every column that is missing or cannot be given to the pipeline.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, answers: List[pa.RecordBatch], schema: pa.Schema) -> Any:
         """Their predictions in the caller's kind, in the order of the caller's rows."""
-        raise NotImplementedError
 
 
 class FrameRows(Rows):

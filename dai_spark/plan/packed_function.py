@@ -43,6 +43,7 @@ def _pack(function: Callable[..., Any]) -> Tuple[bytes, List[License]]:
 
     pickler: Any = cloudpickle.CloudPickler
 
+    # pyspark carries its own cloudpickle, without types.
     class Packer(pickler):  # type: ignore[misc]
         def persistent_id(self, found: Any) -> Any:
             if not isinstance(found, License):

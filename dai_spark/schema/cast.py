@@ -171,6 +171,7 @@ def _readable(found: pa.Array) -> _Found:
         try:
             texts.append(None if data is None else data.decode("utf-8"))
         except UnicodeDecodeError:
+            # A null raises nothing, so these are bytes.
             texts.append(data.decode("utf-8", errors="replace"))  # type: ignore[union-attr]
             misfits[i] = True
     return pa.array(texts, pa.string()), misfits

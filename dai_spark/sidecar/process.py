@@ -175,7 +175,8 @@ class Orphans:
         own_group = os.getpgrp()
         found = children(os.getpid())
         found.difference_update(scorers)
-        self._helpers &= descendants(os.getpid())
+        if self._helpers:
+            self._helpers &= descendants(os.getpid())
         self._helpers.update(pid for pid in found if _group_of(pid) == own_group)
         if has_ended:
             self.end(scorers)

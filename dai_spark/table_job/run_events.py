@@ -122,7 +122,7 @@ class RunEvents:
         if self.client is not None and hasattr(self.client, "close"):
             try:
                 self.client.close(timeout=10.0)
-            except Exception as problem:  # noqa: BLE001
+            except Exception as problem:  # noqa: BLE001 - whatever a transport raised
                 self.on_message(f"OpenLineage events may not have been sent: {_said(problem)}")
 
     def _event(self, kind: str, report: Optional[Report], error: Optional[BaseException]) -> Any:

@@ -61,7 +61,10 @@ def hdfs(hdfs_jars, tmp_path_factory):
             stderr=err,
         )
     try:
-        said = lambda: "port " in (folder / "out").read_text()  # noqa: E731
+
+        def said():
+            return "port " in (folder / "out").read_text()
+
         wait_until(lambda: said() or process.poll() is not None, START_LIMIT_S)
         assert said(), (folder / "err").read_text()[-5000:]
         port = (folder / "out").read_text().partition("port ")[2].split()[0]
@@ -201,7 +204,10 @@ def test_what_cannot_be_is_one_sentence(run, name, kind, words):
 def test_files_come_over_connect_as_rows(connect_run, packed_environment, license_file):
     """The environment in pieces, once, with its bytes and name; the licence without a file."""
     found = connect_run.findings
-    digest = lambda path: hashlib.sha256(path.read_bytes()).hexdigest()  # noqa: E731
+
+    def digest(path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
     assert found["env"] == [packed_environment.path.name, digest(packed_environment.path)]
     assert found["again"] == [True, 0]
     assert found["license"] == digest(license_file)

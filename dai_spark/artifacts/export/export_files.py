@@ -4,6 +4,7 @@ import contextlib
 import lzma
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import IO, Dict, Iterator, Mapping, TypeVar
 
@@ -26,7 +27,7 @@ _UNREADABLE = (
 )
 
 
-class ExportFiles:
+class ExportFiles(ABC):
     """The files of an export; opened once, read in any order.
 
     Attributes
@@ -87,8 +88,9 @@ class ExportFiles:
             )
         return found
 
+    @abstractmethod
     def _open(self, name: str) -> "contextlib.AbstractContextManager[IO[bytes]]":
-        raise NotImplementedError
+        """Open a file that is there."""
 
 
 def clean_name(name: str) -> str:

@@ -144,5 +144,6 @@ def _tar_writer(path: Path, compression: str) -> Iterator[tarfile.TarFile]:
                 stack.enter_context(gzip.GzipFile("", "wb", _GZIP_LEVEL, fileobj=raw, mtime=0)),
             )
         yield stack.enter_context(
+            # A stream that is only written, which the types of some Pythons do not allow.
             tarfile.open(fileobj=stream, mode="w|", bufsize=1 << 20, format=tarfile.GNU_FORMAT)  # type: ignore[call-overload,unused-ignore]
         )

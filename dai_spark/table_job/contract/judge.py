@@ -118,7 +118,7 @@ def _of_input(
         return _check(f"{what}, nulls", f"{share:.4%}", f"at most {limit:.4%}", share <= limit)
     if key == "max_psi":
         return _of_psi(what, limit, None if last is None else column.psi(last), last is not None)
-    value = getattr(column, {"min": "minimum", "max": "maximum"}[key])
+    value = getattr(column, _bound(key))
     if value is None:
         is_number = column.numbers is not None
         return Check(

@@ -142,7 +142,7 @@ def _listing(frame: "DataFrame", provider: Optional[str]) -> Optional[str]:
         # Only listed: the content is read for the column `content` alone.
         listed = spark.read.format("binaryFile").load(paths)
         rows = listed.select("path", "length", "modificationTime").collect()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - which class differs between Spark versions
         raise told(error, "The source's files cannot be listed") from None
     text = json.dumps(sorted([r["path"], r["length"], str(r["modificationTime"])] for r in rows))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -202,7 +202,7 @@ class HadoopPath:
             content = self._file.read() if local is None else local.read_bytes()
         except FileNotFoundError:
             return None
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - py4j has one class for all
             if local is None and "FileNotFound" in str(error):
                 return None
             raise self._not("read", error) from None
@@ -248,7 +248,7 @@ class HadoopPath:
     def _tried(self, what: str, action: Callable[[], _T]) -> _T:
         try:
             return action()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - py4j has one class for all
             raise self._not(what, error) from None
 
     def _not(self, what: str, error: BaseException) -> TableJobError:

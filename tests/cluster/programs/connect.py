@@ -7,11 +7,11 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-from pyspark.sql import SparkSession  # noqa: E402
-from pyspark.sql import functions as F  # noqa: E402
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from dai_spark import score_dataframe, score_table, score_udf  # noqa: E402
-from dai_spark.driver.spark_errors.telling import kind_of, said_by  # noqa: E402
+from dai_spark import score_dataframe, score_table, score_udf
+from dai_spark.driver.spark_errors.telling import kind_of, said_by
 
 out = Path(arguments["out"])
 files = {"env": arguments["env"], "license_file": arguments["license_file"]}

@@ -14,17 +14,17 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-import looking  # noqa: E402
-from pyspark.sql import SparkSession  # noqa: E402
-from pyspark.sql import functions as F  # noqa: E402
+import looking
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from dai_spark import score_dataframe  # noqa: E402
-from dai_spark.driver.dataframe import scored_frame  # noqa: E402
-from dai_spark.driver.prepare import prepare  # noqa: E402
-from dai_spark.driver.ship import ship_file, ship_package  # noqa: E402
-from dai_spark.errors import from_spark  # noqa: E402
-from dai_spark.local.local_plan import no_uri  # noqa: E402
-from dai_spark.plan.request import ScoringRequest  # noqa: E402
+from dai_spark import score_dataframe
+from dai_spark.driver.dataframe import scored_frame
+from dai_spark.driver.prepare import prepare
+from dai_spark.driver.ship import ship_file, ship_package
+from dai_spark.errors import from_spark
+from dai_spark.local.local_plan import no_uri
+from dai_spark.plan.request import ScoringRequest
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])
 uses_daemon = arguments["use_daemon"] == "true"

@@ -14,9 +14,9 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-import looking  # noqa: E402
-from pyspark.sql import SparkSession  # noqa: E402
-from pyspark.sql import functions as F  # noqa: E402
+import looking
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 out = Path(arguments["out"])
 found = {"logs": {}, "executors": {}}
@@ -86,7 +86,7 @@ found["executors"]["before"] = executors()
 
 # -- every way of scoring ----------------------------------------------------------------------
 
-from dai_spark import score_dataframe, score_udf  # noqa: E402
+from dai_spark import score_dataframe, score_udf
 
 files = {"env": arguments["env"], "license_file": arguments["license_file"]}
 score = score_udf(arguments["pipeline"], **files)

@@ -6,9 +6,9 @@ import sys
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import SparkSession
 
-from dai_spark import score_dataframe  # noqa: E402
+from dai_spark import score_dataframe
 
 files = {"env": arguments["env"], "license_file": arguments["license_file"]}
 

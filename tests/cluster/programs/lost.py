@@ -10,10 +10,10 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import SparkSession
 
-from dai_spark.driver.spark_errors.telling import kind_of, said_by, telling  # noqa: E402
-from dai_spark.errors import TableJobError  # noqa: E402
+from dai_spark.driver.spark_errors.telling import kind_of, said_by, telling
+from dai_spark.errors import TableJobError
 
 spark = (
     SparkSession.builder.master("local-cluster[1,1,1024]")

@@ -7,7 +7,7 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import SparkSession
 
 spark = (
     # 3000 MB for two cores: 1500 MB a worker, which is what its sidecar inherits.
@@ -24,7 +24,7 @@ spark = (
 )
 spark.sparkContext.setLogLevel("OFF")
 
-from dai_spark import errors, score_dataframe  # noqa: E402
+from dai_spark import errors, score_dataframe
 
 flights = spark.read.parquet(arguments["flights"]).limit(100)
 files = {"env": arguments["env"], "license_file": arguments["license_file"]}

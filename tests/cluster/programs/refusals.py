@@ -12,7 +12,7 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import SparkSession
 
 script = Path(arguments["repo"], "jobs", "score_table.py")
 spark = (

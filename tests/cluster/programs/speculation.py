@@ -14,10 +14,10 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-import looking  # noqa: E402
-from pyspark.sql import SparkSession  # noqa: E402
+import looking
+from pyspark.sql import SparkSession
 
-from dai_spark import score_dataframe  # noqa: E402
+from dai_spark import score_dataframe
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])
 PORT = 17077

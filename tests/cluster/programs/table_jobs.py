@@ -13,10 +13,10 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import SparkSession
 
-from dai_spark import score_udf  # noqa: E402
-from dai_spark.cli import main  # noqa: E402
+from dai_spark import score_udf
+from dai_spark.cli import main
 
 out = Path(arguments["out"])
 found = {"jobs": {}}

@@ -8,11 +8,11 @@ from pathlib import Path
 arguments = json.loads(sys.argv[1])
 sys.path.insert(0, arguments["repo"])
 
-from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql import SparkSession
 
-from dai_spark import score_udf  # noqa: E402
-from dai_spark.driver.filesystem.uris import fetch, read_bytes, write_text  # noqa: E402
-from dai_spark.errors import DaiSparkError  # noqa: E402
+from dai_spark import score_udf
+from dai_spark.driver.filesystem.uris import fetch, read_bytes, write_text
+from dai_spark.errors import DaiSparkError
 
 out = Path(arguments["out"])
 root = arguments["root"]
