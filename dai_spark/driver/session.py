@@ -10,6 +10,8 @@ __all__ = ["active", "begin", "identity", "is_connect", "is_local", "setting", "
 
 # Set where spark-submit has settings of its own by then, and by Spark Connect, which has no bar.
 _STARTED_OTHERWISE = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+# PySpark's loggers of queries that failed, from Spark 4.0 on.
+_FAILED_QUERIES = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
 def active(spark: Optional[Any]) -> Any:
@@ -39,10 +41,12 @@ def begin(name: str) -> Any:
     Where Spark is local and nobody has chosen a Python for its workers, they get this one: Spark
     itself would take the first ``python3`` on PATH, which may know nothing of pyarrow.  Spark's own
     progress bar, which it turns on for a Python that spark-submit has not started, is off: it
-    would write over ours.
+    would write over ours.  So is PySpark's record of a query that failed, tens of kilobytes of
+    stack on standard error: the error tells the cause in a sentence, and ``--verbose`` the rest.
     """
     from pyspark.sql import SparkSession
 
+    _quiet_failed_queries()
     builder = SparkSession.builder.appName(name)
     if not any(variable in os.environ for variable in _STARTED_OTHERWISE):
         builder = builder.config("spark.ui.showConsoleProgress", "false")
@@ -51,6 +55,16 @@ def begin(name: str) -> Any:
     if is_local(spark) and not is_chosen:
         spark.sparkContext.pythonExec = sys.executable
     return spark
+
+
+def _quiet_failed_queries() -> None:
+    try:
+        from pyspark.logger import PySparkLogger
+    except ImportError:
+        # Spark 3.5 writes no such record.
+        return
+    for name in _FAILED_QUERIES:
+        PySparkLogger.getLogger(name).disabled = True
 
 
 def is_connect(spark: Any) -> bool:

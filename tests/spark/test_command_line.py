@@ -1,11 +1,14 @@
 """The command line with a session: a configuration that Spark reads, and flags over it."""
 
+import io
 import json
+import logging
 import os
 import pty
 import subprocess
 import sys
 
+import pyspark
 import pytest
 
 from dai_spark.cli import main
@@ -70,6 +73,25 @@ def test_a_configuration_that_cannot_be_meant_is_wrong_usage(config, tmp_path, c
     assert main(["score-table", "--config", config]) == 2
     assert "there is no option keeps; did you mean keep?" in capsys.readouterr().err
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.skipif(pyspark.__version__ < "4", reason="Spark 3.5 writes no such record")
+def test_pyspark_writes_no_stack_beside_the_sentence(spark, config, tmp_path, monkeypatch, capsys):
+    """Its record of a failed query is off in a process of ours; the rest is behind --verbose."""
+    from pyspark.logger import PySparkLogger
+
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    logger, written = PySparkLogger.getLogger("SQLQueryContextLogger"), io.StringIO()
+    monkeypatch.setattr(logger, "disabled", False)
+    handler = logging.StreamHandler(written)
+    logger.addHandler(handler)
+    words = ["score-table", "--config", config, "--column", "carrier=no_such"]
+    assert main(words) == 3
+    assert written.getvalue() == ""
+    told = [line for line in capsys.readouterr().err.splitlines() if "no_such" in line]
+    assert len(told) == 1
+    assert told[0].startswith("dai-spark: --column carrier=no_such does not fit table")
+    logger.removeHandler(handler)
 
 
 def test_local_workers_get_the_python_of_the_command(spark, monkeypatch):
