@@ -8,6 +8,7 @@ from typing import (
     Callable,
     ClassVar,
     Dict,
+    FrozenSet,
     Iterator,
     List,
     Optional,
@@ -141,6 +142,20 @@ class Target(ABC):
 
     # -- what is the same for all ---------------------------------------------------------------
 
+    def partitioning(self) -> Tuple[str, ...]:
+        """What the table that is there is partitioned by: columns, or transforms (``days(ts)``)."""
+        return ()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the table is not there, or is a folder without anything."""
+        return self.schema is None or not self.schema.fields
+
+    @property
+    def partition_by(self) -> Tuple[str, ...]:
+        """What rows are partitioned by: as the table that is there says, else as the job does."""
+        return tuple(self.job.partition_by) if self.is_new else self.partitioning()
+
     def find(self, run_id: str) -> Optional[RunRecord]:
         """The record of a run that was committed; None where there is none, or none is kept.
 
@@ -212,6 +227,7 @@ class Target(ABC):
         TableJobError
             Names all that differs; before anything is scored.
         """
+        self._check_partitions()
         if self.schema is None or not self.schema.fields:
             self._check_new(scored)
             return []
@@ -226,6 +242,33 @@ class Target(ABC):
                 f"({'; '.join(wrong)}); change --keep{hint}, or give another --target."
             )
         return added
+
+    def _check_partitions(self) -> None:
+        """Refuse partitions that the table does not have, or that it has otherwise.
+
+        A format that replaces partitions replaces all rows of a table that has none.
+        """
+        job, there = self.job, self.partition_by
+        replaces = job.mode == "overwrite-partitions"
+        if self.is_new:
+            if replaces and not there:
+                raise TableJobError(
+                    f"--mode overwrite-partitions would create {self.table.text} without "
+                    "partitions, and replace all of it the next time; give --partition-by."
+                )
+            return
+        is_so = f"partitioned by {', '.join(there)}" if there else "not partitioned"
+        if job.partition_by and _as_set(job.partition_by) != _as_set(there):
+            raise TableJobError(
+                f"The target {self.table.text} is {is_so}, and not by --partition-by "
+                f"{','.join(job.partition_by)}; leave --partition-by out, or give another --target."
+            )
+        if replaces and not there:
+            raise TableJobError(
+                f"The target {self.table.text} is {is_so}, so --mode overwrite-partitions would "
+                "replace all its rows; give --mode overwrite if that is meant, or a target with "
+                "partitions."
+            )
 
     def inferred_columns(self) -> Sequence[str]:
         """Columns whose type a reader infers, so it does not tell what was written."""
@@ -249,7 +292,9 @@ class Target(ABC):
         ----------
         frame : DataFrame
         """
-        cols = [quoted(name) for name in self.job.partition_by]
+        names = {name.lower() for name in frame.columns}
+        # Where a table is partitioned by a transform of a column, its format brings rows together.
+        cols = [quoted(name) for name in self.partition_by if name.lower() in names]
         if self.job.n_files is not None:
             return frame.repartition(self.job.n_files, *cols)
         if cols:
@@ -281,6 +326,10 @@ class Target(ABC):
             return list(self.spark.sql(text).collect())
         except Exception as error:
             raise told(error, f"Spark refused a statement on {self.table.text}") from error
+
+
+def _as_set(names: Sequence[str]) -> FrozenSet[str]:
+    return frozenset(name.lower() for name in names)
 
 
 def _differences(

@@ -5,7 +5,7 @@ when it has seen it; every commit carries the run's record as its ``userMetadata
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence, Tuple
 
 from dai_spark.driver.schema import quoted, sql_columns, sql_text
 from dai_spark.table_job.lineage import RunRecord
@@ -63,6 +63,12 @@ class DeltaTarget(Target):
             writer = writer.partitionBy(*job.partition_by)
         mode = {"fail": "error", "append": "append"}.get(job.mode, "overwrite")
         writer.mode(mode).save(self.table.name)
+
+    def partitioning(self) -> Tuple[str, ...]:
+        """See `Target.partitioning`; liquid clustering is none."""
+        if self.schema is None:
+            return ()
+        return tuple(self.run_sql(f"DESCRIBE DETAIL {self.table.sql}")[0]["partitionColumns"])
 
     def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """See `Target.merge`."""

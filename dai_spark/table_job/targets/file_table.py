@@ -14,14 +14,25 @@ table, which Spark, Hive and Trino read past.
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
+from urllib.parse import unquote
 
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
-from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath, is_hidden
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -74,8 +85,9 @@ class FileTableTarget(Target):
         name = uuid.uuid4().hex
         aside = self._work / "written" / name
         writer = self.shaped(frame).write.format(self.provider).options(**self.write_options())
-        if job.partition_by:
-            writer = writer.partitionBy(*job.partition_by)
+        partition_by = self.partition_by
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
         writer.mode("error").save(aside.path)
         journal: _Journal = {
             "mode": job.mode,
@@ -84,6 +96,7 @@ class FileTableTarget(Target):
             "record_name": f"{time.time_ns()}-{name}.json",
             "table": self.table.text,
             "schema": frame.schema.jsonValue(),
+            "partition_by": partition_by,
             "files": aside.files(),
         }
         pending = self._work / "pending" / f"{name}.json"
@@ -119,7 +132,7 @@ class FileTableTarget(Target):
             self._move_in(written, location)
         records = (location / _RECORDS).make()
         (records / journal["record_name"]).write(journal["record"])
-        self._tell_catalog()
+        self._tell_catalog(bool(self._partition_by(journal)))
         written.remove()
         pending.remove()
 
@@ -150,12 +163,46 @@ class FileTableTarget(Target):
             there = location / partition if partition else location
             for name in there.names():
                 path = f"{partition}/{name}" if partition else name
-                if path not in new and not name.startswith(("_", ".")):
+                if path not in new and not is_hidden(name):
                     (there / name).remove()
 
     def inferred_columns(self) -> Sequence[str]:
         """See `Target.inferred_columns`: partition columns stand in the folders' names."""
-        return self.job.partition_by if self.table.format is not None else ()
+        return self.partition_by if self.table.format is not None else ()
+
+    def partitioning(self) -> Tuple[str, ...]:
+        """See `Target.partitioning`: of a path, the names of its folders tell."""
+        if self.schema is None:
+            return ()
+        if self.table.format is None:
+            columns = self.spark.catalog.listColumns(self.table.name)
+            return tuple(column.name for column in columns if column.isPartition)
+        found: List[str] = []
+        folder = self._location()
+        while True:
+            below = [name for name in folder.folders() if "=" in name]
+            if not below:
+                return tuple(found)
+            # Spark escapes what file systems refuse, as the web does.
+            found.append(unquote(below[0].partition("=")[0]))
+            folder = folder / below[0]
+
+    def check_schema(self, scored: "StructType") -> "List[Tuple[str, str]]":
+        """See `Target.check_schema`."""
+        hidden = [name for name in self.job.partition_by if name.startswith(".")]
+        if hidden:
+            raise TableJobError(
+                f"Readers of {self.table.text} pass by folders that begin with a dot, so "
+                f"--partition-by {','.join(hidden)} would hide all rows; name the column otherwise."
+            )
+        n_buckets = self.table.details(self.spark).get("Num Buckets")
+        if n_buckets is not None and not self.is_new:
+            raise TableJobError(
+                f"The target {self.table.text} is bucketed (CLUSTERED BY), and files that are "
+                "renamed into place keep no buckets; give a target without buckets, or a Delta or "
+                "Iceberg table."
+            )
+        return super().check_schema(scored)
 
     # -- catalog --------------------------------------------------------------------------------
 
@@ -178,15 +225,20 @@ class FileTableTarget(Target):
 
         schema = StructType.fromJson(journal["schema"])
         writer = self.spark.createDataFrame([], schema).write.format(self.provider)
-        if self.job.partition_by:
-            writer = writer.partitionBy(*self.job.partition_by)
+        partition_by = self._partition_by(journal)
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
         writer.options(**self.write_options()).mode("ignore").saveAsTable(self.table.name)
 
-    def _tell_catalog(self) -> None:
+    def _partition_by(self, journal: _Journal) -> Sequence[str]:
+        found: Sequence[str] = journal.get("partition_by", self.job.partition_by)
+        return found
+
+    def _tell_catalog(self, has_partitions: bool) -> None:
         if self.table.format is not None:
             self.spark.catalog.refreshByPath(self.table.name)
             return
-        if self.job.partition_by:
+        if has_partitions:
             self.run_sql(f"MSCK REPAIR TABLE {self.table.name} SYNC PARTITIONS")
         self.run_sql(f"REFRESH TABLE {self.table.name}")
 

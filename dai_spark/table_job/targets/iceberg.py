@@ -4,9 +4,10 @@ Each run is one snapshot whose summary carries the run's record.  Iceberg record
 nothing, so a run id is looked for before, and two runs of one job exclude each other by a lock.
 """
 
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Set, Tuple
 
 from dai_spark.driver.schema import quoted
+from dai_spark.driver.session import is_connect
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.targets.base import MergeResult, Target
@@ -29,6 +30,8 @@ class IcebergTarget(Target):
     modes = ("fail", "append", "overwrite", "overwrite-partitions", "merge")
     can_evolve = True
 
+    _partitioning: Optional[Tuple[str, ...]] = None
+
     def check_schema(self, scored: "StructType") -> "List[tuple[str, str]]":
         """See `Target.check_schema`."""
         if self.job.max_file_rows is not None:
@@ -37,6 +40,46 @@ class IcebergTarget(Target):
                 f"for {self.table.text}; give --target-option target-file-size-bytes=N."
             )
         return super().check_schema(scored)
+
+    def partitioning(self) -> Tuple[str, ...]:
+        """See `Target.partitioning`: as ``DESCRIBE`` tells it, hidden partitions by transforms."""
+        if self.schema is None:
+            return ()
+        if self._partitioning is None:
+            rows = self.run_sql(f"DESCRIBE TABLE {self.table.name}")
+            self._partitioning = _partitions([(row[0], row[1]) for row in rows])
+        return self._partitioning
+
+    def _check_partitions(self) -> None:
+        """See `Target.check_schema`; Iceberg replaces no rows that lie by an earlier partitioning.
+
+        They would stay beside those that take their place.
+        """
+        super()._check_partitions()
+        if self.is_new or self.job.mode != "overwrite-partitions":
+            return
+        found = {row[0] for row in self.run_sql(f"SELECT DISTINCT spec_id FROM {self._files}")}
+        if found - {self._spec_id(found)}:
+            raise TableJobError(
+                f"The target {self.table.text} has files that were written when it was partitioned "
+                "otherwise, and --mode overwrite-partitions would leave their rows beside the new "
+                f"ones; write them again (CALL {self.table.name.partition('.')[0]}"
+                ".system.rewrite_data_files with the option rewrite-all), or use --mode overwrite."
+            )
+
+    @property
+    def _files(self) -> str:
+        return f"{self.table.name}.data_files"
+
+    def _spec_id(self, found: "Set[int]") -> int:
+        """Number of the partitioning that rows are written by now."""
+        if is_connect(self.spark):
+            # No gateway to ask: with one partitioning alone, it is the table's.
+            return min(found, default=0)
+        loaded = self.spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
+            self.spark._jsparkSession, self.table.name
+        )
+        return int(loaded.spec().specId())
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
         """See `Target.write`."""
@@ -103,3 +146,17 @@ class IcebergTarget(Target):
         ):
             if row["operation"] not in _MAINTENANCE:
                 yield RunRecord.from_json(row["record"])
+
+
+def _partitions(described: "Sequence[Tuple[str, str]]") -> Tuple[str, ...]:
+    """Partitions in the rows of ``DESCRIBE TABLE``, which has two ways to tell them."""
+    found: List[str] = []
+    section = ""
+    for name, kind in described:
+        if name.startswith("#") and name != "# col_name":
+            section = name
+        elif section == "# Partitioning" and name:
+            found.append(kind)
+        elif section == "# Partition Information" and name not in ("", "# col_name"):
+            found.append(name)
+    return tuple(found)
