@@ -4,10 +4,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterator, Optional
 
-from dai_spark.errors import TableJobError
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source
-from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.table_place import check_apart
 from dai_spark.table_job.targets.base import Target
 from dai_spark.table_job.targets.choose import target_of
 from dai_spark.table_job.work_folder.job_lock import JobLock
@@ -57,10 +56,10 @@ class RunTables:
             mode's promise.
         """
         target = target_of(spark, job)
-        if _place(target.table) == _place(TableName.of(job.source)):
-            raise TableJobError(
-                f"Source and target are both {job.source}; scores go to a table of their own."
-            )
+        check_apart(spark, job.source, job.target)
+        if job.quarantine is not None:
+            check_apart(spark, job.source, job.quarantine, "Source and quarantine")
+            check_apart(spark, job.quarantine, job.target, "Quarantine and target")
         target.check_mode()
         return cls(spark, job, Source.of(spark, job), target)
 
@@ -100,7 +99,3 @@ class RunTables:
         """
         before_commit = None if self.lock is None else self.lock.check
         return replace(self, target=target_of(self.spark, self.job, before_commit))
-
-
-def _place(table: TableName) -> "tuple[Optional[str], str]":
-    return table.format, table.name.rstrip("/")
