@@ -28,6 +28,7 @@
         ├── TableExistsError
         ├── OverlapError                   another run of the same job is at work
         ├── BadRowsError                   more rows cannot be scored than allowed
+        ├── TooFewRowsError                fewer rows to be written than wanted, or none
         ├── DriftError                     predictions have moved further than allowed
         └── ContractError                  the run is not what --contract says it must be
 
@@ -67,6 +68,7 @@ __all__ = [
     "SidecarTimeoutError",
     "TableExistsError",
     "TableJobError",
+    "TooFewRowsError",
     "UnreadableFileError",
     "from_spark",
 ]
@@ -126,8 +128,8 @@ class DaiSparkError(Exception):
     ----------
     status : str
         What a command's exit status and a report say of it: ``"failed"``, ``"usage"``,
-        ``"bad rows"``, ``"drift"``, ``"contract"``, or ``"refused"``, which the table job
-        sets on whatever was raised before it started.
+        ``"bad rows"``, ``"drift"``, ``"contract"``, ``"too few rows"``, or ``"refused"``, which
+        the table job sets on whatever was raised before it started.
     """
 
     status = "failed"
@@ -265,6 +267,12 @@ class BadRowsError(TableJobError):
     """More rows cannot be scored than the job allows; the target is as it was."""
 
     status = "bad rows"
+
+
+class TooFewRowsError(TableJobError):
+    """Fewer rows than ``--min-rows``, or none for a target that has some; it is as it was."""
+
+    status = "too few rows"
 
 
 class DriftError(TableJobError):

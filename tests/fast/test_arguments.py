@@ -68,6 +68,8 @@ SAID = {
     "dry_run": ("--dry-run", True),
     "verify": ("--verify 20", 20),
     "fail_on_drift": ("--fail-on-drift 0.25", 0.25),
+    "min_rows": ("--min-rows 50%", "50%"),
+    "allow_empty": ("--allow-empty", True),
     "contract": ("--contract contract.toml", "contract.toml"),
     "openlineage": ("--openlineage", True),
     "report": (
@@ -224,8 +226,8 @@ def test_wrong_usage_is_told_before_spark_starts(text, told, capsys, monkeypatch
 
 
 def test_each_way_to_end_has_a_status_of_its_own():
-    """0 to 5 and 130, by what the error says of itself; an unknown word is a failure."""
-    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 6, 130]
+    """0 to 7 and 130, by what the error says of itself; an unknown word is a failure."""
+    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 6, 7, 130]
     assert {*STATUSES.values(), 130} == set(EXIT_STATUSES)
     refused = TableExistsError("there")
     assert exit_status(refused) == 1

@@ -9,6 +9,7 @@
     identity      which run this is, and whether it was committed before
     context       what all later steps share
     preflight     what is looked at before anything is scored, and what a dry run tells besides
+    row_guard     fewer rows than there should be, or none, leave the target as it is
     write         straight into the target, or over staged rows
     staging       rows beside the target, and the commit that takes them in
     quarantine    bad rows, told from the good ones and kept in a table of their own

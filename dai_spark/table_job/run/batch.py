@@ -22,6 +22,7 @@ from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
 from dai_spark.table_job.run.preflight import before_scoring, check_columns, count_by_key, dry_run
+from dai_spark.table_job.run.row_guard import guard_rows
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.run.verify import verify
@@ -122,6 +123,7 @@ def _run(
             if job.dry_run:
                 return _dry_run_report(context, new, summary)
             n_rows = 0 if new.is_known_empty else count_by_key(context, new.rows)
+            n_rows = guard_rows(context, new, n_rows)
             summary.checks = before_scoring(context, n_rows)
             if n_rows == 0 and new.deleted is None and job.incremental:
                 return summary.report(context.record, plan, status="nothing to do")
@@ -158,7 +160,7 @@ def _compared(context: RunContext, report: Report) -> Report:
         last_run_id=last.run_id,
     )
     indices = [value for value in report.psi.values() if value is not None]
-    this = {"n_rows": report.n_rows, "psi": max(indices, default=None)}
+    this = {"n_rows": report.n_rows, "n_scored": report.n_scored, "psi": max(indices, default=None)}
     figures = {**last.figures, context.record.run_id: this}
     if job.report:
         examples = example_distributions(spark, context.request.pipeline, context.plan)

@@ -11,6 +11,7 @@ from dai_spark.plan.doubts import doubts
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.report.check import WARNING, Check
 from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.row_guard import guard_rows, rows_check
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 from dai_spark.table_job.source.key import check_key
 from dai_spark.table_job.source.new_rows import NewRows
@@ -129,7 +130,7 @@ def before_scoring(context: RunContext, n_rows: Optional[int]) -> List[Check]:
     context : RunContext
         Its columns are checked.
     n_rows : int or None
-        Rows that were counted by the job's key.
+        Rows that are to be scored, where they were counted.
     """
     job, plan, target = context.job, context.plan, context.target
     n_columns = len(context.source.frame.columns)
@@ -140,6 +141,9 @@ def before_scoring(context: RunContext, n_rows: Optional[int]) -> List[Check]:
     if job.key and n_rows is not None:
         named = ", ".join(job.key)
         lines.append(Check("key", f"{named}: nowhere null, nowhere twice in {n_rows:,} rows"))
+    guarded = rows_check(context, n_rows)
+    if guarded is not None:
+        lines.append(guarded)
     state = "is there, and its columns fit" if target.schema is not None else "will be created"
     lines.append(Check("target", f"{target.table.text} {state}"))
     notes = (*context.request.pipeline.notes, *doubts(plan))
@@ -153,6 +157,7 @@ def _checks(context: RunContext, new: NewRows) -> List[Check]:
     assert described is not None
     n_rows = count_by_key(context, new.rows)
     counted = new.rows.count() if n_rows is None else n_rows
+    guard_rows(context, new, counted)
     lines = [
         Check(
             "pipeline", f"experiment {pipeline.experiment_id}, DAI {pipeline.dai_version}, loads"
@@ -160,7 +165,7 @@ def _checks(context: RunContext, new: NewRows) -> List[Check]:
         Check("environment", f"Python {described.versions['python']}, {without_password(job.env)}"),
         Check("licence", "accepted by the pipeline"),
         Check("rows", f"{counted:,} to be scored"),
-        *before_scoring(context, n_rows),
+        *before_scoring(context, counted),
     ]
     work = work_folder(context.spark, job, context.target.table)
     if work is not None:

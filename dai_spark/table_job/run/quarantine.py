@@ -11,6 +11,7 @@ from dai_spark.errors import BadRowsError
 from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.report.distribution import observed_expressions, read
 from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.row_guard import guard_scored
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
@@ -83,6 +84,8 @@ def write_good_rows(
             scoring_s=scoring_s,
         )
         _check_number(context, result)
+        examples = [f"{row}: {why}" for row, why in result.bad_rows[:1]]
+        guard_scored(context, seen["n_rows"], n_bad, *examples)
         accept(result.figures)
         context.check_lock()
         # First: rows that are in neither table would be lost where the driver is killed between.

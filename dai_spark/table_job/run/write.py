@@ -27,6 +27,7 @@ from dai_spark.table_job.report.distribution import (
 )
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.quarantine import write_good_rows
+from dai_spark.table_job.run.row_guard import guard_scored
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
@@ -109,6 +110,7 @@ def _write_staged(
     with staged_rows(context, with_deleted(context, output, new)) as folder:
         result = measured.result()
         assert result is not None, "Spark's own Parquet writer reports what was observed"
+        guard_scored(context, result.n_scored)
         accept(result.figures)
         return commit_staged(context, folder, replace(result, scoring_s=time.monotonic() - begun))
 
@@ -155,7 +157,11 @@ def _read_back(context: RunContext) -> WriteResult:
     n_rows = metrics.n_rows if metrics is not None else 0
     if not job.lineage:
         return WriteResult(n_scored=n_rows, n_written=n_rows)
-    there = context.target.table.read(context.spark)
+    target = context.with_new_target().target
+    if target.is_new:
+        # No row was written, and so no file that would tell the columns of a table of files.
+        return WriteResult()
+    there = target.table.read(context.spark)
     there = there.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id)
     kind: Any
     if job.prediction_layout == "struct":

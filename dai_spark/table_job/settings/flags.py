@@ -232,6 +232,14 @@ def _report(parser: argparse.ArgumentParser) -> None:
         f"(default: {_DEFAULTS['verify']})",
     )
     group.add_argument(
+        "--min-rows",
+        metavar="N|P%",
+        help="with fewer rows to be written, or fewer than so much of the last run's, the job "
+        "fails and the target stays as it was (default: no limit)",
+    )
+    what = "let a run that has no rows replace those of the target (default: no, refuse)"
+    _add_switch(group, "--allow-empty", what)
+    group.add_argument(
         "--fail-on-drift",
         type=float,
         metavar="PSI",

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Tuple, Union
@@ -41,6 +42,8 @@ _NO_EFFECT_ON_ROWS = frozenset(
         "dry_run",
         "verify",
         "contract",
+        "min_rows",
+        "allow_empty",
         "openlineage",
         "report",
         "on_overlap",
@@ -119,6 +122,10 @@ class TableJob:
         Table of bad rows: the columns kept and read, the reason, the run.
     max_bad_rows : str, optional
         ``"N"`` or ``"P%"``: with more, the job fails and the target stays as it was.
+    min_rows : str, optional
+        ``"N"``, or ``"P%"`` of the last run's rows: with fewer, the target stays as it was.
+    allow_empty : bool, default False
+        Let a run without rows replace rows of the target.
     dry_run : bool, default False
         Check everything, score ten rows, write nothing.
     verify : int, default 0
@@ -172,6 +179,8 @@ class TableJob:
     keep_running: bool = False
     quarantine: Optional[str] = None
     max_bad_rows: Optional[str] = None
+    min_rows: Optional[str] = None
+    allow_empty: bool = False
     dry_run: bool = False
     verify: int = 0
     fail_on_drift: Optional[float] = None
@@ -219,6 +228,9 @@ class TableJob:
             # Python's callers may give a number.
             object.__setattr__(self, "max_bad_rows", str(self.max_bad_rows))
             self.bad_rows_allowed(0)
+        if self.min_rows is not None:
+            object.__setattr__(self, "min_rows", str(self.min_rows).strip())
+            self.least_rows(0)
 
     def _check_pairs(self) -> None:
         for has, name, needs, other in (
@@ -231,6 +243,12 @@ class TableJob:
             (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
             (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
             (self.max_bad_rows, "--max-bad-rows", self.quarantine, "--quarantine"),
+            (
+                self.min_rows,
+                "--min-rows",
+                self.incremental != "stream",
+                "no --incremental stream, whose micro-batches have as many rows as arrive",
+            ),
             (
                 self.options.group_by,
                 "--group-by",
@@ -307,16 +325,23 @@ class TableJob:
         """
         if self.max_bad_rows is None:
             return n_rows if self.quarantine else 0
-        text = self.max_bad_rows.strip()
-        match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(%?)", text)
-        if match is None or (not match.group(2) and "." in match.group(1)):
-            raise OptionError(
-                f"max_bad_rows={self.max_bad_rows!r} is neither a number of rows nor a percentage, "
-                "such as 100 or 0.5%."
-            )
-        if match.group(2):
-            return int(float(match.group(1)) * n_rows / 100)
-        return int(match.group(1))
+        amount, is_share = _amount("max_bad_rows", self.max_bad_rows)
+        return int(amount * n_rows / 100) if is_share else int(amount)
+
+    def least_rows(self, n_last: Optional[int]) -> Optional[int]:
+        """Fewest rows that a run may write; None where nothing tells.
+
+        Parameters
+        ----------
+        n_last : int or None
+            Rows of the job's last run; None where there was none.
+        """
+        if self.min_rows is None:
+            return None
+        amount, is_share = _amount("min_rows", self.min_rows)
+        if not is_share:
+            return int(amount)
+        return None if n_last is None else math.ceil(amount * n_last / 100)
 
     def digest(self) -> str:
         """SHA-256 of the settings that decide which rows a run writes where."""
@@ -328,6 +353,16 @@ class TableJob:
         plain["options"] = self.options.for_prediction()
         text = json.dumps(plain, sort_keys=True, default=dict)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _amount(name: str, text: str) -> "Tuple[float, bool]":
+    """A number of rows, or of percent: which, and whether it is percent."""
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(%?)", text.strip())
+    if match is None or (not match.group(2) and "." in match.group(1)):
+        raise OptionError(
+            f"{name}={text!r} is neither a number of rows nor a percentage, such as 100 or 0.5%."
+        )
+    return float(match.group(1)) if match.group(2) else int(match.group(1)), bool(match.group(2))
 
 
 def _names(value: Union[str, Sequence[str]]) -> Tuple[str, ...]:

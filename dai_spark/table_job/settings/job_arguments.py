@@ -46,6 +46,8 @@ class JobArguments(OptionArguments, total=False):
     keep_running: bool
     quarantine: Optional[str]
     max_bad_rows: Optional[str]
+    min_rows: Optional[str]
+    allow_empty: bool
     dry_run: bool
     verify: int
     fail_on_drift: Optional[float]
