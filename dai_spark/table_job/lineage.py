@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
 from dai_spark._version import __version__
 
@@ -36,6 +36,8 @@ class RunRecord:
         The version of dai_spark.
     high_water_mark : str or None
         Largest value of ``--since`` that this run or an earlier one has seen, as SQL text.
+    columns : sequence of str or None
+        The columns that it wrote: the target's others are its own; None where they are too many.
     """
 
     job_name: str
@@ -51,6 +53,7 @@ class RunRecord:
     )
     version: str = __version__
     high_water_mark: Optional[str] = None
+    columns: Optional[Sequence[str]] = None
 
     def to_json(self) -> str:
         """The text that goes into a commit."""

@@ -21,13 +21,20 @@ from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
-from dai_spark.table_job.run.preflight import before_scoring, check_columns, count_by_key, dry_run
+from dai_spark.table_job.run.preflight import (
+    before_scoring,
+    check_columns,
+    check_demands_of_target,
+    count_by_key,
+    dry_run,
+)
 from dai_spark.table_job.run.row_guard import guard_rows
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.run.verify import verify
 from dai_spark.table_job.run.write import write_rows
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.settings.secrets import hiding_secrets
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.work_folder.last_run import LastRun
 
@@ -66,11 +73,13 @@ def run_batch(
         request = make_request()
         begun_s = time.monotonic()
         tables = RunTables.open(spark, job)
+        job = tables.job
     version = tables.source.version
     acceptance = Acceptance(spark, job, contract)
     summary = RunSummary(spark, job, request, MetricsSum(spark), version, begun_s, acceptance)
     try:
-        report = _run(tables, summary, on_message, shows_progress)
+        with hiding_secrets(job):
+            report = _run(tables, summary, on_message, shows_progress)
     except DaiSparkError as error:
         try:
             failed = summary.report(status=error.status, message=error.message)
@@ -122,9 +131,10 @@ def _run(
             check_columns(context, new.rows)
             if job.dry_run:
                 return _dry_run_report(context, new, summary)
+            held = [] if new.is_known_empty else check_demands_of_target(context, new.rows)
             n_rows = 0 if new.is_known_empty else count_by_key(context, new.rows)
             n_rows = guard_rows(context, new, n_rows)
-            summary.checks = before_scoring(context, n_rows)
+            summary.checks = before_scoring(context, n_rows, held)
             if n_rows == 0 and new.deleted is None and job.incremental:
                 return summary.report(context.record, plan, status="nothing to do")
 

@@ -16,6 +16,7 @@ from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_del
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.targets.choose import target_of
+from dai_spark.table_job.targets.columns.names import safe_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -139,8 +140,13 @@ def _append(context: RunContext, bad: "DataFrame") -> None:
     if quarantine.find(context.record.run_id) is not None:
         return
     values = F.struct(*[F.col(quoted(name)) for name in context.plan.wanted()])
+    kept = []
+    for name in context.columns.kept:
+        # What this table, maybe of another format, calls the column.
+        safe = safe_type(bad.schema[name].dataType, quarantine.unsafe)
+        kept.append(F.col(quoted(name)).cast(safe).alias(quarantine.name_of(name)))
     rows = bad.select(
-        *[quoted(name) for name in context.columns.kept],
+        *kept,
         F.to_json(values, {"ignoreNullFields": "false"}).alias("input"),
         F.col(_ERROR).alias("reason"),
         context.record.column(),

@@ -24,7 +24,7 @@ from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.identity import new_record
-from dai_spark.table_job.run.preflight import check_columns, count_by_key
+from dai_spark.table_job.run.preflight import check_columns, check_demands_of_target, count_by_key
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.run.write import write_rows
@@ -82,6 +82,7 @@ def run_stream(
         begun_s = time.monotonic()
         batch_job = replace(job, incremental=None, checkpoint=None, keep_running=False)
         tables = RunTables.open(spark, batch_job)
+        batch_job = tables.job
     metrics = MetricsSum(spark)
     with ExitStack() as stack:
         with refusing(), telling(f"The stream of {without_password(job.source)} cannot begin"):
@@ -199,6 +200,7 @@ class _MicroBatches:
         context = self.context(tables, run_id, f"batch {batch_id}")
         rows = selected(frame, context.job, context.source.table.text)
         check_columns(context, rows)
+        check_demands_of_target(context, rows)
         count_by_key(context, rows)
 
         result = write_rows(context, NewRows(rows), self._acceptance)

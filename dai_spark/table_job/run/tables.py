@@ -61,7 +61,10 @@ class RunTables:
             check_apart(spark, job.source, job.quarantine, "Source and quarantine")
             check_apart(spark, job.quarantine, job.target, "Quarantine and target")
         target.check_mode()
-        return cls(spark, job, Source.of(spark, job), target)
+        source = Source.of(spark, job)
+        if spark.conf.get("spark.sql.caseSensitive", "false") != "true":
+            job = job.with_names_of(source.frame.columns)
+        return cls(spark, job, source, target)
 
     @contextmanager
     def locked(self, on_message: Callable[[str], None]) -> "Iterator[RunTables]":

@@ -38,11 +38,13 @@ def verify(context: RunContext) -> Tuple[int, int]:
     if job.lineage:
         written = written.where(F.col(f"{quoted(COLUMN)}.run_id") == record.run_id)
     chosen = written.orderBy(F.rand()).limit(job.verify)
-    columns = [*job.key, *context.columns.predicted]
+    named = [context.target.name_of(name) for name in job.key]
+    columns = [*named, *context.columns.predicted]
     found = chosen.select(*map(quoted, columns)).collect()
     if not found:
         return 0, 0
-    schema = chosen.select(*map(quoted, job.key)).schema
+    keys_of_target = chosen.select(*map(quoted, named)).toDF(*job.key)
+    schema = keys_of_target.schema
     keys = context.spark.createDataFrame([tuple(row[: len(job.key)]) for row in found], schema)
     rows = context.source.rows(job).join(F.broadcast(keys), on=list(job.key), how="left_semi")
     options = context.plan.options

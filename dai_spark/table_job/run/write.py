@@ -164,11 +164,14 @@ def _read_back(context: RunContext) -> WriteResult:
     there = target.table.read(context.spark)
     there = there.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id)
     kind: Any
+    parent: Optional[str]
     if job.prediction_layout == "struct":
-        kind, parent = there.schema[job.prediction].dataType, job.prediction
+        kind = there.schema[context.columns.prediction].dataType
+        parent = context.columns.prediction
     else:
-        others = {*context.columns.kept, COLUMN}
-        kind, parent = StructType([f for f in there.schema.fields if f.name not in others]), None
+        predicted = set(context.columns.predicted)
+        kind = StructType([f for f in there.schema.fields if f.name in predicted])
+        parent = None
     n_written = F.count(F.lit(1)).alias("n_rows")
     found = there.agg(n_written, *observed_expressions(kind, parent)).collect()[0].asDict()
     return WriteResult(found["n_rows"], found["n_rows"], distributions=read(found))

@@ -6,6 +6,7 @@
     job_arguments  what `score_table` takes as keywords, for editors
     arguments      the command line, laid over ``--config`` and handed to `score_table`
     flags          each flag of the command line
+    secrets        texts without what stands in options for nobody else to read
     toml_config    the file behind ``--config``
     help_text      what stands below the flags in ``--help``
 """

@@ -275,11 +275,32 @@ class TableJob:
         if self.incremental in ("changes",) and self.mode != "merge":
             raise OptionError("--incremental changes updates and deletes; it wants --mode merge.")
         if self.keep is not None:
-            lost = [name for name in (*self.key, *self.partition_by) if name not in self.keep]
+            kept = {name.lower() for name in self.keep}
+            lost = [n for n in (*self.key, *self.partition_by) if n.lower() not in kept]
             if lost:
                 raise OptionError(
                     f"--keep leaves out {', '.join(lost)} of --key or --partition-by."
                 )
+
+    def with_names_of(self, columns: Sequence[str]) -> "TableJob":
+        """Return the job with names as its source spells them: Spark does not tell case apart.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            The source's.  A name that is none of them, or could be two, stays as it is.
+        """
+
+        def spelt(names: Tuple[str, ...]) -> Tuple[str, ...]:
+            return tuple(_spelt(name, columns) for name in names)
+
+        return dataclasses.replace(
+            self,
+            key=spelt(self.key),
+            keep=None if self.keep is None else spelt(self.keep),
+            partition_by=spelt(self.partition_by),
+            since=None if self.since is None else _spelt(self.since, columns),
+        )
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> "TableJob":
@@ -353,6 +374,13 @@ class TableJob:
         plain["options"] = self.options.for_prediction()
         text = json.dumps(plain, sort_keys=True, default=dict)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _spelt(name: str, columns: Sequence[str]) -> str:
+    if name in columns:
+        return name
+    alike = [column for column in columns if column.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else name
 
 
 def _amount(name: str, text: str) -> "Tuple[float, bool]":

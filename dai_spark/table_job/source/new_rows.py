@@ -11,6 +11,7 @@ from dai_spark.table_job.source.changes import changes_between
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.columns.names import named_like
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -102,9 +103,10 @@ def _missing(source: Source, target: Target, job: TableJob, pipeline_digest: str
         if name.schema_if_exists(target.spark) is not None:
             bad = name.read(target.spark)
             known.append(bad.where(digest == pipeline_digest))
-    columns = [quoted(name) for name in job.key]
     for table in known:
-        rows = rows.join(table.select(*columns), on=list(job.key), how="left_anti")
+        names = {name: named_like(name, table.columns) for name in job.key}
+        keys = table.select(*[F.col(quoted(its)).alias(name) for name, its in names.items()])
+        rows = rows.join(keys, on=list(job.key), how="left_anti")
     return rows.select(*[quoted(name) for name in source.rows(job).columns])
 
 

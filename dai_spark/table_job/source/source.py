@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
-from dai_spark.driver.schema import quoted
+from dai_spark.driver.schema import quoted, sql_text
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.settings.job import TableJob
@@ -125,7 +125,9 @@ def current_version(spark: Any, table: TableName, provider: Optional[str]) -> Op
         rows = spark.sql(f"DESCRIBE HISTORY {table.sql} LIMIT 1").collect()
         return str(rows[0]["version"]) if rows else None
     if provider == "iceberg" and table.format is None:
-        rows = spark.sql(f"SELECT snapshot_id FROM {table.name}.refs WHERE name = 'main'").collect()
+        name, reference = table.reference(spark) or (table.name, "main")
+        refs = f"SELECT snapshot_id FROM {name}.refs WHERE name = {sql_text(reference)}"
+        rows = spark.sql(refs).collect()
         return str(rows[0]["snapshot_id"]) if rows else None
     return None
 

@@ -9,24 +9,28 @@ from typing import (
     ClassVar,
     Dict,
     FrozenSet,
+    Iterable,
     Iterator,
     List,
     Optional,
     Sequence,
     Tuple,
-    cast,
 )
 
-from dai_spark.driver.schema import quoted, sql_type
+from dai_spark.driver.schema import quoted
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import TableExistsError, TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.targets.columns.comparison import check_comparable
+from dai_spark.table_job.targets.columns.demands import Demand
+from dai_spark.table_job.targets.columns.difference import Difference, how_to_do_without
+from dai_spark.table_job.targets.columns.names import safe_name, spelt
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import StructType
 
 __all__ = ["DELETED", "MergeResult", "Target"]
 
@@ -79,7 +83,7 @@ class Target(ABC):
 
     modes: ClassVar[Tuple[str, ...]] = ("fail", "overwrite")
     instead: ClassVar[str] = "write to a Delta or Iceberg table"
-    unsafe: ClassVar[str] = ""
+    unsafe: str = ""
     has_structs: bool = True
     can_evolve: ClassVar[bool] = False
 
@@ -154,7 +158,9 @@ class Target(ABC):
     @property
     def partition_by(self) -> Tuple[str, ...]:
         """What rows are partitioned by: as the table that is there says, else as the job does."""
-        return tuple(self.job.partition_by) if self.is_new else self.partitioning()
+        if not self.is_new:
+            return self.partitioning()
+        return tuple(self.name_of(name) for name in self.job.partition_by)
 
     def find(self, run_id: str) -> Optional[RunRecord]:
         """The record of a run that was committed; None where there is none, or none is kept.
@@ -209,7 +215,7 @@ class Target(ABC):
                 f"The target {self.table.text} exists; give {others}, or another --target."
             )
 
-    def check_schema(self, scored: "StructType") -> "List[Tuple[str, str]]":
+    def check_schema(self, scored: "StructType") -> Difference:
         """Hold the columns to be written against those of a target that exists.
 
         Parameters
@@ -219,8 +225,8 @@ class Target(ABC):
 
         Returns
         -------
-        list of (str, str)
-            Columns, or fields of a struct, that are to be added, with their SQL types.
+        Difference
+            Columns, or fields of a struct, that are to be added or widened.
 
         Raises
         ------
@@ -228,20 +234,80 @@ class Target(ABC):
             Names all that differs; before anything is scored.
         """
         self._check_partitions()
+        check_comparable(scored, [self.name_of(name) for name in self.job.key])
         if self.schema is None or not self.schema.fields:
             self._check_new(scored)
-            return []
-        added, wrong = _differences(self.schema, scored, "", self.inferred_columns())
-        if added and not (self.job.evolve_schema and self.can_evolve):
-            shown = [(name.replace("`", ""), kind) for name, kind in added]
+            return Difference()
+        found = Difference.of(self.schema, scored, self.inferred_columns())
+        wrong = list(found.wrong)
+        may_evolve = self.job.evolve_schema and self.can_evolve
+        hints = []
+        if found.added and not may_evolve:
+            shown = [(name.replace("`", ""), kind) for name, kind in found.added]
             wrong += [f"{name}: target has none, scored {kind}" for name, kind in shown]
+            hints += ["allow new columns (--evolve-schema)"] if self.can_evolve else []
+        if not (may_evolve and self.can_widen()):
+            wrong += [unlike for _, _, unlike in found.widened]
+            hints += self.how_to_widen() if found.widened else []
+        lacking = self._lacking(found.lacking)
+        wrong += [f"{f.name}: target {f.dataType.simpleString()}, scored has none" for f in lacking]
+        hints += [how_to_do_without(lacking, self.table.sql)] if lacking else []
         if wrong:
-            hint = ", allow new columns (--evolve-schema)" if added and self.can_evolve else ""
+            also = "".join(f", {hint}" for hint in dict.fromkeys(hints))
             raise TableJobError(
                 f"The target {self.table.text} has other columns than what would be written "
-                f"({'; '.join(wrong)}); change --keep{hint}, or give another --target."
+                f"({'; '.join(wrong)}); change --keep{also}, or give another --target."
             )
-        return added
+        return found
+
+    def can_widen(self) -> bool:
+        """Whether ``--evolve-schema`` can give a column of the table a wider type."""
+        return False
+
+    def how_to_widen(self) -> List[str]:
+        """What a message tells to do so that a column takes a wider type."""
+        return ["allow the wider type (--evolve-schema)"] if self.can_widen() else []
+
+    def _lacking(self, columns: "List[Any]") -> "List[Any]":
+        """Those of a table's further columns that this run would leave empty, and must not.
+
+        What no run of ours has ever written is the table's own: it is left to its default, to what
+        it is generated from, or null.  What an earlier run wrote and this one would not is lost.
+        """
+        if not columns:
+            return []
+        demanded = [c for c in columns if not c.nullable and not self.fills(c)]
+        last = next((r for r in self.records() if r is not None), None)
+        if last is None:
+            return demanded
+        if last.columns is None:
+            return columns
+        written = {name.lower() for name in last.columns}
+        return [c for c in columns if c in demanded or c.name.lower() in written]
+
+    def fills(self, column: Any) -> bool:
+        """Whether the table itself has a value for a column that a run leaves out.
+
+        Parameters
+        ----------
+        column : StructField
+        """
+        return "CURRENT_DEFAULT" in (column.metadata or {})
+
+    def demands(self) -> List[Demand]:
+        """What the table demands of its rows beyond their types, as far as its metadata tells."""
+        return []
+
+    def name_of(self, name: str) -> str:
+        """What the table calls a column: without characters that it refuses, and as it spells it.
+
+        Parameters
+        ----------
+        name : str
+            The source's, or the pipeline's.
+        """
+        there = [] if self.schema is None else self.schema.fieldNames()
+        return spelt(safe_name(name, self.unsafe), there)
 
     def _check_partitions(self) -> None:
         """Refuse partitions that the table does not have, or that it has otherwise.
@@ -258,7 +324,7 @@ class Target(ABC):
                 )
             return
         is_so = f"partitioned by {', '.join(there)}" if there else "not partitioned"
-        if job.partition_by and _as_set(job.partition_by) != _as_set(there):
+        if job.partition_by and _as_set(map(self.name_of, job.partition_by)) != _as_set(there):
             raise TableJobError(
                 f"The target {self.table.text} is {is_so}, and not by --partition-by "
                 f"{','.join(job.partition_by)}; leave --partition-by out, or give another --target."
@@ -275,7 +341,8 @@ class Target(ABC):
         return ()
 
     def _check_new(self, scored: "StructType") -> None:
-        unknown = [name for name in self.job.partition_by if name not in scored.fieldNames()]
+        there = {name.lower() for name in scored.fieldNames()}
+        unknown = [n for n in self.job.partition_by if self.name_of(n).lower() not in there]
         if unknown:
             raise TableJobError(
                 f"--partition-by {', '.join(unknown)} is no column of what would be written "
@@ -328,47 +395,5 @@ class Target(ABC):
             raise told(error, f"Spark refused a statement on {self.table.text}") from error
 
 
-def _as_set(names: Sequence[str]) -> FrozenSet[str]:
+def _as_set(names: Iterable[str]) -> FrozenSet[str]:
     return frozenset(name.lower() for name in names)
-
-
-def _differences(
-    old: "StructType", new: "StructType", prefix: str, inferred: Sequence[str] = ()
-) -> "Tuple[List[Tuple[str, str]], List[str]]":
-    """Fields to add, and what cannot be added: a missing field, or one of another type."""
-    from pyspark.sql.types import StructType
-
-    added: List[Tuple[str, str]] = []
-    wrong: List[str] = []
-    # Spark's tables do not tell names apart by case.
-    before = {f.name.lower(): f for f in old.fields}
-    after = {f.name.lower(): f for f in new.fields}
-    for name, field in after.items():
-        full = f"{prefix}{quoted(field.name)}" if prefix else quoted(field.name)
-        shown = full.replace("`", "")
-        if name not in before:
-            added.append((full, sql_type(field.dataType)))
-        elif isinstance(field.dataType, StructType) and isinstance(
-            before[name].dataType, StructType
-        ):
-            more, not_so = _differences(
-                cast(StructType, before[name].dataType), field.dataType, f"{full}."
-            )
-            added += more
-            wrong += not_so
-        elif field.name not in inferred and not _same(before[name].dataType, field.dataType):
-            wrong.append(
-                f"{shown}: target {before[name].dataType.simpleString()}, "
-                f"scored {field.dataType.simpleString()}"
-            )
-    for name, field in before.items():
-        if name not in after:
-            wrong.append(
-                f"{prefix.replace('`', '')}{field.name}: target "
-                f"{field.dataType.simpleString()}, scored has none"
-            )
-    return added, wrong
-
-
-def _same(old: "DataType", new: "DataType") -> bool:
-    return old.simpleString() == new.simpleString()

@@ -27,20 +27,29 @@ from typing import (
 )
 from urllib.parse import unquote
 
+from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.columns.demands import Demand, lengths
+from dai_spark.table_job.targets.columns.difference import Difference
+from dai_spark.table_job.targets.text_files import (
+    SCHEMA_FILE,
+    TEXT_FORMATS,
+    text_defaults,
+    with_schema,
+)
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath, is_hidden
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-__all__ = ["FileTableTarget"]
+__all__ = ["RECORDS", "FileTableTarget"]
 
-_RECORDS = "_dai_spark"
+RECORDS = "_dai_spark"
 _Journal = Dict[str, Any]
 
 
@@ -60,7 +69,19 @@ class FileTableTarget(Target):
     """
 
     modes = ("fail", "append", "overwrite", "overwrite-partitions")
-    instead = "keep the target as a Delta or Iceberg table"
+
+    @property
+    def instead(self) -> str:  # type: ignore[override]
+        """What a message tells to do where the mode is another one."""
+        keep = "keep the target as a Delta or Iceberg table"
+        if self.schema is not None or self.table.format is not None:
+            return keep
+        known = str(self.spark.conf.get("spark.sql.catalog.spark_catalog", "")).lower()
+        able = [name for name in ("delta", "iceberg") if name in known]
+        what = (
+            f"--target-format {able[0]}" if able else "--target-format, or a catalog of Iceberg's"
+        )
+        return f"it would be created as {self.provider}, so give {what}: {keep}"
 
     def __init__(
         self,
@@ -84,7 +105,8 @@ class FileTableTarget(Target):
         job = self.job
         name = uuid.uuid4().hex
         aside = self._work / "written" / name
-        writer = self.shaped(frame).write.format(self.provider).options(**self.write_options())
+        rows = self._filled(frame)
+        writer = self.shaped(rows).write.format(self.provider).options(**self.write_options())
         partition_by = self.partition_by
         if partition_by:
             writer = writer.partitionBy(*partition_by)
@@ -95,7 +117,7 @@ class FileTableTarget(Target):
             "record": record.to_json(),
             "record_name": f"{time.time_ns()}-{name}.json",
             "table": self.table.text,
-            "schema": frame.schema.jsonValue(),
+            "schema": rows.schema.jsonValue(),
             "partition_by": partition_by,
             "files": aside.files(),
         }
@@ -105,6 +127,29 @@ class FileTableTarget(Target):
         pending.parent.make()
         pending.write(json.dumps(journal))
         self._finish(pending, journal)
+
+    def _filled(self, frame: "DataFrame") -> "DataFrame":
+        """Add the columns that the table has for itself, since readers go by the files.
+
+        With their defaults, or null.
+        """
+        from pyspark.sql import functions as F
+
+        if self.is_new:
+            return frame
+        assert self.schema is not None
+        there = {name.lower() for name in frame.columns}
+        for field in self.schema.fields:
+            if field.name.lower() not in there:
+                default = (field.metadata or {}).get("CURRENT_DEFAULT", "NULL")
+                value = F.expr(default).cast(field.dataType)
+                frame = frame.withColumn(field.name, value)
+        # Readers of CSV go by the order of columns.
+        return frame.select(*[quoted(name) for name in self.schema.fieldNames()])
+
+    def write_options(self) -> Dict[str, str]:
+        """See `Target.write_options`."""
+        return {**text_defaults(self.provider), **super().write_options()}
 
     def recover(self) -> None:
         """See `Target.recover`."""
@@ -118,6 +163,8 @@ class FileTableTarget(Target):
             if journal is not None:
                 self._finish(waiting / name, journal)
         (self._work / "written").remove()
+        if self.provider in TEXT_FORMATS and self.table.format is not None:
+            self.table = with_schema(self.spark, self.job, self.table, RECORDS)
         self.schema = self.table.schema_if_exists(self.spark)
 
     def _finish(self, pending: HadoopPath, journal: _Journal) -> None:
@@ -130,7 +177,9 @@ class FileTableTarget(Target):
             if journal["mode"] == "overwrite-partitions":
                 self._clear_partitions(journal["files"], location)
             self._move_in(written, location)
-        records = (location / _RECORDS).make()
+        records = (location / RECORDS).make()
+        if self.provider in TEXT_FORMATS:
+            (records / SCHEMA_FILE).write(json.dumps(journal["schema"]))
         (records / journal["record_name"]).write(journal["record"])
         self._tell_catalog(bool(self._partition_by(journal)))
         written.remove()
@@ -153,8 +202,8 @@ class FileTableTarget(Target):
             location.parent.make()
             written.rename_to(location)
         # Records of earlier runs stay with the table; this run's own is written behind the swap.
-        if (old / _RECORDS).exists():
-            (old / _RECORDS).rename_to(location / _RECORDS)
+        if (old / RECORDS).exists():
+            (old / RECORDS).rename_to(location / RECORDS)
         old.parent.remove()
 
     def _clear_partitions(self, new: Sequence[str], location: HadoopPath) -> None:
@@ -187,7 +236,7 @@ class FileTableTarget(Target):
             found.append(unquote(below[0].partition("=")[0]))
             folder = folder / below[0]
 
-    def check_schema(self, scored: "StructType") -> "List[Tuple[str, str]]":
+    def check_schema(self, scored: "StructType") -> Difference:
         """See `Target.check_schema`."""
         hidden = [name for name in self.job.partition_by if name.startswith(".")]
         if hidden:
@@ -203,6 +252,10 @@ class FileTableTarget(Target):
                 "Iceberg table."
             )
         return super().check_schema(scored)
+
+    def demands(self) -> List[Demand]:
+        """See `Target.demands`: Spark's own writer of tables holds texts to their lengths."""
+        return [] if self.schema is None else lengths(self.schema)
 
     # -- catalog --------------------------------------------------------------------------------
 
@@ -248,7 +301,7 @@ class FileTableTarget(Target):
         """See `Target.records`: what others write into the folder leaves none."""
         if self.schema is None:
             return
-        folder = self._location() / _RECORDS
+        folder = self._location() / RECORDS
         for name in sorted(folder.names(), reverse=True):
             record = RunRecord.from_json((folder / name).read())
             if record is not None:

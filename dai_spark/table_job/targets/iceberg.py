@@ -11,6 +11,8 @@ from dai_spark.driver.session import is_connect
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.targets.base import MergeResult, Target
+from dai_spark.table_job.targets.columns.demands import Demand, not_null
+from dai_spark.table_job.targets.columns.difference import Difference
 from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class IcebergTarget(Target):
 
     _partitioning: Optional[Tuple[str, ...]] = None
 
-    def check_schema(self, scored: "StructType") -> "List[tuple[str, str]]":
+    def check_schema(self, scored: "StructType") -> Difference:
         """See `Target.check_schema`."""
         if self.job.max_file_rows is not None:
             raise TableJobError(
@@ -113,7 +115,7 @@ class IcebergTarget(Target):
         n_before = self._n_rows()
         conf = f"spark.sql.iceberg.snapshot-property.{_PROPERTY}"
         with own_session(self.spark, staged, {conf: record.to_json()}) as (session, view):
-            session.sql(merge_statement(self, view, columns)).collect()
+            session.sql(merge_statement(self, view, rows.schema, columns)).collect()
         self.table.renew(self.spark)
         return self._merged(record, self._n_rows() - n_before)
 
@@ -130,11 +132,22 @@ class IcebergTarget(Target):
         return int(self.run_sql(f"SELECT count(*) AS n FROM {self.table.name}")[0]["n"])
 
     def _evolve(self, frame: "DataFrame") -> None:
-        """Add the new columns; Iceberg's writers would demand a table property for it."""
+        """Add and widen columns; Iceberg's writers would demand a table property for it."""
         if self.schema is None:
             return
-        for name, kind in self.check_schema(frame.schema):
+        found = self.check_schema(frame.schema)
+        for name, kind in found.added:
             self.run_sql(f"ALTER TABLE {self.table.name} ADD COLUMN {name} {kind}")
+        for name, kind, _ in found.widened:
+            self.run_sql(f"ALTER TABLE {self.table.name} ALTER COLUMN {name} TYPE {kind}")
+
+    def can_widen(self) -> bool:
+        """See `Target.can_widen`."""
+        return True
+
+    def demands(self) -> List[Demand]:
+        """See `Target.demands`."""
+        return [] if self.schema is None else not_null(self.schema, self.table.name)
 
     def records(self) -> Iterator[Optional[RunRecord]]:
         """See `Target.records`."""

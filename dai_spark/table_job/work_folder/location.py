@@ -1,8 +1,11 @@
 """Where the work folder of a target lies: beside it, for whatever a run keeps there."""
 
+import hashlib
+from dataclasses import replace
 from typing import Any, Optional
 
 from dai_spark.driver.session import is_connect
+from dai_spark.host.uri import without_password
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
@@ -32,6 +35,11 @@ def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[HadoopP
         root = HadoopPath(spark, table.name).parent / "_dai_spark"
     else:
         root = HadoopPath(spark, _catalog_folder(spark, job, table)) / "_dai_spark"
+    if table.format == "jdbc":
+        # One address may have many tables, and many addresses a table of one name.
+        url = job.target_options.get("url", "").partition("?")[0].partition(";")[0]
+        digest = hashlib.sha256(without_password(url).encode()).hexdigest()[:8]
+        table = replace(table, name=f"{job.target_options.get('dbtable', 'table')}_{digest}")
     name = table.name.rstrip("/").rpartition("/")[2] if table.format else table.name
     return root / "".join(c if c.isalnum() or c in "-_." else "_" for c in name or "target")
 
