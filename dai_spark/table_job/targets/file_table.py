@@ -14,13 +14,14 @@ table, which Spark, Hive and Trino read past.
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence
 
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.commits import REPLACING, Commit, Commits
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
 if TYPE_CHECKING:
@@ -192,12 +193,12 @@ class FileTableTarget(Target):
 
     # -- records --------------------------------------------------------------------------------
 
-    def records(self) -> Iterator[Optional[RunRecord]]:
-        """See `Target.records`: what others write into the folder leaves none."""
-        if self.schema is None:
-            return
+    def read_commits(self) -> Commits:
+        """See `Target.read_commits`: what others write into the folder leaves no record."""
         folder = self._location() / _RECORDS
+        found = []
         for name in sorted(folder.names(), reverse=True):
             record = RunRecord.from_json((folder / name).read())
             if record is not None:
-                yield record
+                found.append(Commit(record, record.mode in REPLACING))
+        return Commits(tuple(found))
