@@ -59,6 +59,7 @@ SAID = {
     "work_folder": ("--work-folder s3a://lake/work", "s3a://lake/work"),
     "incremental": ("--incremental missing", "missing"),
     "since": ("--since loaded_at", "loaded_at"),
+    "since_mark": ("--since-mark 2026-05-07", "2026-05-07"),
     "checkpoint": ("--checkpoint s3a://lake/checkpoint", "s3a://lake/checkpoint"),
     "keep_running": ("--stream", True),
     "quarantine": ("--quarantine lake.bad", "lake.bad"),

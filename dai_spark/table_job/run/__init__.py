@@ -6,6 +6,7 @@
     stream        a run for each micro-batch of a structured streaming query
 
     tables        source and target, before the run holds the lock and under it
+    checkpoint    a stream's place, held against the batches that the target holds
     identity      which run this is, and whether it was committed before
     context       what all later steps share
     preflight     what is looked at before anything is scored, and what a dry run tells besides

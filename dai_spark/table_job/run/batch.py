@@ -36,6 +36,7 @@ from dai_spark.table_job.run.write import write_rows
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.settings.secrets import hiding_secrets
 from dai_spark.table_job.source.new_rows import NewRows
+from dai_spark.table_job.targets.kept_marks import keep_mark
 from dai_spark.table_job.work_folder.last_run import LastRun
 
 __all__ = ["run_batch"]
@@ -142,7 +143,18 @@ def _run(
         result = write_rows(context, new, summary.acceptance)
         report = summary.report(context.record, plan, result, preparing_s=preparing_s)
         with telling(f"The scores are in {tables.target.table.text}, but what follows failed"):
+            _keep(context)
             return _verified(context, _compared(context, report))
+
+
+def _keep(context: RunContext) -> None:
+    """Let the run's mark outlive its commit, where it leaves one."""
+    if context.job.incremental not in ("since", "changes"):
+        return
+    try:
+        keep_mark(context.with_new_target().target, context.record)
+    except TableJobError as error:
+        context.on_message(f"the mark stands in the commit alone: {error.message}")
 
 
 def _dry_run_report(context: RunContext, new: NewRows, summary: RunSummary) -> Report:

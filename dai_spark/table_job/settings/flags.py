@@ -153,6 +153,12 @@ def _new_rows(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="COLUMN", help="of --incremental since: it only grows, and is never null"
     )
     group.add_argument(
+        "--since-mark",
+        metavar="VALUE",
+        help="of --incremental since, where no run tells it: rows up to this value are done; "
+        "counts until a run has left a mark of its own",
+    )
+    group.add_argument(
         "--checkpoint", metavar="URI", help="of --incremental stream: where it keeps its place"
     )
     _add_switch(

@@ -33,11 +33,24 @@ INCREMENTAL = {
 }
 LAYOUTS = ("struct", "flat")
 
-# Settings that change how a run works, and not which rows it writes.
+# Settings that change how a run works, and not which rows it writes: one that is given later must
+# not make a second run of what was done.
 _NO_EFFECT_ON_ROWS = frozenset(
     {
         "license_file",
         "job_name",
+        "target",
+        "partition_by",
+        "target_format",
+        "target_options",
+        "n_files",
+        "max_file_rows",
+        "evolve_schema",
+        "max_bad_rows",
+        "fail_on_drift",
+        "checkpoint",
+        "since_mark",
+        "quarantine",
         "run_id",
         "dry_run",
         "verify",
@@ -114,6 +127,8 @@ class TableJob:
     incremental : {"missing", "since", "changes", "stream"}, optional
     since : str, optional
         Column of ``incremental="since"``; only ever growing, never null.
+    since_mark : str, optional
+        Largest value of `since` that is done, where no run of the job tells it.
     checkpoint : str, optional
         URI of ``incremental="stream"``.
     keep_running : bool, default False
@@ -175,6 +190,7 @@ class TableJob:
     work_folder: Optional[str] = None
     incremental: Optional[str] = None
     since: Optional[str] = None
+    since_mark: Optional[str] = None
     checkpoint: Optional[str] = None
     keep_running: bool = False
     quarantine: Optional[str] = None
@@ -240,6 +256,7 @@ class TableJob:
             (self.incremental == "since", "incremental since", self.since, "--since COLUMN"),
             (self.incremental == "stream", "incremental stream", self.checkpoint, "--checkpoint"),
             (self.since, "--since", self.incremental == "since", "--incremental since"),
+            (self.since_mark, "--since-mark", self.since, "--incremental since"),
             (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
             (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
             (self.max_bad_rows, "--max-bad-rows", self.quarantine, "--quarantine"),
@@ -332,6 +349,11 @@ class TableJob:
         return cls(**mine, options=options)
 
     @property
+    def has_default_name(self) -> bool:
+        """Whether the job has its name from the target."""
+        return self.job_name == f"score {self.target}"
+
+    @property
     def is_looked_at_first(self) -> bool:
         """Whether all rows are staged and their figures looked at before any is committed."""
         return self.fail_on_drift is not None or self.contract is not None
@@ -364,13 +386,28 @@ class TableJob:
             return int(amount)
         return None if n_last is None else math.ceil(amount * n_last / 100)
 
-    def digest(self) -> str:
-        """SHA-256 of the settings that decide which rows a run writes where."""
+    def digest(self, source_identity: str) -> str:
+        """SHA-256 of the settings that decide which rows a run writes.
+
+        Not of the target, in whose own commits a run is looked for.
+
+        Parameters
+        ----------
+        source_identity : str
+            What the source is, however it is spelled.
+        """
         plain = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)
             if f.name not in _NO_EFFECT_ON_ROWS and f.name not in ("pipeline", "env", "options")
         }
+        if self.mode == "fail":
+            # It adds rows, as an append to a table that is not there does.
+            plain["mode"] = "append"
+        if self.mode != "merge":
+            # Elsewhere it is only looked at.
+            del plain["key"]
+        plain["source"] = source_identity
         plain["options"] = self.options.for_prediction()
         text = json.dumps(plain, sort_keys=True, default=dict)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()

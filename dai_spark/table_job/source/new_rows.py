@@ -1,13 +1,14 @@
 """NewRows: which rows of the source a run scores, and what the run must remember of them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import ColumnError, TableJobError
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.changes import changes_between
+from dai_spark.table_job.source.mark import Mark, check_one_pipeline
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
@@ -68,15 +69,21 @@ class NewRows:
         TableJobError, ColumnError
         """
         if job.incremental == "missing":
-            return cls(_missing(source, target, job, pipeline_digest))
+            return cls(_missing(source, target, job, pipeline_digest, on_message))
         if job.incremental == "since":
-            return _since(cls, source, target, job, on_message)
+            return _since(cls, source, target, job, pipeline_digest, on_message)
         if job.incremental == "changes":
-            return _changes(cls, source, target, job, on_message)
+            return _changes(cls, source, target, job, pipeline_digest, on_message)
         return cls(source.rows(job))
 
 
-def _missing(source: Source, target: Target, job: TableJob, pipeline_digest: str) -> "DataFrame":
+def _missing(
+    source: Source,
+    target: Target,
+    job: TableJob,
+    pipeline_digest: str,
+    on_message: Callable[[str], None],
+) -> "DataFrame":
     from pyspark.sql import functions as F
 
     rows = source.rows(job)
@@ -90,13 +97,15 @@ def _missing(source: Source, target: Target, job: TableJob, pipeline_digest: str
                 "since."
             )
         scored = target.table.read(target.spark)
-        if job.mode == "append":
-            other = scored.where(~digest.eqNullSafe(F.lit(pipeline_digest))).limit(1).count()
-            if other:
-                raise TableJobError(
-                    f"The target {target.table.text} holds rows that another pipeline has scored; "
-                    "to score them again and not twice use --mode merge."
-                )
+        other = scored.where(~digest.eqNullSafe(F.lit(pipeline_digest))).limit(1).count()
+        if other and job.mode == "append":
+            raise TableJobError(
+                f"The target {target.table.text} holds rows that another pipeline has scored; "
+                "to score them again and not twice use --mode merge."
+            )
+        if other:
+            check_one_pipeline(target, pipeline_digest)
+            on_message("rows that another pipeline has scored are scored again")
         known.append(scored.where(digest == pipeline_digest))
     if job.quarantine is not None:
         name = TableName.of(job.quarantine)
@@ -115,6 +124,7 @@ def _since(
     source: Source,
     target: Target,
     job: TableJob,
+    pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
     from pyspark.sql import functions as F
@@ -126,8 +136,7 @@ def _since(
         raise ColumnError(f"Table {source.table.text} lacks the column {job.since} of --since.")
     column = F.col(quoted(job.since))
     kind = rows.schema[job.since].dataType
-    last = target.last(job.job_name)
-    mark = last.high_water_mark if last is not None else None
+    mark, last = _high_water_mark(source, target, job, pipeline_digest, on_message)
     above = F.lit(True) if mark is None else column > F.lit(mark).cast(kind)
     top: Any = F.max(F.when(above, column))
     if isinstance(kind, TimestampType):
@@ -143,9 +152,7 @@ def _since(
             f"'{job.since} IS NOT NULL'), or use --incremental missing."
         )
     if mark is not None:
-        on_message(
-            f"rows with {job.since} above {mark}, as run {last.run_id if last else ''} has left it"
-        )
+        on_message(f"rows with {job.since} above {mark}, as {last} says")
         rows = rows.where(above)
     if seen["top"] is None:
         return cls(rows, is_known_empty=True, high_water_mark=mark)
@@ -159,15 +166,37 @@ def _changes(
     source: Source,
     target: Target,
     job: TableJob,
+    pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
-    last = target.last(job.job_name)
+    mark = Mark.of(source, target, job, pipeline_digest)
+    last = mark.record
     if last is None or last.source_version is None:
         return cls(source.rows(job))
+    if mark.takes_all:
+        on_message(f"all rows are scored, since {mark.takes_all}")
     if last.source_version == source.version:
-        return cls(source.rows(job), is_known_empty=True)
+        return cls(source.rows(job), is_known_empty=not mark.takes_all)
     on_message(
         f"changes of {source.table.text} from version {last.source_version} to {source.version}"
     )
     rows, deleted = changes_between(target.spark, source, job, last.source_version)
-    return cls(rows, deleted)
+    return cls(source.rows(job) if mark.takes_all else rows, deleted)
+
+
+def _high_water_mark(
+    source: Source,
+    target: Target,
+    job: TableJob,
+    pipeline_digest: str,
+    on_message: Callable[[str], None],
+) -> "Tuple[Optional[str], str]":
+    """The value that new rows are above, and who says so."""
+    found = Mark.of(source, target, job, pipeline_digest)
+    if found.takes_all:
+        on_message(f"all rows are scored, since {found.takes_all}")
+    if found.said is not None:
+        return found.said, "--since-mark"
+    if found.record is None or found.takes_all:
+        return None, ""
+    return found.record.high_water_mark, f"run {found.record.run_id}"

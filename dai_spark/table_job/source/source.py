@@ -1,5 +1,6 @@
 """Source: the table that is scored, at one version, with the pipeline's names for its columns."""
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dai_spark.driver.schema import quoted, sql_text
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.table_identity import table_identity
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 
 if TYPE_CHECKING:
@@ -35,12 +37,19 @@ class Source:
     version : str or None
         A Delta version or an Iceberg snapshot, which every later reading of `frame` sees too;
         for files the digest of their listing; None where the source tells none (JDBC, a view).
+    identity : str
+        The same for all spellings of the table, and when it is created anew.
+    table_id : str or None
+        Another one where the table was created anew, and counts its versions from 0 again; None
+        where the format has none, and needs none: snapshots and files have names of their own.
     """
 
     table: TableName
     provider: Optional[str]
     frame: "DataFrame"
     version: Optional[str]
+    identity: str
+    table_id: Optional[str] = None
 
     @classmethod
     def of(cls, spark: Any, job: TableJob) -> "Source":
@@ -59,17 +68,20 @@ class Source:
         """
         table = TableName.of(job.source)
         provider = table.provider(spark)
+        identity = table_identity(spark, table, job.source_options)
+        # Before the version: where the table is created anew between the two, they do not fit, and
+        # neither this run nor the next one takes itself for done.
+        table_id = _table_id(spark, table, provider)
         version = job.source_version
         travels = any(word in name.lower() for name in job.source_options for word in _TRAVEL)
         if version is None and job.source_timestamp is None and not travels:
             version = current_version(spark, table, provider)
-        if provider in ("delta", "iceberg") and version is not None:
-            frame = table.read(spark, job.source_options, version)
-            return cls(table, provider, frame, version)
         frame = table.read(spark, job.source_options, version, job.source_timestamp)
         if job.source_timestamp is not None:
-            return cls(table, provider, frame, f"at {job.source_timestamp}")
-        return cls(table, provider, frame, version or _listing(frame, provider))
+            version = f"at {job.source_timestamp}"
+        elif version is None:
+            version = _listing(frame, provider)
+        return cls(table, provider, frame, version, identity, table_id)
 
     def rows(self, job: TableJob) -> "DataFrame":
         """The rows to be scored: filtered, with the columns that ``--column`` makes.
@@ -129,6 +141,15 @@ def current_version(spark: Any, table: TableName, provider: Optional[str]) -> Op
         refs = f"SELECT snapshot_id FROM {name}.refs WHERE name = {sql_text(reference)}"
         rows = spark.sql(refs).collect()
         return str(rows[0]["snapshot_id"]) if rows else None
+    return None
+
+
+def _table_id(spark: Any, table: TableName, provider: Optional[str]) -> Optional[str]:
+    if provider != "delta":
+        return None
+    with contextlib.suppress(Exception):
+        # `PATH@v3` is a path to its reader alone, which will say what is wrong with it.
+        return str(spark.sql(f"DESCRIBE DETAIL {table.sql}").collect()[0]["id"])
     return None
 
 

@@ -20,13 +20,14 @@ from typing import (
 from dai_spark.driver.schema import quoted
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import TableExistsError, TableJobError
-from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.columns.comparison import check_comparable
 from dai_spark.table_job.targets.columns.demands import Demand
 from dai_spark.table_job.targets.columns.difference import Difference, how_to_do_without
 from dai_spark.table_job.targets.columns.names import safe_name, spelt
+from dai_spark.table_job.targets.commits import Commits
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -77,6 +78,10 @@ class Target(ABC):
     unsafe : str
         Characters that it refuses in column names.
     has_structs : bool
+    forgets : bool
+        Whether maintenance drops the commits that carry the records.
+    remembers_appends : bool
+        Whether the format itself refuses to append for one run twice, whatever its history tells.
     can_evolve : bool
         Whether a column that is added is seen by every reader of the table.
     """
@@ -85,7 +90,9 @@ class Target(ABC):
     instead: ClassVar[str] = "write to a Delta or Iceberg table"
     unsafe: str = ""
     has_structs: bool = True
+    forgets: ClassVar[bool] = False
     can_evolve: ClassVar[bool] = False
+    remembers_appends: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -100,6 +107,7 @@ class Target(ABC):
         self.table = table
         self.schema = schema
         self._before_commit = before_commit
+        self._commits: Optional[Commits] = None
 
     # -- what each kind does --------------------------------------------------------------------
 
@@ -129,13 +137,9 @@ class Target(ABC):
         """
         raise AssertionError("check_mode refuses merge for this format")
 
-    def records(self) -> Iterator[Optional[RunRecord]]:
-        """The records of the table's commits, newest first, as far as they are kept.
-
-        None for a commit that is not a run of ours; those that only arrange files anew are left
-        out.  A kind of table that keeps no records has none.
-        """
-        return iter(())
+    def read_commits(self) -> Commits:
+        """Read the table's commits; a kind of table that keeps no records has none."""
+        return Commits()
 
     def created_for(self) -> Optional[str]:
         """The run that has created the table and committed nothing yet; None where rows are."""
@@ -162,23 +166,56 @@ class Target(ABC):
             return self.partitioning()
         return tuple(self.name_of(name) for name in self.job.partition_by)
 
+    @property
+    def commits(self) -> Commits:
+        """The commits that the table stands on, as they were when they were first asked for."""
+        if self._commits is None:
+            self._commits = Commits() if self.schema is None else self.read_commits()
+        return self._commits
+
+    def records(self) -> Iterator[Optional[RunRecord]]:
+        """The record of each commit, newest first; None for one that is not a run of ours."""
+        return iter(self.commits.records)
+
     def find(self, run_id: str) -> Optional[RunRecord]:
-        """The record of a run that was committed; None where there is none, or none is kept.
+        """The record of a run whose rows the table holds; None where there is none.
 
         Parameters
         ----------
         run_id : str
         """
-        return next((r for r in self.records() if r is not None and r.run_id == run_id), None)
+        found = self.commits.newest(lambda record: record.run_id == run_id)
+        if found is None:
+            return None if self.commits.are_all else self._find_in_rows(run_id)
+        record, may_be_gone = found
+        return None if may_be_gone and self.holds_rows(run_id) is False else record
 
-    def last(self, job_name: str) -> Optional[RunRecord]:
-        """The newest record of a job; None where there is none, or none is kept.
+    def _find_in_rows(self, run_id: str) -> Optional[RunRecord]:
+        """What the rows tell of a run, where the history does not reach back to all of them."""
+        holds = self.holds_rows(run_id)
+        if holds is None and not self.remembers_appends:
+            raise TableJobError(
+                f"The history of {self.table.text} does not reach back to its first commit, and "
+                f"its rows have no lineage, so nothing tells whether run {run_id} was written; let "
+                "the job add the lineage (--lineage --evolve-schema)."
+            )
+        return RunRecord("", run_id, self.job.mode, "", "", "", "") if holds else None
+
+    def holds_rows(self, run_id: str) -> Optional[bool]:
+        """Whether rows of a run are in the table, by their lineage; None where it has none.
+
+        Reads one column.
 
         Parameters
         ----------
-        job_name : str
+        run_id : str
         """
-        return next((r for r in self.records() if r is not None and r.job_name == job_name), None)
+        from pyspark.sql import functions as F
+
+        if self.schema is None or COLUMN not in self.schema.fieldNames():
+            return None
+        of_run = F.col(f"{quoted(COLUMN)}.run_id") == run_id
+        return bool(self.table.read(self.spark).where(of_run).limit(1).collect())
 
     def newest(self) -> Optional[RunRecord]:
         """The record of the table's newest commit; None where that is not a run of ours."""

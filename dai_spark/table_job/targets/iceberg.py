@@ -4,7 +4,7 @@ Each run is one snapshot whose summary carries the run's record.  Iceberg record
 nothing, so a run id is looked for before, and two runs of one job exclude each other by a lock.
 """
 
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Set, Tuple
 
 from dai_spark.driver.schema import quoted
 from dai_spark.driver.session import is_connect
@@ -13,6 +13,7 @@ from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.targets.base import MergeResult, Target
 from dai_spark.table_job.targets.columns.demands import Demand, not_null
 from dai_spark.table_job.targets.columns.difference import Difference
+from dai_spark.table_job.targets.commits import REPLACING, Commit, Commits
 from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["IcebergTarget"]
 
 _PROPERTY = "dai_spark"
+_PUBLISHED = "source-snapshot-id"
+_WAP_BRANCH = "spark.wap.branch"
+_MAIN = "main"
 # Snapshots of Iceberg's own maintenance; `replace` rewrites files and changes no row.
 _MAINTENANCE = ("replace",)
 
@@ -30,6 +34,7 @@ class IcebergTarget(Target):
     """An Iceberg table of a catalog."""
 
     modes = ("fail", "append", "overwrite", "overwrite-partitions", "merge")
+    forgets = True
     can_evolve = True
 
     _partitioning: Optional[Tuple[str, ...]] = None
@@ -149,16 +154,65 @@ class IcebergTarget(Target):
         """See `Target.demands`."""
         return [] if self.schema is None else not_null(self.schema, self.table.name)
 
-    def records(self) -> Iterator[Optional[RunRecord]]:
-        """See `Target.records`."""
-        if self.schema is None:
-            return
-        for row in self.run_sql(
-            f"SELECT operation, summary['{_PROPERTY}'] AS record FROM {self.table.name}.snapshots "
-            "ORDER BY committed_at DESC"
-        ):
+    def read_commits(self) -> Commits:
+        """See `Target.read_commits`: from the head of the branch that is written, by parents.
+
+        A snapshot of another branch, one that was rolled back, and one that was staged and never
+        published, is no ancestor of it.
+        """
+        refs = self.run_sql(f"SELECT name, snapshot_id FROM {self.table.name}.refs")
+        heads = {row["name"]: row["snapshot_id"] for row in refs}
+        head = heads.get(self._branch(), heads.get(_MAIN))
+        rows = self.run_sql(
+            f"SELECT snapshot_id, parent_id, operation, summary['{_PROPERTY}'] AS record, "
+            f"summary['{_PUBLISHED}'] AS published FROM {self.table.name}.snapshots"
+        )
+        snapshots = {row["snapshot_id"]: row for row in rows}
+        found: List[Commit] = []
+        passed: Set[int] = set()
+        are_all = True
+        while head in snapshots:
+            row = snapshots[head]
+            passed.add(row["snapshot_id"])
+            head = row["parent_id"]
+            text = row["record"]
+            if text is None and row["published"] is not None:
+                # Of a snapshot that was staged, and cherry-picked behind another one.
+                source = snapshots.get(int(row["published"]))
+                are_all = are_all and source is not None
+                text = None if source is None else source["record"]
             if row["operation"] not in _MAINTENANCE:
-                yield RunRecord.from_json(row["record"])
+                record = RunRecord.from_json(text)
+                removes = (
+                    row["operation"] != "append" if record is None else (record.mode in REPLACING)
+                )
+                found.append(Commit(record, removes))
+        others = [
+            RunRecord.from_json(row["record"])
+            for number, row in snapshots.items()
+            if number not in passed
+        ]
+        undone = tuple(record for record in others if record is not None)
+        return Commits(tuple(found), are_all and head is None, undone)
+
+    def _branch(self) -> str:
+        """The branch that is written: the session's, where the table lets it say so."""
+        branch = self.spark.conf.get(_WAP_BRANCH, None)
+        if not branch:
+            return _MAIN
+        found = self.run_sql(f"SHOW TBLPROPERTIES {self.table.name}")
+        properties = {row["key"]: str(row["value"]).lower() for row in found}
+        return str(branch) if properties.get("write.wap.enabled") == "true" else _MAIN
+
+    def check_mode(self) -> None:
+        """See `Target.check_mode`; Iceberg's writer takes no notice of an option ``branch``."""
+        super().check_mode()
+        if any(name.lower() == "branch" for name in self.job.target_options):
+            raise TableJobError(
+                f"--target-option branch does not lead Iceberg's writer to a branch of "
+                f"{self.table.text}: it would write to main; set spark.wap.branch, and the "
+                "table's property write.wap.enabled."
+            )
 
 
 def _partitions(described: "Sequence[Tuple[str, str]]") -> Tuple[str, ...]:
