@@ -111,6 +111,8 @@ class TableJob:
     incremental : {"missing", "since", "changes", "stream"}, optional
     since : str, optional
         Column of ``incremental="since"``; only ever growing, never null.
+    delete_missing : bool, default False
+        With ``merge``: delete the target's rows whose key the source no longer has.
     checkpoint : str, optional
         URI of ``incremental="stream"``.
     keep_running : bool, default False
@@ -168,6 +170,7 @@ class TableJob:
     work_folder: Optional[str] = None
     incremental: Optional[str] = None
     since: Optional[str] = None
+    delete_missing: bool = False
     checkpoint: Optional[str] = None
     keep_running: bool = False
     quarantine: Optional[str] = None
@@ -230,6 +233,20 @@ class TableJob:
             (self.since, "--since", self.incremental == "since", "--incremental since"),
             (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
             (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
+            (self.delete_missing, "--delete-missing", self.mode == "merge", "--mode merge"),
+            (
+                self.delete_missing,
+                "--delete-missing",
+                self.incremental not in ("changes", "stream"),
+                "no --incremental changes, which deletes anyway, and no stream, whose batches do "
+                "not tell what is gone",
+            ),
+            (
+                self.incremental == "changes",
+                "--incremental changes",
+                not self.source_timestamp,
+                "--source-version in place of --source-timestamp, to go on from there",
+            ),
             (self.max_bad_rows, "--max-bad-rows", self.quarantine, "--quarantine"),
             (
                 self.options.group_by,
@@ -291,6 +308,11 @@ class TableJob:
         if missing:
             raise OptionError(f"The job lacks {', '.join(missing)}.")
         return cls(**mine, options=options)
+
+    @property
+    def deletes(self) -> bool:
+        """Whether staged rows may say of keys that the target is to lose them."""
+        return self.incremental == "changes" or self.delete_missing
 
     @property
     def is_looked_at_first(self) -> bool:

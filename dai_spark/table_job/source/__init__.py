@@ -5,5 +5,6 @@
     source       the table, pinned to a version, with the pipeline's names for its columns
     new_rows     which of its rows a run scores
     changes      the rows that the source's own change log names
+    deleted_keys what the target still holds and the source no longer does
     key          the columns that tell rows apart: unique and not null
 """
