@@ -51,6 +51,7 @@ SAID = {
     "prediction": ("--prediction score", "score"),
     "prediction_layout": ("--prediction-layout flat", "flat"),
     "lineage": ("--no-lineage", False),
+    "delete_missing": ("--delete-missing", True),
     "evolve_schema": ("--evolve-schema", True),
     "job_name": ("--job-name customers", "customers"),
     "run_id": ("--run-id 2026-05-08", "2026-05-08"),

@@ -145,7 +145,7 @@ def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataF
     """
     from pyspark.sql import functions as F
 
-    if context.job.incremental != "changes":
+    if not context.job.deletes:
         return rows
     rows = rows.withColumn(DELETED, F.lit(False))
     if new.deleted is None:

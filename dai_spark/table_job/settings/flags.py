@@ -152,6 +152,12 @@ def _new_rows(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--since", metavar="COLUMN", help="of --incremental since: it only grows, and is never null"
     )
+    _add_switch(
+        group,
+        "--delete-missing",
+        "with --mode merge: delete the target's rows whose key is in no row of the source that "
+        "--where lets through (default: no)",
+    )
     group.add_argument(
         "--since-mark",
         metavar="VALUE",

@@ -129,6 +129,8 @@ class TableJob:
         Column of ``incremental="since"``; only ever growing, never null.
     since_mark : str, optional
         Largest value of `since` that is done, where no run of the job tells it.
+    delete_missing : bool, default False
+        With ``merge``: delete the target's rows whose key the source no longer has.
     checkpoint : str, optional
         URI of ``incremental="stream"``.
     keep_running : bool, default False
@@ -191,6 +193,7 @@ class TableJob:
     incremental: Optional[str] = None
     since: Optional[str] = None
     since_mark: Optional[str] = None
+    delete_missing: bool = False
     checkpoint: Optional[str] = None
     keep_running: bool = False
     quarantine: Optional[str] = None
@@ -259,6 +262,20 @@ class TableJob:
             (self.since_mark, "--since-mark", self.since, "--incremental since"),
             (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
             (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
+            (self.delete_missing, "--delete-missing", self.mode == "merge", "--mode merge"),
+            (
+                self.delete_missing,
+                "--delete-missing",
+                self.incremental not in ("changes", "stream"),
+                "no --incremental changes, which deletes anyway, and no stream, whose batches do "
+                "not tell what is gone",
+            ),
+            (
+                self.incremental == "changes",
+                "--incremental changes",
+                not self.source_timestamp,
+                "--source-version in place of --source-timestamp, to go on from there",
+            ),
             (self.max_bad_rows, "--max-bad-rows", self.quarantine, "--quarantine"),
             (
                 self.min_rows,
@@ -352,6 +369,11 @@ class TableJob:
     def has_default_name(self) -> bool:
         """Whether the job has its name from the target."""
         return self.job_name == f"score {self.target}"
+
+    @property
+    def deletes(self) -> bool:
+        """Whether staged rows may say of keys that the target is to lose them."""
+        return self.incremental == "changes" or self.delete_missing
 
     @property
     def is_looked_at_first(self) -> bool:

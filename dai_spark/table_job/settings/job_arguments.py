@@ -43,6 +43,7 @@ class JobArguments(OptionArguments, total=False):
     incremental: Optional[str]
     since: Optional[str]
     since_mark: Optional[str]
+    delete_missing: bool
     checkpoint: Optional[str]
     keep_running: bool
     quarantine: Optional[str]

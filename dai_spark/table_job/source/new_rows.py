@@ -1,13 +1,14 @@
 """NewRows: which rows of the source a run scores, and what the run must remember of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import ColumnError, TableJobError
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.source.changes import changes_between
+from dai_spark.table_job.source.changes import changes_between, check_feed
+from dai_spark.table_job.source.deleted_keys import deleted_keys
 from dai_spark.table_job.source.mark import Mark, check_one_pipeline
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import TableName
@@ -68,6 +69,20 @@ class NewRows:
         ------
         TableJobError, ColumnError
         """
+        new = cls._of_kind(source, target, job, pipeline_digest, on_message)
+        return (
+            replace(new, deleted=deleted_keys(source, target, job)) if job.delete_missing else new
+        )
+
+    @classmethod
+    def _of_kind(
+        cls,
+        source: Source,
+        target: Target,
+        job: TableJob,
+        pipeline_digest: str,
+        on_message: Callable[[str], None],
+    ) -> "NewRows":
         if job.incremental == "missing":
             return cls(_missing(source, target, job, pipeline_digest, on_message))
         if job.incremental == "since":
@@ -169,6 +184,7 @@ def _changes(
     pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
+    check_feed(target.spark, source)
     mark = Mark.of(source, target, job, pipeline_digest)
     last = mark.record
     if last is None or last.source_version is None:

@@ -126,7 +126,7 @@ class IcebergTarget(Target):
 
     def _merged(self, record: RunRecord, n_more: int) -> MergeResult:
         """What the merge did: Iceberg counts files' rows, but the lineage tells which it wrote."""
-        if not self.job.lineage or self.job.incremental == "changes":
+        if not self.job.lineage or self.job.deletes:
             return MergeResult()
         rows = self.table.read(self.spark)
         n_written = rows.where(rows[COLUMN]["run_id"] == record.run_id).count()

@@ -1,0 +1,181 @@
+"""What happens to a source between two runs: the target follows, or the run refuses."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from mirror import build_mirror
+
+from dai_spark import score_table
+from dai_spark.errors import ColumnError, DaiSparkError, OptionError, TableJobError
+
+ROWS = "id BIGINT, x DOUBLE"
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory):
+    """The pipeline whose prediction is its input; rows with x below 0 cannot be scored."""
+    return build_mirror(tmp_path_factory.mktemp("mirror") / "mirror.zip")
+
+
+class Life:
+    """A source and a target of a few rows, and the job between them."""
+
+    def __init__(self, spark, kind, folder, pipeline, with_scorer):
+        spark.sql("CREATE NAMESPACE IF NOT EXISTS ice.db")
+        name = f"s{uuid4().hex[:12]}"
+        self.spark, self.kind, self._with_scorer = spark, kind, with_scorer
+        self.pipeline, self.folder = pipeline, f"{folder}/{name}"
+        self.source = f"ice.db.{name}" if kind == "iceberg" else f"delta:{self.folder}"
+        self.target = f"ice.db.t{name}" if kind == "iceberg" else f"delta:{folder}/t{name}"
+        self.table, self.scores = map(self._sql_name, (self.source, self.target))
+
+    @staticmethod
+    def _sql_name(text):
+        return f"delta.`{text[6:]}`" if text.startswith("delta:") else text
+
+    def create(self, columns=ROWS, rows="SELECT id, cast(id AS double) FROM range(6)", more=""):
+        using = "iceberg" if self.kind == "iceberg" else "delta"
+        feed = "" if using == "iceberg" else "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
+        self.sql(f"CREATE TABLE {self.table} ({columns}) USING {using} {more or feed}")
+        self.sql(f"INSERT INTO {self.table} {rows}")
+        return self
+
+    def sql(self, text):
+        return self.spark.sql(text).collect()
+
+    def change(self, *texts):
+        """Statements on the source, which is {}."""
+        for text in texts:
+            self.sql(text.format(self.table))
+
+    def run(self, **words):
+        return score_table(
+            words.pop("pipeline", self.pipeline),
+            **self._with_scorer,
+            **{
+                "spark": self.spark,
+                "source": self.source,
+                "target": self.target,
+                "mode": "merge",
+                "key": ["id"],
+                "progress": False,
+                **words,
+            },
+        )
+
+    def refused(self, words, kind=TableJobError, **settings):
+        """The run is refused before anything is scored; the dry run says the same."""
+        before = self.target_rows()
+        found = []
+        for dry_run in (True, False):
+            with pytest.raises(kind, match=words) as told:
+                self.run(dry_run=dry_run, **settings)
+            assert told.value.status in ("refused", "usage"), told.value.message
+            found.append(told.value.message)
+        assert self.target_rows() == before
+        return found[-1]
+
+    def target_rows(self):
+        """Key and prediction of each row of the target; None where there is none."""
+        if self.kind == "iceberg":
+            if not self.spark.catalog.tableExists(self.target):
+                return None
+            self.spark.catalog.refreshTable(self.target)
+        elif not Path(self.target[6:], "_delta_log").exists():
+            return None
+        rows = self.sql(f"SELECT id, prediction.y AS y FROM {self.scores}")
+        return sorted((row["id"], row["y"]) for row in rows)
+
+    def is_right(self):
+        """The target holds each row of the source once, with the score of what it is now."""
+        if self.kind == "iceberg":
+            self.spark.catalog.refreshTable(self.source)
+        rows = self.sql(f"SELECT id, cast(x AS double) AS x FROM {self.table}")
+        assert self.target_rows() == sorted((row["id"], row["x"]) for row in rows)
+        return True
+
+
+@pytest.fixture
+def life(spark, mirror, with_scorer, tmp_path):
+    """A function that makes a source, a target and a job by format."""
+    return lambda kind: Life(spark, kind, tmp_path, mirror, with_scorer)
+
+
+GAP = (
+    "UPDATE {} SET x = x + 100 WHERE id = 1",
+    "DELETE FROM {} WHERE id = 2",
+    "INSERT INTO {} VALUES (10, 10)",
+)
+
+
+def assert_the_advice_helps(life, words):
+    """`changes` is refused with the cause; what it says to do makes the target right again."""
+    message = life.refused(words, incremental="changes")
+    assert "--mode merge --delete-missing in place of --incremental changes" in message
+    report = life.run(delete_missing=True)
+    assert (report.status, life.is_right()) == ("done", True)
+    assert report.n_deleted in (1, None)
+    assert life.run(incremental="changes").status == "nothing to do"
+    life.change("UPDATE {} SET x = x + 1 WHERE id = 3", "DELETE FROM {} WHERE id = 4")
+    again = life.run(incremental="changes")
+    assert (again.n_scored, life.is_right()) == (1, True)
+
+
+def test_changes_with_a_gap_in_deltas_feed(spark, life, tmp_path):
+    """Off for a while, or vacuumed; and a table whose feed is off is refused in the first run."""
+    of = life("delta").create()
+    assert of.run(incremental="changes").n_scored == 6
+    of.change("ALTER TABLE {} SET TBLPROPERTIES (delta.enableChangeDataFeed = false)", *GAP)
+    of.refused("change data feed of .* is off", incremental="changes")
+    of.change("ALTER TABLE {} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
+    assert_the_advice_helps(of, "feed was off at version 2")
+    of.change("UPDATE {} SET x = x + 1 WHERE id = 3", "DELETE FROM {} WHERE id = 5")
+    for path in Path(of.folder, "_change_data").iterdir():
+        path.unlink()
+    of.refused("files that held them were vacuumed", incremental="changes")
+    older = of.run(delete_missing=True).source_version
+    of.refused("which is to be scored, is older", incremental="changes", source_version="1")
+    assert of.is_right()
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW of_life AS SELECT * FROM {of.table}")
+    of.refused("of_life is a view", incremental="changes", source="of_life")
+    of.refused("no log of its changes", incremental="changes", source=f"parquet:{of.folder}")
+    assert of.run(incremental="changes").source_version == older
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("gap", ["expired", "rolled back"])
+def test_changes_with_a_gap_in_icebergs_snapshots(life, gap):
+    """Snapshots between are gone, or the last one that was scored is no ancestor any more."""
+    of = life("iceberg").create()
+    catalog, _, name = of.source.partition(".")
+    first = of.run(incremental="changes").source_version
+    of.change(*GAP)
+    if gap == "expired":
+        of.sql(
+            f"CALL {catalog}.system.expire_snapshots(table => '{name}', retain_last => 1, "
+            "older_than => TIMESTAMP '2100-01-01 00:00:00')"
+        )
+        words = r"snapshot \d+ behind it has expired"
+    else:
+        assert of.run(incremental="changes").n_scored == 2
+        of.sql(f"CALL {catalog}.system.rollback_to_snapshot('{name}', {first})")
+        of.change("DELETE FROM {} WHERE id = 0")
+        words = "the table was rolled back"
+    assert_the_advice_helps(of, words)
+
+
+def test_rows_that_the_source_lost_are_deleted(life):
+    """By --delete-missing, with every kind of new rows; never all of them."""
+    of = life("delta").create()
+    of.run(delete_missing=True)
+    of.change("DELETE FROM {} WHERE id = 2")
+    report = of.run(delete_missing=True, incremental="missing")
+    assert (report.n_scored, report.n_deleted, of.is_right()) == (0, 1, True)
+    assert of.run(delete_missing=True, incremental="missing").status == "nothing to do"
+    narrow = of.run(delete_missing=True, where="id > 3")
+    assert (narrow.n_deleted, len(of.target_rows())) == (3, 2)
+    of.refused("would delete all rows", delete_missing=True, where="id > 90")
+    for words in ({"mode": "append"}, {"incremental": "changes"}):
+        with pytest.raises(OptionError, match="--delete-missing wants"):
+            of.run(delete_missing=True, **words)
