@@ -59,7 +59,8 @@ class LivingTable:
     def exists(self) -> bool:
         """Whether it is there."""
         if self.kind in ("delta", "files"):
-            return Path(self.path).exists()
+            # A folder without files is what a run leaves that was killed before it moved any.
+            return any(Path(self.path).rglob("*.parquet")) or Path(self.path, "_delta_log").exists()
         return bool(self.spark.catalog.tableExists(self.text))
 
     def sql(self, text: str) -> List[Any]:
