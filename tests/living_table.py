@@ -154,7 +154,7 @@ class LivingTable:
             )
 
     def _clean_log(self) -> None:
-        """Leave what Delta's own clean-up does after the retention: a checkpoint, the newest commit."""
+        """Leave what Delta's own clean-up does: a checkpoint, and the newest commit."""
         log = self.spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(
             self.spark._jsparkSession, self.path
         )
