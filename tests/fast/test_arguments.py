@@ -45,6 +45,8 @@ SAID = {
     "key": ("--key id,date", ["id", "date"]),
     "keep": ("--keep id,date --keep region", ["id", "date", "region"]),
     "partition_by": ("--partition-by date", ["date"]),
+    "target_branch": ("--target-branch audit", "audit"),
+    "publish": ("--no-publish", False),
     "target_format": ("--target-format iceberg", "iceberg"),
     "n_files": ("--files 8", 8),
     "max_file_rows": ("--max-file-rows 1000000", 1_000_000),

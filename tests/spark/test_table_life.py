@@ -7,7 +7,7 @@ import pytest
 from mirror import build_mirror
 
 from dai_spark import score_table
-from dai_spark.errors import ColumnError, DaiSparkError, OptionError, TableJobError
+from dai_spark.errors import OptionError, TableJobError
 
 ROWS = "id BIGINT, x DOUBLE"
 

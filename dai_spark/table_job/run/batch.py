@@ -13,7 +13,7 @@ from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.contract.acceptance import Acceptance
 from dai_spark.table_job.contract.read import read_contract
-from dai_spark.table_job.report.check import FAILED, OK, Check
+from dai_spark.table_job.report.check import FAILED, OK, WARNING, Check
 from dai_spark.table_job.report.example_rows import example_distributions
 from dai_spark.table_job.report.history import past_runs
 from dai_spark.table_job.report.html_report import check_available
@@ -143,8 +143,26 @@ def _run(
         result = write_rows(context, new, summary.acceptance)
         report = summary.report(context.record, plan, result, preparing_s=preparing_s)
         with telling(f"The scores are in {tables.target.table.text}, but what follows failed"):
+            report = _verified(context, report)
+            if job.target_branch is not None:
+                report = _published(context, report)
+                if report.checks[-1].outcome != OK:
+                    # For the next run this one has written nothing.
+                    return report
             _keep(context)
-            return _verified(context, _compared(context, report))
+            return _compared(context, report)
+
+
+def _published(context: RunContext, report: Report) -> Report:
+    """Show readers what was written to a branch, unless a check has failed."""
+    job = context.job
+    has_failed = any(check.outcome == FAILED for check in report.checks)
+    if job.publish and not has_failed:
+        context.target.publish()
+        found = f"branch {job.target_branch}, by one change of the table"
+        return replace(report, checks=(*report.checks, Check("published", found, "", OK)))
+    found = f"no: the rows are on branch {job.target_branch}, for you to look at"
+    return replace(report, checks=(*report.checks, Check("published", found, "", WARNING)))
 
 
 def _keep(context: RunContext) -> None:

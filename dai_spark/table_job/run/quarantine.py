@@ -127,6 +127,8 @@ def _append(context: RunContext, bad: "DataFrame") -> None:
         context.job,
         target=context.job.quarantine,
         target_options={},
+        target_branch=None,
+        publish=True,
         mode="append",
         partition_by=(),
         n_files=1,

@@ -34,7 +34,7 @@ def verify(context: RunContext) -> Tuple[int, int]:
     from pyspark.sql import functions as F
 
     job, record = context.job, context.record
-    written = context.target.table.read(context.spark)
+    written = context.target.written.read(context.spark)
     if job.lineage:
         written = written.where(F.col(f"{quoted(COLUMN)}.run_id") == record.run_id)
     chosen = written.orderBy(F.rand()).limit(job.verify)

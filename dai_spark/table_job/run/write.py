@@ -161,7 +161,7 @@ def _read_back(context: RunContext) -> WriteResult:
     if target.is_new:
         # No row was written, and so no file that would tell the columns of a table of files.
         return WriteResult()
-    there = target.table.read(context.spark)
+    there = target.written.read(context.spark)
     there = there.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id)
     kind: Any
     parent: Optional[str]

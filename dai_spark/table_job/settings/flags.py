@@ -117,6 +117,12 @@ def _target(parser: argparse.ArgumentParser) -> None:
         help="for Spark's writer; again for each",
     )
     group.add_argument(
+        "--target-branch",
+        metavar="NAME",
+        help="branch of an Iceberg table that is written and checked, then published",
+    )
+    _add_switch(group, "--publish", "publish the branch behind all checks (default: yes)")
+    group.add_argument(
         "--target-format",
         metavar="FORMAT",
         help="of a catalog table that is created (default: the catalog's own)",

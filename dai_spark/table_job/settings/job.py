@@ -55,6 +55,8 @@ _NO_EFFECT_ON_ROWS = frozenset(
         "dry_run",
         "verify",
         "contract",
+        "target_branch",
+        "publish",
         "min_rows",
         "allow_empty",
         "openlineage",
@@ -67,6 +69,8 @@ _NO_EFFECT_ON_ROWS = frozenset(
         "source_timestamp",
     }
 )
+
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,10 @@ class TableJob:
         Source columns to carry through, in this order; by default all.
     partition_by : sequence of str, optional
         Partition columns of a target that is created, or that the target has.
+    target_branch : str, optional
+        Branch of an Iceberg table that is written first, and published when all checks have passed.
+    publish : bool, default True
+        Without it the branch stays for others to look at and to publish.
     target_format : str, optional
         Format of a catalog table that is created; by default the catalog's own.
     n_files : int, optional
@@ -178,6 +186,8 @@ class TableJob:
     key: Tuple[str, ...] = ()
     keep: Optional[Tuple[str, ...]] = None
     partition_by: Tuple[str, ...] = ()
+    target_branch: Optional[str] = None
+    publish: bool = True
     target_format: Optional[str] = None
     n_files: Optional[int] = None
     max_file_rows: Optional[int] = None
@@ -276,6 +286,13 @@ class TableJob:
                 not self.source_timestamp,
                 "--source-version in place of --source-timestamp, to go on from there",
             ),
+            (not self.publish, "--no-publish", self.target_branch, "--target-branch"),
+            (
+                self.target_branch,
+                "--target-branch",
+                self.incremental != "stream",
+                "no --incremental stream, whose micro-batches are published one by one",
+            ),
             (self.max_bad_rows, "--max-bad-rows", self.quarantine, "--quarantine"),
             (
                 self.min_rows,
@@ -299,6 +316,13 @@ class TableJob:
         ):
             if has and not needs:
                 raise OptionError(f"{name} wants {other}.")
+        if self.target_branch is not None and (
+            _BRANCH.fullmatch(self.target_branch) is None or self.target_branch == "main"
+        ):
+            raise OptionError(
+                f"--target-branch {self.target_branch!r} names no branch beside main; give "
+                "letters, digits, - and _, such as audit."
+            )
         if self.source_version and self.source_timestamp:
             raise OptionError("--source-version and --source-timestamp are both given; give one.")
         if self.incremental and self.mode not in ("append", "merge"):

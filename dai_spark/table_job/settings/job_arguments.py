@@ -28,6 +28,8 @@ class JobArguments(OptionArguments, total=False):
     key: Names
     keep: Optional[Names]
     partition_by: Names
+    target_branch: Optional[str]
+    publish: bool
     target_format: Optional[str]
     n_files: Optional[int]
     max_file_rows: Optional[int]

@@ -148,6 +148,20 @@ class Target(ABC):
     def recover(self) -> None:  # noqa: B027 - formats that commit by themselves have nothing to do
         """Finish what a killed run has begun to commit.  Called with the lock held."""
 
+    @property
+    def written(self) -> TableName:
+        """What a run writes, and reads again: the table, or a branch of it."""
+        return self.table
+
+    def publish(self) -> None:  # noqa: B027 - most formats have committed for all to see
+        """Show readers what was written, once, behind all checks.
+
+        Raises
+        ------
+        TableJobError
+            The table has changed since the run began.
+        """
+
     # -- what is the same for all ---------------------------------------------------------------
 
     def partitioning(self) -> Tuple[str, ...]:
@@ -228,6 +242,15 @@ class Target(ABC):
         ------
         TableJobError
         """
+        if self.job.target_branch is not None:
+            raise TableJobError(
+                f"{self.table.text} has no branches, so --target-branch {self.job.target_branch} "
+                "is not there to be written; keep the target as an Iceberg table, or leave the "
+                "flag out: --contract and --fail-on-drift look at staged rows before any commit."
+            )
+        self._check_promise()
+
+    def _check_promise(self) -> None:
         if self.job.mode not in self.modes:
             raise TableJobError(
                 f"--mode {self.job.mode} cannot be promised for {self.table.text}; {self.instead}, "

@@ -10,6 +10,8 @@ from dai_spark.driver.schema import quoted
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
+from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.targets.audit_branch import AuditBranch
 from dai_spark.table_job.targets.base import MergeResult, Target
 from dai_spark.table_job.targets.columns.demands import Demand, not_null
 from dai_spark.table_job.targets.columns.difference import Difference
@@ -93,7 +95,8 @@ class IcebergTarget(Target):
         from pyspark.sql import functions as F
 
         self._evolve(frame)
-        writer: Any = self.shaped(frame).writeTo(self.table.name)
+        self._begin_branch(frame.schema)
+        writer: Any = self.shaped(frame).writeTo(self.written.name)
         writer = writer.options(**self.write_options())
         writer = writer.option(f"snapshot-property.{_PROPERTY}", record.to_json())
         if self.schema is None:
@@ -109,6 +112,26 @@ class IcebergTarget(Target):
             # Replaces all rows in one snapshot and leaves the table's history and settings.
             writer.overwrite(F.lit(True))
 
+    @property
+    def written(self) -> TableName:
+        """See `Target.written`."""
+        return self.table if self._audit is None else self._audit.table
+
+    def publish(self) -> None:
+        """See `Target.publish`: readers see the branch's rows by one change of the table."""
+        if self._audit is not None:
+            self._audit.publish()
+
+    @property
+    def _audit(self) -> Optional[AuditBranch]:
+        name = self.job.target_branch
+        return None if name is None else AuditBranch(self, name)
+
+    def _begin_branch(self, schema: "StructType") -> None:
+        if self._audit is not None:
+            self._audit.begin(schema)
+            self.schema = self.schema or schema
+
     def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """See `Target.merge`."""
         rows = self.spark.read.parquet(staged).select(*map(quoted, columns))
@@ -117,6 +140,7 @@ class IcebergTarget(Target):
             self.write(rows, record)
             return MergeResult(n_inserted=rows.count(), n_updated=0, n_deleted=0)
         self._evolve(rows)
+        self._begin_branch(rows.schema)
         n_before = self._n_rows()
         conf = f"spark.sql.iceberg.snapshot-property.{_PROPERTY}"
         with own_session(self.spark, staged, {conf: record.to_json()}) as (session, view):
@@ -128,13 +152,13 @@ class IcebergTarget(Target):
         """What the merge did: Iceberg counts files' rows, but the lineage tells which it wrote."""
         if not self.job.lineage or self.job.deletes:
             return MergeResult()
-        rows = self.table.read(self.spark)
+        rows = self.written.read(self.spark)
         n_written = rows.where(rows[COLUMN]["run_id"] == record.run_id).count()
         return MergeResult(n_inserted=n_more, n_updated=n_written - n_more, n_deleted=0)
 
     def _n_rows(self) -> int:
         # Answered from the metadata where no file has deleted rows.
-        return int(self.run_sql(f"SELECT count(*) AS n FROM {self.table.name}")[0]["n"])
+        return int(self.run_sql(f"SELECT count(*) AS n FROM {self.written.sql}")[0]["n"])
 
     def _evolve(self, frame: "DataFrame") -> None:
         """Add and widen columns; Iceberg's writers would demand a table property for it."""
@@ -206,12 +230,11 @@ class IcebergTarget(Target):
 
     def check_mode(self) -> None:
         """See `Target.check_mode`; Iceberg's writer takes no notice of an option ``branch``."""
-        super().check_mode()
+        self._check_promise()
         if any(name.lower() == "branch" for name in self.job.target_options):
             raise TableJobError(
                 f"--target-option branch does not lead Iceberg's writer to a branch of "
-                f"{self.table.text}: it would write to main; set spark.wap.branch, and the "
-                "table's property write.wap.enabled."
+                f"{self.table.text}: it would write to main; give --target-branch."
             )
 
 

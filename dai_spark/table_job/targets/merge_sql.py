@@ -43,7 +43,7 @@ def merge_statement(target: Target, view: str, rows: "StructType", columns: Sequ
     names = ", ".join(quoted(c) for c in columns)
     values = ", ".join(f"s.{quoted(c)}" for c in columns)
     follows = job.deletes
-    lines = [f"MERGE INTO {target.table.sql} t USING {quoted(view)} s ON {on}"]
+    lines = [f"MERGE INTO {target.written.sql} t USING {quoted(view)} s ON {on}"]
     if follows:
         lines.append(f"WHEN MATCHED AND s.{DELETED} THEN DELETE")
     if updates:
