@@ -179,3 +179,32 @@ def test_rows_that_the_source_lost_are_deleted(life):
     for words in ({"mode": "append"}, {"incremental": "changes"}):
         with pytest.raises(OptionError, match="--delete-missing wants"):
             of.run(delete_missing=True, **words)
+
+
+def test_a_view_is_known_by_its_text_and_its_tables(spark, life, tmp_path):
+    """Append from a view is done once for a state of it; what nothing tells wants --run-id."""
+    of = life("delta").create()
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW below AS SELECT * FROM {of.table} WHERE id < 3")
+    of.sql("CREATE OR REPLACE VIEW default.lifes AS SELECT 7L AS id, 7D AS x")
+    spark.range(100, 102).selectExpr("id", "1 AS x").write.parquet(f"{tmp_path}/files")
+    spark.sql(
+        "CREATE OR REPLACE TEMP VIEW above AS SELECT * FROM below UNION ALL "
+        f"SELECT * FROM default.lifes UNION ALL SELECT * FROM parquet.`{tmp_path}/files` WHERE id "
+        "IN (SELECT id + 100 FROM below)"
+    )
+    words = {"source": "above", "mode": "append"}
+    assert of.run(**words).n_scored == 6
+    assert of.run(**words).status == "already done"
+    of.change("UPDATE {} SET x = x + 1 WHERE id = 1")
+    assert (of.run(**words).status, of.run(**words).status) == ("done", "already done")
+    of.sql("CREATE OR REPLACE VIEW default.lifes AS SELECT 8L AS id, 8D AS x")
+    assert of.run(**words).status == "done"
+    spark.range(9, 10).selectExpr("id", "1 AS x").write.mode("append").parquet(f"{tmp_path}/files")
+    assert (of.run(**words).status, of.run(**words).status) == ("done", "already done")
+    for text in ("SELECT *, current_date() AS d FROM below", "SELECT *, rand() AS r FROM below"):
+        spark.sql(f"CREATE OR REPLACE TEMP VIEW above AS {text}")
+        of.refused("give --run-id", OptionError, **words)
+    spark.createDataFrame([(1, 1.0)], ROWS).createOrReplaceTempView("above")
+    of.refused("give --run-id", OptionError, **words)
+    assert of.run(**words, run_id="1").status == "done"
+    of.sql("DROP VIEW default.lifes")

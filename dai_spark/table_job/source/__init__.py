@@ -6,5 +6,6 @@
     new_rows     which of its rows a run scores
     changes      the rows that the source's own change log names
     deleted_keys what the target still holds and the source no longer does
+    view_version what a view shows, by its text and the tables below it
     key          the columns that tell rows apart: unique and not null
 """

@@ -9,6 +9,7 @@ from dai_spark.driver.schema import quoted
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.source.view_version import view_version
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Source:
         Its rows at `version`, before ``--where``.
     version : str or None
         A Delta version or an Iceberg snapshot, which every later reading of `frame` sees too;
-        for files the digest of their listing; None where the source tells none (JDBC, a view).
+        for files the digest of their listing, for a view one of its text and its tables'
+        versions; None where the source tells none (JDBC, some views).
     """
 
     table: TableName
@@ -69,6 +71,9 @@ class Source:
         frame = table.read(spark, job.source_options, version, job.source_timestamp)
         if job.source_timestamp is not None:
             return cls(table, provider, frame, f"at {job.source_timestamp}")
+        if provider is None and version is None:
+            version = view_version(spark, table.name, frame, current_version, _listing)
+            return cls(table, provider, frame, version)
         return cls(table, provider, frame, version or _listing(frame, provider))
 
     def rows(self, job: TableJob) -> "DataFrame":
@@ -130,7 +135,7 @@ def current_version(spark: Any, table: TableName, provider: Optional[str]) -> Op
     return None
 
 
-def _listing(frame: "DataFrame", provider: Optional[str]) -> Optional[str]:
+def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> Optional[str]:
     """SHA-256 of the names, sizes and times of the files that a frame reads."""
     if provider not in FILE_FORMATS:
         return None
