@@ -7,7 +7,7 @@ import pytest
 from mirror import build_mirror
 
 from dai_spark import score_table
-from dai_spark.errors import ColumnError, DaiSparkError, OptionError, TableJobError
+from dai_spark.errors import ColumnError, OptionError, TableJobError
 
 ROWS = "id BIGINT, x DOUBLE"
 
@@ -208,3 +208,92 @@ def test_a_view_is_known_by_its_text_and_its_tables(spark, life, tmp_path):
     of.refused("give --run-id", OptionError, **words)
     assert of.run(**words, run_id="1").status == "done"
     of.sql("DROP VIEW default.lifes")
+
+
+def test_marks_of_every_type_are_kept_or_refused(spark, life):
+    """Two nights of each: the second one scores what is above the first one's mark."""
+    types = {
+        "TINYINT": ("-3Y", "2Y"),
+        "FLOAT": ("float(0.1)", "float(0.1000001)"),
+        "DOUBLE": ("-1e-300D", "1e300D"),
+        "DECIMAL(38,18)": ("0.000000000000000001", "0.000000000000000002"),
+        "DATE": ("date'0099-12-31'", "date'2013-03-31'"),
+        # In a time zone whose offset had seconds, and where a clock is put back.
+        "TIMESTAMP": ("timestamp'1890-01-01 00:00:00.000001Z'", "timestamp'2013-10-27 01:30:00Z'"),
+        "TIMESTAMP_NTZ": ("timestamp_ntz'2013-03-31 02:30:00.1'", "timestamp_ntz'9999-12-31'"),
+        "STRING": ("'Z'", "'a''\"'"),
+    }
+    wrong = ("BOOLEAN", "BINARY", "STRUCT<a: INT>", "ARRAY<INT>")
+    of = life("delta").create(
+        ", ".join([ROWS, *(f"c{i} {kind}" for i, kind in enumerate((*types, *wrong)))]),
+        "SELECT 1L, 1D, "
+        + ", ".join([*(low for low, _ in types.values()), *["NULL"] * len(wrong)]),
+    )
+    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    try:
+        for i, (kind, (_, high)) in enumerate(types.items()):
+            words = {"incremental": "since", "since": f"C{i}", "mode": "append", "job_name": f"{i}"}
+            words |= {"target": f"{of.target}{i}", "where": f"id = 1 OR c{i} = {high}"}
+            assert of.run(**words).n_scored == 1, kind
+            assert of.run(**words).status == "nothing to do", kind
+            of.change(f"INSERT INTO {{}} (id, x, c{i}) VALUES ({i + 10}, 1, {high})")
+            assert of.run(**words).n_scored == 1, kind
+    finally:
+        spark.conf.unset("spark.sql.session.timeZone")
+    made = {"l": "c7 COLLATE UTF8_LCASE", "m": "make_dt_interval(1)"}
+    for name in (*(f"c{len(types) + i}" for i in range(len(wrong))), "l", "m"):
+        of.refused("no mark keeps", ColumnError, incremental="since", since=name, columns=made)
+    for value, said in (("NaN", "NaN or infinite"), ("Infinity", "NaN or inf"), (None, "is null")):
+        text = "NULL" if value is None else f"double('{value}')"
+        of.change(f"UPDATE {{}} SET c2 = {text} WHERE id = 10")
+        of.refused(f"1 rows .* c2 is {said}", ColumnError, incremental="since", since="c2",
+                   where="id in (1, 10, 12)")  # fmt: skip
+    of.refused("lacks the column none", ColumnError, incremental="since", since="none")
+
+
+def test_rows_that_come_late_are_found_by_a_lookback(life):
+    """Merge scores what lies so far below the mark again, append what the target lacks."""
+    of = life("delta").create(f"{ROWS}, day DATE", "SELECT id, id, date_add('2026-05-01', int(id)) "
+                              "FROM range(6)")  # fmt: skip
+    words = {"incremental": "since", "since": "day", "lookback": "2 days"}
+    other = {**words, "mode": "append", "target": f"{of.target}2"}
+    assert (of.run(**words).n_scored, of.run(**other).n_scored) == (6, 6)
+    of.change(
+        "INSERT INTO {} VALUES (20, 20, '2026-05-05'), (21, 21, '2026-05-04'), (22, 22, "
+        "'2026-05-03')"
+    )
+    assert (of.run(**words).n_scored, of.run(**other).n_scored) == (3, 1)
+    found = of.run(**words, dry_run=True)
+    assert found.n_read == 3
+    assert of.run(**other).status == "nothing to do"
+    of.change("DELETE FROM {} WHERE id = 5")
+    assert of.run(**words).high_water_mark == "2026-05-06"
+    for wrong, since in (("2", "day"), ("5 h", "day"), ("2 days", "x"), ("two", "x")):
+        said = {**words, "lookback": wrong, "since": since}
+        of.refused(f"--lookback {wrong}", OptionError, **said)
+    number = {**words, "since": "id", "lookback": "2", "target": f"{of.target}3"}
+    assert (of.run(**number).n_scored, of.run(**number).n_scored) == (8, 2)
+
+
+def test_keys_of_every_type_are_verified_as_spark_compares_them(spark, life):
+    """Arrays, NaN, -0.0, times; what Spark does not compare is refused at the start."""
+    of = life("delta").create(
+        f"{ROWS}, a ARRAY<INT>, d DOUBLE, n DECIMAL(20,3), t TIMESTAMP, s STRUCT<p: INT, "
+        "q: STRING>, "
+        "b BINARY, m MAP<STRING, INT>, i TIMESTAMP_NTZ",
+        "SELECT id, id, array(int(id), NULL), if(id = 0, double('NaN'), if(id = 1, -0D, id)), "
+        "id / 8, timestamp'2013-10-27 00:30:00Z' + make_interval(0, 0, 0, 0, int(id)), "
+        "named_struct('p', int(id), 'q', NULL), encode(string(id), 'utf-8'), map('a', 1), "
+        "timestamp_ntz'0001-01-01' + make_dt_interval(int(id)) FROM range(4)",
+    )
+    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    try:
+        for number, key in enumerate(("a", "d", "n,t", "s,i", "b,a")):
+            words = {"key": key.split(","), "target": f"{of.target}{number}", "mode": "append"}
+            report = of.run(**words, verify=10)
+            assert (report.verified, report.status) == ((4, 0), "done"), key
+    finally:
+        spark.conf.unset("spark.sql.session.timeZone")
+    of.refused("m .map<string,int>. of --key holds maps", ColumnError, key=["m"], verify=1)
+    with pytest.raises(OptionError, match="--verify wants the lineage"):
+        of.run(verify=1, lineage=False)

@@ -196,7 +196,7 @@ def test_a_key_that_does_not_tell_rows_apart_is_refused(table, job, scored):
 
 
 def test_an_append_from_a_source_without_versions_wants_a_run_id(spark, table, job):
-    """Of a view with rand() nothing tells the version, so only the user can say which run this is."""
+    """Nothing tells the version of a view with rand(), so only the user can say which run it is."""
     source = table("delta")
     source.add("month = 1")
     name = source.text.replace("delta:", "delta.`") + "`"

@@ -111,6 +111,8 @@ class TableJob:
     incremental : {"missing", "since", "changes", "stream"}, optional
     since : str, optional
         Column of ``incremental="since"``; only ever growing, never null.
+    lookback : str, optional
+        How far below the last mark of `since` rows are looked at again: a duration or a number.
     delete_missing : bool, default False
         With ``merge``: delete the target's rows whose key the source no longer has.
     checkpoint : str, optional
@@ -170,6 +172,7 @@ class TableJob:
     work_folder: Optional[str] = None
     incremental: Optional[str] = None
     since: Optional[str] = None
+    lookback: Optional[str] = None
     delete_missing: bool = False
     checkpoint: Optional[str] = None
     keep_running: bool = False
@@ -218,6 +221,8 @@ class TableJob:
         if self.fail_on_drift is not None:
             drift = number("fail_on_drift", self.fail_on_drift, 0, 1e6)
             object.__setattr__(self, "fail_on_drift", drift)
+        if self.lookback is not None:
+            object.__setattr__(self, "lookback", str(self.lookback))
         if self.max_bad_rows is not None:
             # Python's callers may give a number.
             object.__setattr__(self, "max_bad_rows", str(self.max_bad_rows))
@@ -233,6 +238,13 @@ class TableJob:
             (self.since, "--since", self.incremental == "since", "--incremental since"),
             (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
             (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
+            (self.lookback, "--lookback", self.since, "--incremental since"),
+            (
+                self.lookback,
+                "--lookback",
+                self.key,
+                "--key, by which rows that were scored before are known",
+            ),
             (self.delete_missing, "--delete-missing", self.mode == "merge", "--mode merge"),
             (
                 self.delete_missing,
@@ -261,6 +273,13 @@ class TableJob:
                 "no --verify, which scores row by row",
             ),
             (self.verify, "--verify", self.key, "--key, to find a row's input by"),
+            (
+                self.verify,
+                "--verify",
+                self.lineage or self.mode in ("fail", "overwrite"),
+                "the lineage, which tells the rows that a run has written",
+            ),
+            (self.verify, "--verify", self.incremental != "stream", "no --incremental stream"),
         ):
             if has and not needs:
                 raise OptionError(f"{name} wants {other}.")

@@ -42,6 +42,7 @@ class JobArguments(OptionArguments, total=False):
     work_folder: Optional[str]
     incremental: Optional[str]
     since: Optional[str]
+    lookback: Optional[str]
     delete_missing: bool
     checkpoint: Optional[str]
     keep_running: bool

@@ -21,7 +21,9 @@ _BEFORE = ("update_preimage", "update_before")
 _DELETE = "delete"
 _FEED = "delta.enableChangeDataFeed"
 # Delta names the first version that has recorded nothing.
-_NOT_RECORDED = re.compile(r"DELTA_MISSING_CHANGE_DATA.*?not\s+recorded\s+for\s+version \[(\d+)\]", re.DOTALL)
+_NOT_RECORDED = re.compile(
+    r"DELTA_MISSING_CHANGE_DATA.*?not\s+recorded\s+for\s+version \[(\d+)\]", re.DOTALL
+)
 # Of the errors that reading a log raises, those that running again does not mend.
 _GAPS = ("version not there", "file gone", "not supported", "other columns", "")
 
