@@ -11,6 +11,7 @@
     preflight     what is looked at before anything is scored, and what a dry run tells besides
     write         straight into the target, or over staged rows
     staging       rows beside the target, and the commit that takes them in
+    settle        rows leave the quarantine when they have been scored anew
     quarantine    bad rows, told from the good ones and kept in a table of their own
     write_result  what was written, in rows and seconds
     verify        rows of the target scored again

@@ -39,7 +39,7 @@ def run_id_of(tables: RunTables, request: ScoringRequest) -> str:
             "know that the first one is done; give --run-id (the schedule's date, say)."
         )
     decided = ""
-    if job.incremental == "missing" or source.version is None:
+    if job.incremental in ("missing", "quarantine") or source.version is None:
         # The target's content decides what is new, and a repetition finds nothing.
         decided = str(time.time_ns())
     elif job.incremental:

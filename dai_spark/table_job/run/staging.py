@@ -8,8 +8,9 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Optional
 
+from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.write_result import WriteResult
@@ -103,7 +104,9 @@ def commit_staged(context: RunContext, folder: HadoopPath, result: WriteResult) 
     )
 
 
-def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataFrame":
+def with_deleted(
+    context: RunContext, rows: "DataFrame", new: NewRows, bad: "Optional[DataFrame]" = None
+) -> "DataFrame":
     """Return rows to be written and keys to be deleted in one frame, told apart by `DELETED`.
 
     Parameters
@@ -113,13 +116,17 @@ def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataF
         With the target's columns.
     new : NewRows
         Names the keys that the source no longer has.
+    bad : DataFrame, optional
+        Rows that cannot be scored now: the target may hold scores of what they were.
     """
     from pyspark.sql import functions as F
 
     if not context.job.deletes:
         return rows
     rows = rows.withColumn(DELETED, F.lit(False))
-    if new.deleted is None:
-        return rows
-    gone = new.deleted.withColumn(DELETED, F.lit(True))
-    return rows.unionByName(gone, allowMissingColumns=True)
+    for gone in (new.deleted, bad):
+        if gone is not None:
+            keys = gone.select(*[quoted(name) for name in context.job.key])
+            keys = keys.withColumn(DELETED, F.lit(True))
+            rows = rows.unionByName(keys, allowMissingColumns=True)
+    return rows

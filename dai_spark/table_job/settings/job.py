@@ -28,6 +28,7 @@ INCREMENTAL = {
     "missing": "rows whose --key the target lacks, or holds from another pipeline",
     "since": "rows whose --since column is above what earlier runs have seen",
     "changes": "what the source's own change log tells: inserts, updates and deletions",
+    "quarantine": "rows of the source whose --key lies in the --quarantine, to be scored again",
     "stream": "what arrived since the --checkpoint, by structured streaming",
 }
 LAYOUTS = ("struct", "flat")
@@ -108,7 +109,7 @@ class TableJob:
     overlap_timeout_s : float, default 3600
     work_folder : str, optional
         URI for staged rows, locks and the last run's figures.  By default beside the target.
-    incremental : {"missing", "since", "changes", "stream"}, optional
+    incremental : {"missing", "since", "changes", "quarantine", "stream"}, optional
     since : str, optional
         Column of ``incremental="since"``; only ever growing, never null.
     lookback : str, optional
@@ -233,6 +234,13 @@ class TableJob:
             (self.mode == "merge", "mode merge", self.key, "--key"),
             (self.incremental == "missing", "incremental missing", self.key, "--key"),
             (self.incremental == "changes", "incremental changes", self.key, "--key"),
+            (self.incremental == "quarantine", "incremental quarantine", self.key, "--key"),
+            (
+                self.incremental == "quarantine",
+                "incremental quarantine",
+                self.quarantine,
+                "--quarantine",
+            ),
             (self.incremental == "since", "incremental since", self.since, "--since COLUMN"),
             (self.incremental == "stream", "incremental stream", self.checkpoint, "--checkpoint"),
             (self.since, "--since", self.incremental == "since", "--incremental since"),
@@ -331,7 +339,11 @@ class TableJob:
     @property
     def deletes(self) -> bool:
         """Whether staged rows may say of keys that the target is to lose them."""
-        return self.incremental == "changes" or self.delete_missing
+        return (
+            self.incremental == "changes"
+            or self.delete_missing
+            or (self.mode == "merge" and self.quarantine is not None)
+        )
 
     @property
     def is_looked_at_first(self) -> bool:

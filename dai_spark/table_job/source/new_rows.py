@@ -10,6 +10,7 @@ from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.changes import changes_between, check_feed
 from dai_spark.table_job.source.deleted_keys import deleted_keys
 from dai_spark.table_job.source.known_rows import without_known
+from dai_spark.table_job.source.quarantined import quarantined
 from dai_spark.table_job.source.since_column import SinceColumn
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import TableName
@@ -89,6 +90,9 @@ class NewRows:
             return _since(cls, source, target, job, on_message)
         if job.incremental == "changes":
             return _changes(cls, source, target, job, on_message)
+        if job.incremental == "quarantine":
+            rows = quarantined(target.spark, source, target, job)
+            return cls(source.rows(job) if rows is None else rows, is_known_empty=rows is None)
         return cls(source.rows(job))
 
 

@@ -139,11 +139,11 @@ def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> O
     """SHA-256 of the names, sizes and times of the files that a frame reads."""
     if provider not in FILE_FORMATS:
         return None
-    paths = sorted(frame.inputFiles())
-    if not paths:
-        return "no files"
     spark = frame.sparkSession
     try:
+        paths = sorted(frame.inputFiles())
+        if not paths:
+            return "no files"
         # Only listed: the content is read for the column `content` alone.
         listed = spark.read.format("binaryFile").load(paths)
         rows = listed.select("path", "length", "modificationTime").collect()

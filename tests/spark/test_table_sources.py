@@ -1,106 +1,14 @@
 """What happens to a source between two runs: the target follows, or the run refuses."""
 
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from mirror import build_mirror
+from nights import ROWS
+from pyspark.sql import functions as F
 
-from dai_spark import score_table
 from dai_spark.errors import ColumnError, OptionError, TableJobError
-
-ROWS = "id BIGINT, x DOUBLE"
-
-
-@pytest.fixture(scope="session")
-def mirror(tmp_path_factory):
-    """The pipeline whose prediction is its input; rows with x below 0 cannot be scored."""
-    return build_mirror(tmp_path_factory.mktemp("mirror") / "mirror.zip")
-
-
-class Life:
-    """A source and a target of a few rows, and the job between them."""
-
-    def __init__(self, spark, kind, folder, pipeline, with_scorer):
-        spark.sql("CREATE NAMESPACE IF NOT EXISTS ice.db")
-        name = f"s{uuid4().hex[:12]}"
-        self.spark, self.kind, self._with_scorer = spark, kind, with_scorer
-        self.pipeline, self.folder = pipeline, f"{folder}/{name}"
-        self.source = f"ice.db.{name}" if kind == "iceberg" else f"delta:{self.folder}"
-        self.target = f"ice.db.t{name}" if kind == "iceberg" else f"delta:{folder}/t{name}"
-        self.table, self.scores = map(self._sql_name, (self.source, self.target))
-
-    @staticmethod
-    def _sql_name(text):
-        return f"delta.`{text[6:]}`" if text.startswith("delta:") else text
-
-    def create(self, columns=ROWS, rows="SELECT id, cast(id AS double) FROM range(6)", more=""):
-        using = "iceberg" if self.kind == "iceberg" else "delta"
-        feed = "" if using == "iceberg" else "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
-        self.sql(f"CREATE TABLE {self.table} ({columns}) USING {using} {more or feed}")
-        self.sql(f"INSERT INTO {self.table} {rows}")
-        return self
-
-    def sql(self, text):
-        return self.spark.sql(text).collect()
-
-    def change(self, *texts):
-        """Statements on the source, which is {}."""
-        for text in texts:
-            self.sql(text.format(self.table))
-
-    def run(self, **words):
-        return score_table(
-            words.pop("pipeline", self.pipeline),
-            **self._with_scorer,
-            **{
-                "spark": self.spark,
-                "source": self.source,
-                "target": self.target,
-                "mode": "merge",
-                "key": ["id"],
-                "progress": False,
-                **words,
-            },
-        )
-
-    def refused(self, words, kind=TableJobError, **settings):
-        """The run is refused before anything is scored; the dry run says the same."""
-        before = self.target_rows()
-        found = []
-        for dry_run in (True, False):
-            with pytest.raises(kind, match=words) as told:
-                self.run(dry_run=dry_run, **settings)
-            assert told.value.status in ("refused", "usage"), told.value.message
-            found.append(told.value.message)
-        assert self.target_rows() == before
-        return found[-1]
-
-    def target_rows(self):
-        """Key and prediction of each row of the target; None where there is none."""
-        if self.kind == "iceberg":
-            if not self.spark.catalog.tableExists(self.target):
-                return None
-            self.spark.catalog.refreshTable(self.target)
-        elif not Path(self.target[6:], "_delta_log").exists():
-            return None
-        rows = self.sql(f"SELECT id, prediction.y AS y FROM {self.scores}")
-        return sorted((row["id"], row["y"]) for row in rows)
-
-    def is_right(self):
-        """The target holds each row of the source once, with the score of what it is now."""
-        if self.kind == "iceberg":
-            self.spark.catalog.refreshTable(self.source)
-        rows = self.sql(f"SELECT id, cast(x AS double) AS x FROM {self.table}")
-        assert self.target_rows() == sorted((row["id"], row["x"]) for row in rows)
-        return True
-
-
-@pytest.fixture
-def life(spark, mirror, with_scorer, tmp_path):
-    """A function that makes a source, a target and a job by format."""
-    return lambda kind: Life(spark, kind, tmp_path, mirror, with_scorer)
-
+from dai_spark.table_job.source.since_column import SinceColumn
 
 GAP = (
     "UPDATE {} SET x = x + 100 WHERE id = 1",
@@ -109,22 +17,22 @@ GAP = (
 )
 
 
-def assert_the_advice_helps(life, words):
+def assert_the_advice_helps(of, words):
     """`changes` is refused with the cause; what it says to do makes the target right again."""
-    message = life.refused(words, incremental="changes")
+    message = of.refused(words, incremental="changes")
     assert "--mode merge --delete-missing in place of --incremental changes" in message
-    report = life.run(delete_missing=True)
-    assert (report.status, life.is_right()) == ("done", True)
+    report = of.run(delete_missing=True)
+    assert (report.status, of.is_right()) == ("done", True)
     assert report.n_deleted in (1, None)
-    assert life.run(incremental="changes").status == "nothing to do"
-    life.change("UPDATE {} SET x = x + 1 WHERE id = 3", "DELETE FROM {} WHERE id = 4")
-    again = life.run(incremental="changes")
-    assert (again.n_scored, life.is_right()) == (1, True)
+    assert of.run(incremental="changes").status == "nothing to do"
+    of.change("UPDATE {} SET x = x + 1 WHERE id = 3", "DELETE FROM {} WHERE id = 4")
+    again = of.run(incremental="changes")
+    assert (again.n_scored, of.is_right()) == (1, True)
 
 
-def test_changes_with_a_gap_in_deltas_feed(spark, life, tmp_path):
+def test_changes_with_a_gap_in_deltas_feed(spark, nights, tmp_path):
     """Off for a while, or vacuumed; and a table whose feed is off is refused in the first run."""
-    of = life("delta").create()
+    of = nights("delta").create()
     assert of.run(incremental="changes").n_scored == 6
     of.change("ALTER TABLE {} SET TBLPROPERTIES (delta.enableChangeDataFeed = false)", *GAP)
     of.refused("change data feed of .* is off", incremental="changes")
@@ -137,17 +45,17 @@ def test_changes_with_a_gap_in_deltas_feed(spark, life, tmp_path):
     older = of.run(delete_missing=True).source_version
     of.refused("which is to be scored, is older", incremental="changes", source_version="1")
     assert of.is_right()
-    spark.sql(f"CREATE OR REPLACE TEMP VIEW of_life AS SELECT * FROM {of.table}")
-    of.refused("of_life is a view", incremental="changes", source="of_life")
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW of_night AS SELECT * FROM {of.table}")
+    of.refused("of_night is a view", incremental="changes", source="of_night")
     of.refused("no log of its changes", incremental="changes", source=f"parquet:{of.folder}")
     assert of.run(incremental="changes").source_version == older
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("gap", ["expired", "rolled back"])
-def test_changes_with_a_gap_in_icebergs_snapshots(life, gap):
+def test_changes_with_a_gap_in_icebergs_snapshots(nights, gap):
     """Snapshots between are gone, or the last one that was scored is no ancestor any more."""
-    of = life("iceberg").create()
+    of = nights("iceberg").create()
     catalog, _, name = of.source.partition(".")
     first = of.run(incremental="changes").source_version
     of.change(*GAP)
@@ -165,9 +73,9 @@ def test_changes_with_a_gap_in_icebergs_snapshots(life, gap):
     assert_the_advice_helps(of, words)
 
 
-def test_rows_that_the_source_lost_are_deleted(life):
+def test_rows_that_the_source_lost_are_deleted(nights):
     """By --delete-missing, with every kind of new rows; never all of them."""
-    of = life("delta").create()
+    of = nights("delta").create()
     of.run(delete_missing=True)
     of.change("DELETE FROM {} WHERE id = 2")
     report = of.run(delete_missing=True, incremental="missing")
@@ -181,23 +89,23 @@ def test_rows_that_the_source_lost_are_deleted(life):
             of.run(delete_missing=True, **words)
 
 
-def test_a_view_is_known_by_its_text_and_its_tables(spark, life, tmp_path):
+def test_a_view_is_known_by_its_text_and_its_tables(spark, nights, tmp_path):
     """Append from a view is done once for a state of it; what nothing tells wants --run-id."""
-    of = life("delta").create()
+    of = nights("delta").create()
     spark.sql(f"CREATE OR REPLACE TEMP VIEW below AS SELECT * FROM {of.table} WHERE id < 3")
-    of.sql("CREATE OR REPLACE VIEW default.lifes AS SELECT 7L AS id, 7D AS x")
+    of.sql("CREATE OR REPLACE VIEW default.below_nights AS SELECT 7L AS id, 7D AS x")
     spark.range(100, 102).selectExpr("id", "1 AS x").write.parquet(f"{tmp_path}/files")
     spark.sql(
         "CREATE OR REPLACE TEMP VIEW above AS SELECT * FROM below UNION ALL "
-        f"SELECT * FROM default.lifes UNION ALL SELECT * FROM parquet.`{tmp_path}/files` WHERE id "
-        "IN (SELECT id + 100 FROM below)"
+        f"SELECT * FROM default.below_nights UNION ALL SELECT * FROM parquet.`{tmp_path}/files` "
+        "WHERE id IN (SELECT id + 100 FROM below)"
     )
     words = {"source": "above", "mode": "append"}
     assert of.run(**words).n_scored == 6
     assert of.run(**words).status == "already done"
     of.change("UPDATE {} SET x = x + 1 WHERE id = 1")
     assert (of.run(**words).status, of.run(**words).status) == ("done", "already done")
-    of.sql("CREATE OR REPLACE VIEW default.lifes AS SELECT 8L AS id, 8D AS x")
+    of.sql("CREATE OR REPLACE VIEW default.below_nights AS SELECT 8L AS id, 8D AS x")
     assert of.run(**words).status == "done"
     spark.range(9, 10).selectExpr("id", "1 AS x").write.mode("append").parquet(f"{tmp_path}/files")
     assert (of.run(**words).status, of.run(**words).status) == ("done", "already done")
@@ -207,11 +115,11 @@ def test_a_view_is_known_by_its_text_and_its_tables(spark, life, tmp_path):
     spark.createDataFrame([(1, 1.0)], ROWS).createOrReplaceTempView("above")
     of.refused("give --run-id", OptionError, **words)
     assert of.run(**words, run_id="1").status == "done"
-    of.sql("DROP VIEW default.lifes")
+    of.sql("DROP VIEW default.below_nights")
 
 
-def test_marks_of_every_type_are_kept_or_refused(spark, life):
-    """Two nights of each: the second one scores what is above the first one's mark."""
+def test_marks_of_every_type_are_kept_or_refused(spark, nights):
+    """Above the mark of one value lies the next one, and not itself; other types are refused."""
     types = {
         "TINYINT": ("-3Y", "2Y"),
         "FLOAT": ("float(0.1)", "float(0.1000001)"),
@@ -220,41 +128,55 @@ def test_marks_of_every_type_are_kept_or_refused(spark, life):
         "DATE": ("date'0099-12-31'", "date'2013-03-31'"),
         # In a time zone whose offset had seconds, and where a clock is put back.
         "TIMESTAMP": ("timestamp'1890-01-01 00:00:00.000001Z'", "timestamp'2013-10-27 01:30:00Z'"),
+        "timestamp": ("timestamp'2013-10-27 00:30:00Z'", "timestamp'2013-10-27 01:30:00Z'"),
         "TIMESTAMP_NTZ": ("timestamp_ntz'2013-03-31 02:30:00.1'", "timestamp_ntz'9999-12-31'"),
-        "STRING": ("'Z'", "'a''\"'"),
+        "STRING": ("'Z'", "'a\\''"),
     }
-    wrong = ("BOOLEAN", "BINARY", "STRUCT<a: INT>", "ARRAY<INT>")
-    of = life("delta").create(
-        ", ".join([ROWS, *(f"c{i} {kind}" for i, kind in enumerate((*types, *wrong)))]),
-        "SELECT 1L, 1D, "
-        + ", ".join([*(low for low, _ in types.values()), *["NULL"] * len(wrong)]),
-    )
     spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
     try:
-        for i, (kind, (_, high)) in enumerate(types.items()):
-            words = {"incremental": "since", "since": f"C{i}", "mode": "append", "job_name": f"{i}"}
-            words |= {"target": f"{of.target}{i}", "where": f"id = 1 OR c{i} = {high}"}
-            assert of.run(**words).n_scored == 1, kind
-            assert of.run(**words).status == "nothing to do", kind
-            of.change(f"INSERT INTO {{}} (id, x, c{i}) VALUES ({i + 10}, 1, {high})")
-            assert of.run(**words).n_scored == 1, kind
+        for kind, (low, high) in types.items():
+            rows = spark.sql(f"SELECT cast({low} AS {kind}) AS C UNION ALL SELECT {high}")
+            since = SinceColumn.of(rows, "c", "t")
+            mark = since.largest(rows.where(f"C = {low}"), F.lit(True), None)
+            above = since.column > since.literal(mark)
+            assert rows.where(above).collect() == rows.where(f"C = {high}").collect(), kind
+            assert since.largest(rows.where(f"C = {low}"), above, mark) is None, kind
+            assert since.largest(rows, above, mark) > mark or kind == "TINYINT", kind
     finally:
         spark.conf.unset("spark.sql.session.timeZone")
-    made = {"l": "c7 COLLATE UTF8_LCASE", "m": "make_dt_interval(1)"}
-    for name in (*(f"c{len(types) + i}" for i in range(len(wrong))), "l", "m"):
-        of.refused("no mark keeps", ColumnError, incremental="since", since=name, columns=made)
-    for value, said in (("NaN", "NaN or infinite"), ("Infinity", "NaN or inf"), (None, "is null")):
-        text = "NULL" if value is None else f"double('{value}')"
-        of.change(f"UPDATE {{}} SET c2 = {text} WHERE id = 10")
-        of.refused(f"1 rows .* c2 is {said}", ColumnError, incremental="since", since="c2",
-                   where="id in (1, 10, 12)")  # fmt: skip
+    of = nights("delta").create()
+    made = {
+        "boolean": "id > 3",
+        "binary": "encode(string(id), 'utf-8')",
+        "struct": "named_struct('a', id)",
+        "array": "array(id)",
+        "interval": "make_dt_interval(id)",
+        "string collate": "string(id) COLLATE UTF8_LCASE",
+    }
+    for kind, text in made.items():
+        words = {"columns": {"made": text}, "since": "made", "incremental": "since"}
+        of.refused(
+            f"is {kind}.*, whose order no mark keeps", ColumnError, dry_runs=(True,), **words
+        )
+    for value, said in (
+        ("double('NaN')", "NaN or inf"),
+        ("-double('inf')", "NaN or inf"),
+        ("NULL", "null"),
+    ):
+        words = {"columns": {"made": f"if(id = 1, try_add({value}, 0D), x)"}}
+        words |= {"since": "MADE", "incremental": "since"}
+        of.refused(f"1 rows .* made is {said}", ColumnError, dry_runs=(True,), **words)
     of.refused("lacks the column none", ColumnError, incremental="since", since="none")
+    words = {"since": "X", "incremental": "since", "mode": "append"}
+    assert of.run(**words).n_scored == 6
+    of.change("INSERT INTO {} VALUES (7, 5), (8, 8)")
+    assert of.run(**words).n_scored == 1
 
 
-def test_rows_that_come_late_are_found_by_a_lookback(life):
+def test_rows_that_come_late_are_found_by_a_lookback(nights):
     """Merge scores what lies so far below the mark again, append what the target lacks."""
-    of = life("delta").create(f"{ROWS}, day DATE", "SELECT id, id, date_add('2026-05-01', int(id)) "
-                              "FROM range(6)")  # fmt: skip
+    days = "SELECT id, id, date_add('2026-05-01', int(id)) FROM range(6)"
+    of = nights("delta").create(f"{ROWS}, day DATE", days)
     words = {"incremental": "since", "since": "day", "lookback": "2 days"}
     other = {**words, "mode": "append", "target": f"{of.target}2"}
     assert (of.run(**words).n_scored, of.run(**other).n_scored) == (6, 6)
@@ -275,9 +197,9 @@ def test_rows_that_come_late_are_found_by_a_lookback(life):
     assert (of.run(**number).n_scored, of.run(**number).n_scored) == (8, 2)
 
 
-def test_keys_of_every_type_are_verified_as_spark_compares_them(spark, life):
+def test_keys_of_every_type_are_verified_as_spark_compares_them(spark, nights):
     """Arrays, NaN, -0.0, times; what Spark does not compare is refused at the start."""
-    of = life("delta").create(
+    of = nights("delta").create(
         f"{ROWS}, a ARRAY<INT>, d DOUBLE, n DECIMAL(20,3), t TIMESTAMP, s STRUCT<p: INT, "
         "q: STRING>, "
         "b BINARY, m MAP<STRING, INT>, i TIMESTAMP_NTZ",
@@ -288,7 +210,7 @@ def test_keys_of_every_type_are_verified_as_spark_compares_them(spark, life):
     )
     spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
     try:
-        for number, key in enumerate(("a", "d", "n,t", "s,i", "b,a")):
+        for number, key in enumerate(("a,b", "d", "n,t,s,i")):
             words = {"key": key.split(","), "target": f"{of.target}{number}", "mode": "append"}
             report = of.run(**words, verify=10)
             assert (report.verified, report.status) == ((4, 0), "done"), key
@@ -297,3 +219,72 @@ def test_keys_of_every_type_are_verified_as_spark_compares_them(spark, life):
     of.refused("m .map<string,int>. of --key holds maps", ColumnError, key=["m"], verify=1)
     with pytest.raises(OptionError, match="--verify wants the lineage"):
         of.run(verify=1, lineage=False)
+
+
+@pytest.mark.parametrize("kind", ["delta", pytest.param("iceberg", marks=pytest.mark.long)])
+def test_rows_leave_the_quarantine_when_they_are_scored(spark, nights, kind, tmp_path):
+    """Repaired, bad again, good no more, or under a new pipeline: each row is in one of the two."""
+    of = nights(kind).create(rows="SELECT id, if(id IN (1, 2, 3), -id, id) FROM range(6)")
+    bad = f"{of.target}_bad"
+    words = {"quarantine": bad}
+
+    def in_quarantine():
+        if kind == "iceberg":
+            spark.catalog.refreshTable(bad)
+        rows = of.sql(f"SELECT id, scoring.run_id AS run FROM {of._sql_name(bad)} ORDER BY id")
+        return {row["id"]: row["run"] for row in rows}, len(rows)
+
+    first = of.run(**words)
+    assert (first.n_quarantined, in_quarantine()) == (
+        3,
+        (dict.fromkeys((1, 2, 3), first.run_id), 3),
+    )
+    of.change("UPDATE {} SET x = 10 WHERE id = 1")
+    again = of.run(**words, incremental="quarantine")
+    assert (again.n_scored, again.n_quarantined) == (1, 2)
+    assert in_quarantine() == ({2: again.run_id, 3: again.run_id}, 2)
+    assert of.target_rows() == [(0, 0), (1, 10), (4, 4), (5, 5)]
+    # One that was good is bad now, one that was bad is good: by a run of all rows.
+    of.change("UPDATE {} SET x = -5 WHERE id = 5", "UPDATE {} SET x = 2 WHERE id = 2")
+    third = of.run(**words)
+    assert in_quarantine() == ({3: third.run_id, 5: third.run_id}, 2)
+    assert of.target_rows() == [(0, 0), (1, 10), (2, 2), (4, 4)]
+    if kind == "delta":
+        assert third.n_deleted == 1
+    of.change("DELETE FROM {} WHERE id = 3")
+    shifted = build_mirror(tmp_path / "shifted.zip", bad_below=-100, shift=1)
+    last = of.run(**words, incremental="quarantine", pipeline=shifted)
+    assert (last.n_scored, of.target_rows()[-1]) == (1, (5, -4))
+    assert of.run(**words, delete_missing=True).status == "done"
+    assert (
+        of.run(quarantine=f"{of.target}_none", incremental="quarantine").status == "nothing to do"
+    )
+    added = {"quarantine": f"parquet:{tmp_path}/bad", "mode": "append", "target": f"{of.target}2"}
+    of.run(**added)
+    of.refused("made of files, which rows cannot leave", incremental="quarantine", **added)
+    with pytest.raises(OptionError, match="incremental quarantine wants --quarantine"):
+        of.run(incremental="quarantine")
+
+
+def test_a_source_whose_files_are_gone_is_told_in_a_sentence(spark, nights):
+    """A version that was vacuumed, a table whose files were taken away, a view of a lost table."""
+    of = nights("delta").create()
+    of.run()
+    of.change("UPDATE {} SET x = x + 1")
+    old = sorted(Path(of.folder).glob("part-*"))
+    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    try:
+        of.sql(f"VACUUM {of.table} RETAIN 0 HOURS")
+    finally:
+        spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+    assert any(not path.exists() for path in old)
+    of.refused("a file of the table is gone", source_version="1")
+    assert of.run().status == "done"
+    of.change("INSERT INTO {} VALUES (30, 30)")
+    for path in Path(of.folder).glob("part-*"):
+        path.unlink()
+    of.refused("a file of the table is gone")
+    of.sql("CREATE TABLE default.lost AS SELECT 1L AS id, 1D AS x")
+    spark.sql("CREATE OR REPLACE TEMP VIEW of_lost AS SELECT * FROM default.lost")
+    of.sql("DROP TABLE default.lost")
+    of.refused("There is no table|no such table", TableJobError, source="of_lost")
