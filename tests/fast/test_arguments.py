@@ -53,6 +53,7 @@ SAID = {
     "prediction": ("--prediction score", "score"),
     "prediction_layout": ("--prediction-layout flat", "flat"),
     "lineage": ("--no-lineage", False),
+    "lookback": ("--lookback '2 days'", "2 days"),
     "delete_missing": ("--delete-missing", True),
     "evolve_schema": ("--evolve-schema", True),
     "job_name": ("--job-name customers", "customers"),
@@ -230,8 +231,8 @@ def test_wrong_usage_is_told_before_spark_starts(text, told, capsys, monkeypatch
 
 
 def test_each_way_to_end_has_a_status_of_its_own():
-    """0 to 7 and 130, by what the error says of itself; an unknown word is a failure."""
-    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 6, 7, 130]
+    """0 to 8 and 130, by what the error says of itself; an unknown word is a failure."""
+    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]
     assert {*STATUSES.values(), 130} == set(EXIT_STATUSES)
     refused = TableExistsError("there")
     assert exit_status(refused) == 1

@@ -230,6 +230,14 @@ def _verified(context: RunContext, report: Report) -> Report:
     n_rows, n_differing = verified
     outcome = FAILED if n_differing else OK
     check = Check("verified", f"{n_differing:,} of {n_rows:,} rows differ", "none", outcome)
+    if n_differing:
+        report = replace(
+            report,
+            status="differs",
+            message=f"{n_differing:,} of {n_rows:,} rows of {report.target} that were scored again "
+            "have other predictions than were written, or are no longer in the source; does the "
+            "pipeline give a row the same score each time, and has anybody changed a table?",
+        )
     return replace(
         report,
         verified=verified,

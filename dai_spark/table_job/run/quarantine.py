@@ -12,6 +12,7 @@ from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.report.distribution import observed_expressions, read
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.row_guard import guard_scored
+from dai_spark.table_job.run.settle import settle
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
@@ -91,10 +92,15 @@ def write_good_rows(
         context.check_lock()
         # First: rows that are in neither table would be lost where the driver is killed between.
         _append(context, bad)
-        rows = with_deleted(context, context.for_target(good), new)
+        rows = with_deleted(context, context.for_target(good), new, bad)
         again = folder.parent / f"{folder.name}-good"
         rows.write.parquet(again.path)
-        return commit_staged(context, again, result)
+        result = commit_staged(context, again, result)
+        if job.key:
+            key = [quoted(name) for name in job.key]
+            gone = context.spark.read.parquet(again.path).select(*key)
+            settle(context, staged.select(*key).union(gone).distinct())
+        return result
 
 
 def _check_number(context: RunContext, result: WriteResult) -> None:

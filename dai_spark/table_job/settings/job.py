@@ -29,6 +29,7 @@ INCREMENTAL = {
     "missing": "rows whose --key the target lacks, or holds from another pipeline",
     "since": "rows whose --since column is above what earlier runs have seen",
     "changes": "what the source's own change log tells: inserts, updates and deletions",
+    "quarantine": "rows of the source whose --key lies in the --quarantine, to be scored again",
     "stream": "what arrived since the --checkpoint, by structured streaming",
 }
 LAYOUTS = ("struct", "flat")
@@ -132,11 +133,13 @@ class TableJob:
     overlap_timeout_s : float, default 3600
     work_folder : str, optional
         URI for staged rows, locks and the last run's figures.  By default beside the target.
-    incremental : {"missing", "since", "changes", "stream"}, optional
+    incremental : {"missing", "since", "changes", "quarantine", "stream"}, optional
     since : str, optional
         Column of ``incremental="since"``; only ever growing, never null.
     since_mark : str, optional
         Largest value of `since` that is done, where no run of the job tells it.
+    lookback : str, optional
+        How far below the last mark of `since` rows are looked at again: a duration or a number.
     delete_missing : bool, default False
         With ``merge``: delete the target's rows whose key the source no longer has.
     checkpoint : str, optional
@@ -203,6 +206,7 @@ class TableJob:
     incremental: Optional[str] = None
     since: Optional[str] = None
     since_mark: Optional[str] = None
+    lookback: Optional[str] = None
     delete_missing: bool = False
     checkpoint: Optional[str] = None
     keep_running: bool = False
@@ -253,6 +257,8 @@ class TableJob:
         if self.fail_on_drift is not None:
             drift = number("fail_on_drift", self.fail_on_drift, 0, 1e6)
             object.__setattr__(self, "fail_on_drift", drift)
+        if self.lookback is not None:
+            object.__setattr__(self, "lookback", str(self.lookback))
         if self.max_bad_rows is not None:
             # Python's callers may give a number.
             object.__setattr__(self, "max_bad_rows", str(self.max_bad_rows))
@@ -266,12 +272,26 @@ class TableJob:
             (self.mode == "merge", "mode merge", self.key, "--key"),
             (self.incremental == "missing", "incremental missing", self.key, "--key"),
             (self.incremental == "changes", "incremental changes", self.key, "--key"),
+            (self.incremental == "quarantine", "incremental quarantine", self.key, "--key"),
+            (
+                self.incremental == "quarantine",
+                "incremental quarantine",
+                self.quarantine,
+                "--quarantine",
+            ),
             (self.incremental == "since", "incremental since", self.since, "--since COLUMN"),
             (self.incremental == "stream", "incremental stream", self.checkpoint, "--checkpoint"),
             (self.since, "--since", self.incremental == "since", "--incremental since"),
             (self.since_mark, "--since-mark", self.since, "--incremental since"),
             (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
             (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
+            (self.lookback, "--lookback", self.since, "--incremental since"),
+            (
+                self.lookback,
+                "--lookback",
+                self.key,
+                "--key, by which rows that were scored before are known",
+            ),
             (self.delete_missing, "--delete-missing", self.mode == "merge", "--mode merge"),
             (
                 self.delete_missing,
@@ -313,6 +333,13 @@ class TableJob:
                 "no --verify, which scores row by row",
             ),
             (self.verify, "--verify", self.key, "--key, to find a row's input by"),
+            (
+                self.verify,
+                "--verify",
+                self.lineage or self.mode in ("fail", "overwrite"),
+                "the lineage, which tells the rows that a run has written",
+            ),
+            (self.verify, "--verify", self.incremental != "stream", "no --incremental stream"),
         ):
             if has and not needs:
                 raise OptionError(f"{name} wants {other}.")
@@ -397,7 +424,11 @@ class TableJob:
     @property
     def deletes(self) -> bool:
         """Whether staged rows may say of keys that the target is to lose them."""
-        return self.incremental == "changes" or self.delete_missing
+        return (
+            self.incremental == "changes"
+            or self.delete_missing
+            or (self.mode == "merge" and self.quarantine is not None)
+        )
 
     @property
     def is_looked_at_first(self) -> bool:

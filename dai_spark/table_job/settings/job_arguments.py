@@ -45,6 +45,7 @@ class JobArguments(OptionArguments, total=False):
     incremental: Optional[str]
     since: Optional[str]
     since_mark: Optional[str]
+    lookback: Optional[str]
     delete_missing: bool
     checkpoint: Optional[str]
     keep_running: bool

@@ -12,7 +12,7 @@ from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.audit_branch import AuditBranch
-from dai_spark.table_job.targets.base import MergeResult, Target
+from dai_spark.table_job.targets.base import DELETED, MergeResult, Target
 from dai_spark.table_job.targets.columns.demands import Demand, not_null
 from dai_spark.table_job.targets.columns.difference import Difference
 from dai_spark.table_job.targets.commits import REPLACING, Commit, Commits
@@ -134,11 +134,13 @@ class IcebergTarget(Target):
 
     def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """See `Target.merge`."""
-        rows = self.spark.read.parquet(staged).select(*map(quoted, columns))
+        all_rows = self.spark.read.parquet(staged)
+        rows = all_rows.select(*map(quoted, columns))
         if self.schema is None:
             # Nothing to merge with; and a commit of no rows would claim that the run is done.
             self.write(rows, record)
             return MergeResult(n_inserted=rows.count(), n_updated=0, n_deleted=0)
+        deletes = DELETED in all_rows.columns and bool(all_rows.where(DELETED).limit(1).count())
         self._evolve(rows)
         self._begin_branch(rows.schema)
         n_before = self._n_rows()
@@ -146,11 +148,11 @@ class IcebergTarget(Target):
         with own_session(self.spark, staged, {conf: record.to_json()}) as (session, view):
             session.sql(merge_statement(self, view, rows.schema, columns)).collect()
         self.table.renew(self.spark)
-        return self._merged(record, self._n_rows() - n_before)
+        return MergeResult() if deletes else self._merged(record, self._n_rows() - n_before)
 
     def _merged(self, record: RunRecord, n_more: int) -> MergeResult:
         """What the merge did: Iceberg counts files' rows, but the lineage tells which it wrote."""
-        if not self.job.lineage or self.job.deletes:
+        if not self.job.lineage:
             return MergeResult()
         rows = self.written.read(self.spark)
         n_written = rows.where(rows[COLUMN]["run_id"] == record.run_id).count()
