@@ -395,3 +395,22 @@ def test_a_lost_checkpoint_is_no_new_stream(lake, job, tmp_path):
     with pytest.raises(TableJobError, match=r"restored to a state before batch 2"):
         job(**moved)
     assert lake.n_rows() == (n, n)
+
+
+@pytest.mark.parametrize("lake", ["delta", long("iceberg")], indirect=True)
+def test_rows_that_others_have_taken_away_are_not_done(lake, job):
+    """A deletion of some rows changes nothing; of all rows of a run it does."""
+    lake.create("source", "day = 1")
+    n = job(**SINCE).n_scored
+    target = lake.name("target")
+    lake.sql(f"DELETE FROM {target} WHERE flight_id % 2 = 0")
+    assert job(**SINCE).status == "nothing to do"
+    assert job(run_id="monday").n_rows == n
+    lake.sql(f"DELETE FROM {target} WHERE scoring.run_id = 'monday' AND flight_id % 2 = 0")
+    assert job(run_id="monday").status == "already done"
+    lake.sql(f"TRUNCATE TABLE {target}")
+    with pytest.raises(TableJobError, match=r"no longer in .* --since-mark VALUE"):
+        job(**SINCE)
+    assert job(run_id="monday").status == "done"
+    assert job(run_id="monday").status == "already done"
+    assert lake.n_rows() == (n, n)

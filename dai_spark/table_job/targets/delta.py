@@ -50,8 +50,6 @@ class DeltaTarget(Target):
     can_evolve = True
     # A table without column mapping refuses them in names at every level.
     unsafe = " ,;{}()\n\t="
-    # Version of the newest RESTORE.
-    _restored = 0
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
         """See `Target.write`."""
@@ -97,9 +95,14 @@ class DeltaTarget(Target):
             )
 
     def _transaction(self, run_id: str) -> str:
-        """What Delta skips when it has seen it: a RESTORE takes rows away, and leaves that."""
-        _ = self.commits
-        return f"{_TRANSACTION}{run_id}" + (f":{self._restored}" if self._restored else "")
+        """What Delta skips when it has seen it.
+
+        A RESTORE, or somebody's DELETE, takes a run's rows away and leaves that, so a run that is
+        done again has another one.
+        """
+        records = [*self.commits.records, *self.commits.undone]
+        n_before = sum(record is not None and record.run_id == run_id for record in records)
+        return f"{_TRANSACTION}{run_id}" + (f":{n_before}" if n_before else "")
 
     def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """See `Target.merge`."""
@@ -206,7 +209,6 @@ class DeltaTarget(Target):
             rows = history.orderBy(F.col("version").desc()).collect()
         except Exception as error:
             raise told(error, f"The history of {self.table.text} cannot be read") from error
-        self._restored = max((r["version"] for r in rows if r["operation"] == _RESTORE), default=0)
         found: List[Commit] = []
         undone: List[RunRecord] = []
         below: Optional[int] = None
