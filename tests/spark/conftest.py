@@ -69,6 +69,7 @@ def score_plain(spark, with_scorer, tmp_path_factory):
     return run
 
 
+@pytest.fixture(scope="session")
 def mirror(tmp_path_factory):
     """The pipeline whose prediction is its input; rows with x below 0 cannot be scored."""
     from mirror import build_mirror

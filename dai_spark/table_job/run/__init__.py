@@ -13,8 +13,7 @@
     row_guard     fewer rows than there should be, or none, leave the target as it is
     write         straight into the target, or over staged rows
     staging       rows beside the target, and the commit that takes them in
-    settle        rows leave the quarantine when they have been scored anew
-    quarantine    bad rows, told from the good ones and kept in a table of their own
+    bad_rows/     rows that cannot be scored: set apart, and taken back
     write_result  what was written, in rows and seconds
     verify        rows of the target scored again
     summary       what a run has found so far, as a report

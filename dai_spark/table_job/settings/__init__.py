@@ -3,6 +3,8 @@
 ::
 
     job            TableJob: all settings, checked as far as words alone can be
+    amount         numbers of rows, or percent of them
+    pairs          settings that want, or exclude, each other
     job_arguments  what `score_table` takes as keywords, for editors
     arguments      the command line, laid over ``--config`` and handed to `score_table`
     flags          each flag of the command line, but for

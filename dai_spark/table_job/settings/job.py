@@ -5,13 +5,14 @@ import difflib
 import hashlib
 import json
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Tuple, Union
 
 from dai_spark.errors import OptionError
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.ranges import number, seconds, whole_number
+from dai_spark.table_job.settings.amount import amount
+from dai_spark.table_job.settings.pairs import check_pairs
 
 __all__ = ["INCREMENTAL", "LAYOUTS", "MODES", "TableJob"]
 
@@ -70,8 +71,6 @@ _NO_EFFECT_ON_ROWS = frozenset(
         "source_timestamp",
     }
 )
-
-_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ class TableJob:
         if not self.job_name:
             object.__setattr__(self, "job_name", f"score {self.target}")
         self._check_choices()
-        self._check_pairs()
+        check_pairs(self)
 
     def _check_choices(self) -> None:
         for name, allowed in (
@@ -266,106 +265,6 @@ class TableJob:
         if self.min_rows is not None:
             object.__setattr__(self, "min_rows", str(self.min_rows).strip())
             self.least_rows(0)
-
-    def _check_pairs(self) -> None:
-        for has, name, needs, other in (
-            (self.mode == "merge", "mode merge", self.key, "--key"),
-            (self.incremental == "missing", "incremental missing", self.key, "--key"),
-            (self.incremental == "changes", "incremental changes", self.key, "--key"),
-            (self.incremental == "quarantine", "incremental quarantine", self.key, "--key"),
-            (
-                self.incremental == "quarantine",
-                "incremental quarantine",
-                self.quarantine,
-                "--quarantine",
-            ),
-            (self.incremental == "since", "incremental since", self.since, "--since COLUMN"),
-            (self.incremental == "stream", "incremental stream", self.checkpoint, "--checkpoint"),
-            (self.since, "--since", self.incremental == "since", "--incremental since"),
-            (self.since_mark, "--since-mark", self.since, "--incremental since"),
-            (self.checkpoint, "--checkpoint", self.incremental == "stream", "--incremental stream"),
-            (self.keep_running, "--stream", self.incremental == "stream", "--incremental stream"),
-            (self.lookback, "--lookback", self.since, "--incremental since"),
-            (
-                self.lookback,
-                "--lookback",
-                self.key,
-                "--key, by which rows that were scored before are known",
-            ),
-            (self.delete_missing, "--delete-missing", self.mode == "merge", "--mode merge"),
-            (
-                self.delete_missing,
-                "--delete-missing",
-                self.incremental not in ("changes", "stream"),
-                "no --incremental changes, which deletes anyway, and no stream, whose batches do "
-                "not tell what is gone",
-            ),
-            (
-                self.incremental == "changes",
-                "--incremental changes",
-                not self.source_timestamp,
-                "--source-version in place of --source-timestamp, to go on from there",
-            ),
-            (not self.publish, "--no-publish", self.target_branch, "--target-branch"),
-            (
-                self.target_branch,
-                "--target-branch",
-                self.incremental != "stream",
-                "no --incremental stream, whose micro-batches are published one by one",
-            ),
-            (self.max_bad_rows, "--max-bad-rows", self.quarantine, "--quarantine"),
-            (
-                self.min_rows,
-                "--min-rows",
-                self.incremental != "stream",
-                "no --incremental stream, whose micro-batches have as many rows as arrive",
-            ),
-            (
-                self.options.group_by,
-                "--group-by",
-                not self.quarantine,
-                "no --quarantine: rows are set aside one by one, and a group is scored whole",
-            ),
-            (
-                self.options.group_by,
-                "--group-by",
-                not self.verify,
-                "no --verify, which scores row by row",
-            ),
-            (self.verify, "--verify", self.key, "--key, to find a row's input by"),
-            (
-                self.verify,
-                "--verify",
-                self.lineage or self.mode in ("fail", "overwrite"),
-                "the lineage, which tells the rows that a run has written",
-            ),
-            (self.verify, "--verify", self.incremental != "stream", "no --incremental stream"),
-        ):
-            if has and not needs:
-                raise OptionError(f"{name} wants {other}.")
-        if self.target_branch is not None and (
-            _BRANCH.fullmatch(self.target_branch) is None or self.target_branch == "main"
-        ):
-            raise OptionError(
-                f"--target-branch {self.target_branch!r} names no branch beside main; give "
-                "letters, digits, - and _, such as audit."
-            )
-        if self.source_version and self.source_timestamp:
-            raise OptionError("--source-version and --source-timestamp are both given; give one.")
-        if self.incremental and self.mode not in ("append", "merge"):
-            raise OptionError(
-                f"--incremental {self.incremental} adds to a target, so it wants --mode append or "
-                f"--mode merge, not {self.mode}."
-            )
-        if self.incremental in ("changes",) and self.mode != "merge":
-            raise OptionError("--incremental changes updates and deletes; it wants --mode merge.")
-        if self.keep is not None:
-            kept = {name.lower() for name in self.keep}
-            lost = [n for n in (*self.key, *self.partition_by) if n.lower() not in kept]
-            if lost:
-                raise OptionError(
-                    f"--keep leaves out {', '.join(lost)} of --key or --partition-by."
-                )
 
     def with_names_of(self, columns: Sequence[str]) -> "TableJob":
         """Return the job with names as its source spells them: Spark does not tell case apart.
@@ -445,8 +344,8 @@ class TableJob:
         """
         if self.max_bad_rows is None:
             return n_rows if self.quarantine else 0
-        amount, is_share = _amount("max_bad_rows", self.max_bad_rows)
-        return int(amount * n_rows / 100) if is_share else int(amount)
+        n, is_share = amount("max_bad_rows", self.max_bad_rows)
+        return int(n * n_rows / 100) if is_share else int(n)
 
     def least_rows(self, n_last: Optional[int]) -> Optional[int]:
         """Fewest rows that a run may write; None where nothing tells.
@@ -458,10 +357,10 @@ class TableJob:
         """
         if self.min_rows is None:
             return None
-        amount, is_share = _amount("min_rows", self.min_rows)
+        n, is_share = amount("min_rows", self.min_rows)
         if not is_share:
-            return int(amount)
-        return None if n_last is None else math.ceil(amount * n_last / 100)
+            return int(n)
+        return None if n_last is None else math.ceil(n * n_last / 100)
 
     def digest(self, source_identity: str) -> str:
         """SHA-256 of the settings that decide which rows a run writes.
@@ -495,16 +394,6 @@ def _spelt(name: str, columns: Sequence[str]) -> str:
         return name
     alike = [column for column in columns if column.lower() == name.lower()]
     return alike[0] if len(alike) == 1 else name
-
-
-def _amount(name: str, text: str) -> "Tuple[float, bool]":
-    """A number of rows, or of percent: which, and whether it is percent."""
-    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(%?)", text.strip())
-    if match is None or (not match.group(2) and "." in match.group(1)):
-        raise OptionError(
-            f"{name}={text!r} is neither a number of rows nor a percentage, such as 100 or 0.5%."
-        )
-    return float(match.group(1)) if match.group(2) else int(match.group(1)), bool(match.group(2))
 
 
 def _names(value: Union[str, Sequence[str]]) -> Tuple[str, ...]:

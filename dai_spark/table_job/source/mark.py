@@ -22,13 +22,17 @@ def scope_of(source: Source, job: TableJob) -> Scope:
     source : Source
     job : TableJob
     """
+    incremental = job.incremental or ""
+    if job.delete_missing and not incremental:
+        # It leaves the target as all changes until now would have.
+        incremental = "changes"
     return Scope(
         source=source.identity,
-        incremental=job.incremental or "",
+        incremental=incremental,
         where=(job.where or "").strip(),
         since=(job.since or "").lower(),
         columns=dict(job.columns),
-        key=tuple(name.lower() for name in job.key) if job.incremental == "changes" else (),
+        key=tuple(name.lower() for name in job.key) if incremental == "changes" else (),
     )
 
 
