@@ -19,19 +19,19 @@ from dai_spark.table_job.report.history import past_runs
 from dai_spark.table_job.report.html_report import check_available
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
-from dai_spark.table_job.run.context import RunContext
-from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
-from dai_spark.table_job.run.preflight import (
+from dai_spark.table_job.run.checks.preflight import (
     before_scoring,
     check_columns,
     check_demands_of_target,
     count_by_key,
     dry_run,
 )
-from dai_spark.table_job.run.row_guard import guard_rows
+from dai_spark.table_job.run.checks.row_guard import guard_rows
+from dai_spark.table_job.run.checks.verify import verify
+from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
-from dai_spark.table_job.run.verify import verify
 from dai_spark.table_job.run.write import write_rows
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.settings.secrets import hiding_secrets

@@ -25,10 +25,10 @@ from dai_spark.table_job.report.distribution import (
     observed_expressions,
     read,
 )
-from dai_spark.table_job.run.bad_rows.quarantine import write_good_rows
-from dai_spark.table_job.run.bad_rows.settle import settle, settle_written
+from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
-from dai_spark.table_job.run.row_guard import guard_scored
+from dai_spark.table_job.run.quarantine import write_good_rows
+from dai_spark.table_job.run.settle import settle, settle_written
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows

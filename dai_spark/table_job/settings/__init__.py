@@ -2,9 +2,10 @@
 
 ::
 
-    job            TableJob: all settings, checked as far as words alone can be
-    amount         numbers of rows, or percent of them
-    pairs          settings that want, or exclude, each other
+    job_words      all settings: their names, types and defaults
+    together       which of them go together
+    job            TableJob: settings that can be meant
+    spelling       names of columns as a table spells them
     job_arguments  what `score_table` takes as keywords, for editors
     arguments      the command line, laid over ``--config`` and handed to `score_table`
     flags          each flag of the command line, but for

@@ -2,6 +2,7 @@
 
 ::
 
+    audit_branch    a branch of an Iceberg table, shown to readers behind all checks
     base            what a kind of table promises, and what is checked for all of them
     kept_marks      marks as properties of the table, where maintenance drops its history
     choose          which kind a target is

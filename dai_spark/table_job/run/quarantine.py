@@ -10,9 +10,9 @@ from dai_spark.driver.schema import quoted
 from dai_spark.errors import BadRowsError
 from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.report.distribution import observed_expressions, read
-from dai_spark.table_job.run.bad_rows.settle import settle
+from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
-from dai_spark.table_job.run.row_guard import guard_scored
+from dai_spark.table_job.run.settle import settle
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.known_rows import keys_in
