@@ -15,6 +15,7 @@ from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.settle import settle
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
+from dai_spark.table_job.source.known_rows import keys_in
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.targets.choose import target_of
 from dai_spark.table_job.targets.columns.names import safe_type
@@ -97,9 +98,8 @@ def write_good_rows(
         rows.write.parquet(again.path)
         result = commit_staged(context, again, result)
         if job.key:
-            key = [quoted(name) for name in job.key]
-            gone = context.spark.read.parquet(again.path).select(*key)
-            settle(context, staged.select(*key).union(gone).distinct())
+            gone = keys_in(context.spark.read.parquet(again.path), job)
+            settle(context, keys_in(staged, job).union(gone).distinct())
         return result
 
 
@@ -140,6 +140,9 @@ def _append(context: RunContext, bad: "DataFrame") -> None:
         n_files=1,
         incremental=None,
         since=None,
+        since_mark=None,
+        lookback=None,
+        delete_missing=False,
         evolve_schema=False,
     )
     quarantine = target_of(context.spark, job)

@@ -6,8 +6,10 @@ from dai_spark.driver.schema import quoted, sql_text
 from dai_spark.driver.spark_errors.telling import said_by
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.source.known_rows import keys_in
 from dai_spark.table_job.source.quarantined import SETTLING
 from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.targets.columns.names import named_like
 from dai_spark.table_job.targets.merge_sql import own_session
 from dai_spark.table_job.work_folder.location import work_folder
 
@@ -56,7 +58,7 @@ def settle_written(context: RunContext) -> None:
 
     if context.job.quarantine is None or not context.job.key or not context.job.lineage:
         return
-    written = context.with_new_target().target.table.read(context.spark)
+    written = context.with_new_target().target.written.read(context.spark)
     settle(context, written.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id))
 
 
@@ -70,16 +72,19 @@ def _settle(context: RunContext, table: TableName, keys: "DataFrame") -> int:
     run_id = context.record.run_id
     earlier: Any = table.read(spark).where(F.col(f"{quoted(COLUMN)}.run_id") != run_id)
     columns = [quoted(name) for name in key]
-    settled = earlier.join(keys.select(*columns), on=key, how="left_semi")
+    there = [quoted(named_like(name, earlier.columns)) for name in key]
+    settled = keys_in(earlier, context.job).join(
+        keys_in(keys, context.job), on=key, how="left_semi"
+    )
     work = work_folder(spark, context.job, context.target.table)
     if work is None or not settled.limit(1).count():
         return 0
     folder = work / "settled"
     folder.remove()
     try:
-        settled.select(*columns).distinct().write.parquet(folder.path)
+        settled.distinct().write.parquet(folder.path)
         n_rows = int(settled.count())
-        on = " AND ".join(f"t.{name} = s.{name}" for name in columns)
+        on = " AND ".join(f"t.{old} = s.{name}" for old, name in zip(there, columns))
         with own_session(spark, folder.path, {}) as (session, view):
             session.sql(
                 f"MERGE INTO {table.sql} t USING {quoted(view)} s ON {on} WHEN MATCHED AND "

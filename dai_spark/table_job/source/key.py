@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Sequence
 
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import ColumnError
+from dai_spark.table_job.targets.columns.comparison import check_comparable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-    from pyspark.sql.types import DataType
 
-__all__ = ["check_comparable", "check_key"]
+__all__ = ["check_key"]
 
 _EXAMPLES = 5
 
@@ -37,13 +37,15 @@ def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
     ------
     ColumnError
         With counts and examples.
+    TableJobError
+        Spark does not compare values of the key's type.
     """
     from pyspark.sql import functions as F
 
     missing = [name for name in key if name not in rows.columns]
     if missing:
         raise ColumnError(f"{where} lacks {', '.join(missing)} of --key.")
-    check_comparable(rows, key, where)
+    check_comparable(rows.schema, key)
     columns = [F.col(quoted(name)) for name in key]
     is_null = columns[0].isNull()
     for column in columns[1:]:
@@ -74,38 +76,3 @@ def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
             "(--where)."
         )
     return int(sums["n_rows"] or 0)
-
-
-def check_comparable(rows: "DataFrame", key: Sequence[str], where: str) -> None:
-    """Refuse a key of a type that Spark does not compare.
-
-    Runs on the driver; reads no row.
-
-    Parameters
-    ----------
-    rows : DataFrame
-    key : sequence of str
-    where : str
-        How messages name the rows.
-
-    Raises
-    ------
-    ColumnError
-    """
-    wrong = [name for name in key if not _is_comparable(rows.schema[name].dataType)]
-    if wrong:
-        shown = ", ".join(f"{name} ({rows.schema[name].dataType.simpleString()})" for name in wrong)
-        raise ColumnError(
-            f"{where}: {shown} of --key holds maps or variants, which Spark does not compare; give "
-            "another key, or a text of it (--column)."
-        )
-
-
-def _is_comparable(kind: "DataType") -> bool:
-    from pyspark.sql.types import ArrayType, StructType
-
-    if isinstance(kind, ArrayType):
-        return _is_comparable(kind.elementType)
-    if isinstance(kind, StructType):
-        return all(_is_comparable(field.dataType) for field in kind.fields)
-    return kind.typeName() not in ("map", "variant")

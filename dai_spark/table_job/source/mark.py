@@ -6,6 +6,7 @@ from typing import Optional
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord, Scope
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.source.changes import check_feed
 from dai_spark.table_job.source.moment import moment_of
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.targets.base import Target
@@ -121,6 +122,7 @@ class Mark:
     def _found(cls, source: Source, target: Target, job: TableJob, pipeline_digest: str) -> "Mark":
         scope = scope_of(source, job)
         if job.incremental == "changes":
+            check_feed(target.spark, source)
             _check_where(source, job)
         found = target.commits.newest(lambda record: record.scope == scope)
         if found is not None:

@@ -7,7 +7,7 @@ from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.source.changes import changes_between, check_feed
+from dai_spark.table_job.source.changes import changes_between
 from dai_spark.table_job.source.deleted_keys import deleted_keys
 from dai_spark.table_job.source.known_rows import without_known
 from dai_spark.table_job.source.mark import Mark, check_one_pipeline
@@ -187,7 +187,6 @@ def _changes(
     pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
-    check_feed(target.spark, source)
     mark = Mark.of(source, target, job, pipeline_digest)
     last = mark.record
     if last is None or last.source_version is None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.source.known_rows import without_known
+from dai_spark.table_job.source.known_rows import keys_in, without_known
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
@@ -46,7 +46,7 @@ def quarantined(spark: Any, source: Source, target: Target, job: TableJob) -> "O
             "Delta or Iceberg table for --incremental quarantine, or use --incremental missing "
             "with a new pipeline."
         )
-    keys = table.read(spark).select(*[quoted(name) for name in job.key])
+    keys = keys_in(table.read(spark), job)
     rows = source.rows(job)
     found = rows.join(keys, on=list(job.key), how="left_semi")
     found = found.select(*[quoted(name) for name in rows.columns])

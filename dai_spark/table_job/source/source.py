@@ -82,7 +82,7 @@ class Source:
         if job.source_timestamp is not None:
             version = f"at {job.source_timestamp}"
         elif version is None and provider is None:
-            version = view_version(spark, table.name, frame, current_version, _listing)
+            version = view_version(spark, table.name, frame, _version_of_one, _listing)
         elif version is None:
             version = _listing(frame, provider)
         return cls(table, provider, frame, version, identity, table_id)
@@ -155,6 +155,12 @@ def _table_id(spark: Any, table: TableName, provider: Optional[str]) -> Optional
         # `PATH@v3` is a path to its reader alone, which will say what is wrong with it.
         return str(spark.sql(f"DESCRIBE DETAIL {table.sql}").collect()[0]["id"])
     return None
+
+
+def _version_of_one(spark: Any, table: TableName, provider: Optional[str]) -> str:
+    """What tells a state of a table below a view, also from that of another in its place."""
+    found = _table_id(spark, table, provider), current_version(spark, table, provider)
+    return " ".join(map(str, found))
 
 
 def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> Optional[str]:
