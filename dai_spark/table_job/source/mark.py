@@ -36,7 +36,7 @@ def scope_of(source: Source, job: TableJob) -> Scope:
 def _follows(job: TableJob) -> bool:
     """Whether the target is as the source was, behind the run: changes go on from there."""
     is_full = job.mode == "merge" and not job.incremental
-    return job.incremental == "changes" or (is_full and getattr(job, "delete_missing", False))
+    return job.incremental == "changes" or (is_full and job.delete_missing)
 
 
 def check_one_pipeline(target: Target, pipeline_digest: str) -> None:
