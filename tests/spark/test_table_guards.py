@@ -1,7 +1,6 @@
 """Runs that would leave a table worse than it was: by nothing, or by its own source."""
 
 from pathlib import Path
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
