@@ -30,7 +30,8 @@
         ├── BadRowsError                   more rows cannot be scored than allowed
         ├── TooFewRowsError                fewer rows to be written than wanted, or none
         ├── DriftError                     predictions have moved further than allowed
-        └── ContractError                  the run is not what --contract says it must be
+        ├── ContractError                  the run is not what --contract says it must be
+        └── VerificationError              rows differ from what scoring them again gives
 
 Catch `DaiSparkError` to catch them all.  A message stands alone: Spark carries nothing but text
 from an executor to the driver, so what was found, where, why and what to do are all in it.
@@ -70,6 +71,7 @@ __all__ = [
     "TableJobError",
     "TooFewRowsError",
     "UnreadableFileError",
+    "VerificationError",
     "from_spark",
 ]
 
@@ -128,8 +130,8 @@ class DaiSparkError(Exception):
     ----------
     status : str
         What a command's exit status and a report say of it: ``"failed"``, ``"usage"``,
-        ``"bad rows"``, ``"drift"``, ``"contract"``, ``"too few rows"``, or ``"refused"``, which
-        the table job sets on whatever was raised before it started.
+        ``"bad rows"``, ``"drift"``, ``"contract"``, ``"differs"``, ``"too few rows"``, or
+        ``"refused"``, which the table job sets on whatever was raised before it started.
     """
 
     status = "failed"
@@ -285,6 +287,15 @@ class ContractError(TableJobError):
     """A run is not what its ``--contract`` says it must be; the target is as it was."""
 
     status = "contract"
+
+
+class VerificationError(TableJobError):
+    """Rows were written, and ``--verify`` found some that scoring them again gives otherwise.
+
+    A command raises it; `score_table` returns the report, whose status is ``"differs"``.
+    """
+
+    status = "differs"
 
 
 def _tree(base: Type[DaiSparkError]) -> Dict[str, Type[DaiSparkError]]:

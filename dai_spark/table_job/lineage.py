@@ -2,21 +2,87 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from dai_spark._version import __version__
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["COLUMN", "RunRecord", "derived_run_id"]
+__all__ = ["COLUMN", "RunRecord", "Scope", "derived_run_id"]
 
 # The struct column that every target has unless lineage is off.
 COLUMN = "scoring"
 # A commit's own metadata, in which others may put things too, carries the record under this key.
 _KEY = "dai_spark"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which rows a run took, whatever its job is called: a mark belongs to all of this.
+
+    Attributes
+    ----------
+    source : str
+        The source's identity (`dai_spark.table_job.table_identity`).
+    incremental : str
+    where, since : str
+        Empty where the job has none.
+    columns : mapping of str to str
+        What ``--column`` makes.
+    key : tuple of str
+    """
+
+    source: str
+    incremental: str = ""
+    where: str = ""
+    since: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key: Tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, found: Any) -> "Optional[Scope]":
+        """Read what a record says; None where it says nothing.
+
+        Parameters
+        ----------
+        found : mapping or None
+        """
+        if found is None:
+            return None
+        return cls(**{**found, "key": tuple(found["key"])})
+
+    def differences(self, other: "Scope") -> List[str]:
+        """What another scope has otherwise, in words of the command line.
+
+        Parameters
+        ----------
+        other : Scope
+        """
+        named = {
+            "source": "--source",
+            "incremental": "--incremental",
+            "where": "--where",
+            "since": "--since",
+            "columns": "--column",
+            "key": "--key",
+        }
+        mine, theirs = vars(self), vars(other)
+        return [
+            f"{flag} {_shown(theirs[name])}, not {_shown(mine[name])}"
+            for name, flag in named.items()
+            if mine[name] != theirs[name]
+        ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{name}={text}" for name, text in value.items())
+    elif isinstance(value, tuple):
+        value = ",".join(value)
+    return f"'{value}'" if value else "none"
 
 
 @dataclass(frozen=True)
@@ -38,6 +104,12 @@ class RunRecord:
         Largest value of ``--since`` that this run or an earlier one has seen, as SQL text.
     columns : sequence of str or None
         The columns that it wrote: the target's others are its own; None where they are too many.
+    source_id : str or None
+        Tells a table from another one that was created in its place, where the format does.
+    scope : Scope or None
+        Which rows the run took; None in records that say nothing of it.
+    is_default_name : bool
+        Whether the job has its name from the target.
     """
 
     job_name: str
@@ -54,10 +126,13 @@ class RunRecord:
     version: str = __version__
     high_water_mark: Optional[str] = None
     columns: Optional[Sequence[str]] = None
+    source_id: Optional[str] = None
+    scope: Optional[Scope] = None
+    is_default_name: bool = False
 
     def to_json(self) -> str:
         """The text that goes into a commit."""
-        return json.dumps({_KEY: self.__dict__}, sort_keys=True)
+        return json.dumps({_KEY: asdict(self)}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: Optional[str]) -> "Optional[RunRecord]":
@@ -74,7 +149,7 @@ class RunRecord:
             known: Dict[str, Any] = {
                 name: fields[name] for name in cls.__dataclass_fields__ if name in fields
             }
-            return cls(**known)
+            return cls(**{**known, "scope": Scope.of(known.get("scope"))})
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -93,7 +168,6 @@ class RunRecord:
 
 
 def derived_run_id(
-    job_name: str,
     job_digest: str,
     pipeline_digest: str,
     environment_digest: str,
@@ -101,11 +175,13 @@ def derived_run_id(
 ) -> str:
     """A run id that is the same whenever the same rows would be written to the same place.
 
+    Not of the job's name, which a schedule may be given later.
+
     Parameters
     ----------
-    job_name, job_digest, pipeline_digest, environment_digest : str
+    job_digest, pipeline_digest, environment_digest : str
     version : str
         The source's version, and whatever else decides which rows are new.
     """
-    text = json.dumps([job_name, job_digest, pipeline_digest, environment_digest, version])
+    text = json.dumps([job_digest, pipeline_digest, environment_digest, version])
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]

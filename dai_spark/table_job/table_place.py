@@ -1,12 +1,13 @@
 """Where a table lies, whatever it is called: absolute paths, and two names of one table."""
 
-import os
 import re
-from typing import Any, Optional
+from dataclasses import replace
+from typing import Any, Mapping, Optional
 
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
 from dai_spark.driver.session import is_connect
 from dai_spark.errors import TableJobError
+from dai_spark.table_job.table_identity import table_identity
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 
 __all__ = ["absolute", "check_apart"]
@@ -43,7 +44,14 @@ def absolute(spark: Any, text: str) -> str:
     return f"{table.format}:{path.rstrip('/') or '/'}"
 
 
-def check_apart(spark: Any, source: str, target: str, what: str = "Source and target") -> None:
+def check_apart(
+    spark: Any,
+    source: str,
+    target: str,
+    what: str = "Source and target",
+    source_options: Optional[Mapping[str, str]] = None,
+    target_options: Optional[Mapping[str, str]] = None,
+) -> None:
     """Refuse two names that stand for one table, or a source that lies in the target's folder.
 
     Parameters
@@ -53,12 +61,17 @@ def check_apart(spark: Any, source: str, target: str, what: str = "Source and ta
         As the job names them.
     what : str
         How a message names the two.
+    source_options, target_options : mapping of str to str, optional
+        See `table_identity`.
 
     Raises
     ------
     TableJobError
     """
-    one, other = _place(spark, TableName.of(source)), _place(spark, TableName.of(target))
+    one, other = (
+        table_identity(spark, _without_version(TableName.of(text)), options)
+        for text, options in ((source, source_options), (target, target_options))
+    )
     if one == other:
         spelt = "" if source == target else f" and {target}"
         raise TableJobError(f"{what} are one table, {source}{spelt}; give each a table of its own.")
@@ -69,26 +82,12 @@ def check_apart(spark: Any, source: str, target: str, what: str = "Source and ta
         )
 
 
+def _without_version(table: TableName) -> TableName:
+    return replace(table, name=_VERSION.sub("", table.name)) if _is_path(table) else table
+
+
 def _is_path(table: TableName) -> bool:
     if table.format is None or not table.name:
         return False
     # Iceberg's reader takes names of a catalog, too.
     return table.format in _OF_PATHS or (table.format == "iceberg" and "/" in table.name)
-
-
-def _place(spark: Any, table: TableName) -> str:
-    """Where the table's files lie; what it is called where nothing tells that."""
-    found: Optional[str] = None
-    if _is_path(table):
-        found = _VERSION.sub("", table.name)
-    elif table.format is None:
-        found = table.details(spark).get("Location")
-    if found is None or is_connect(spark):
-        return f"{table.format}:{table.name}".rstrip("/").lower()
-    try:
-        file = HadoopFile(spark, found)
-        uri = file.uri.rstrip("/")
-    except Exception:  # noqa: BLE001 - who reads the table says in his own words why it cannot be
-        return found.rstrip("/")
-    # Links of this machine, which Hadoop takes for other folders.
-    return os.path.realpath(file.path) if uri.startswith("file:") else uri

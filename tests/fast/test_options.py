@@ -251,9 +251,14 @@ def test_the_number_of_bad_rows_allowed(said, n_rows, allowed):
 
 def test_only_what_changes_the_rows_changes_a_jobs_digest():
     """Reports, licences and run ids do not; a condition, a mode or an option of scoring does."""
-    digest = TableJob.of(BASE).digest()
-    assert TableJob.of(
-        {**BASE, "report": "r.json", "license_file": "l", "run_id": "1"}
-    ).digest() == (digest)
-    for word, value in (("where", "a > 1"), ("mode", "append"), ("margin", True), ("nan", "bad")):
-        assert TableJob.of({**BASE, word: value}).digest() != digest
+
+    def digest(**words):
+        return TableJob.of({**BASE, **words}).digest("folder file:/source")
+
+    how = {"report": "r.json", "license_file": "l", "run_id": "1", "job_name": "nightly"}
+    layout = {"n_files": 4, "partition_by": ["day"], "evolve_schema": True, "key": ["id"]}
+    for words in (how, layout, {"source": "another spelling"}, {"mode": "append"}):
+        assert digest(**words) == digest()
+    for word, value in (("where", "a > 1"), ("mode", "overwrite"), ("margin", True)):
+        assert digest(**{word: value}) != digest()
+    assert TableJob.of(BASE).digest("folder file:/another") != digest()

@@ -67,3 +67,19 @@ def score_plain(spark, with_scorer, tmp_path_factory):
         return score_table(pipeline, **with_scorer, source=source, target=target, **words)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory):
+    """The pipeline whose prediction is its input; rows with x below 0 cannot be scored."""
+    from mirror import build_mirror
+
+    return build_mirror(tmp_path_factory.mktemp("mirror") / "mirror.zip")
+
+
+@pytest.fixture
+def nights(spark, mirror, with_scorer, tmp_path):
+    """A function that makes a source, a target and a job by format."""
+    from nights import Nights
+
+    return lambda kind: Nights(spark, kind, tmp_path, mirror, with_scorer)

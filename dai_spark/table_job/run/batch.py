@@ -13,29 +13,30 @@ from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.contract.acceptance import Acceptance
 from dai_spark.table_job.contract.read import read_contract
-from dai_spark.table_job.report.check import FAILED, OK, Check
+from dai_spark.table_job.report.check import FAILED, OK, WARNING, Check
 from dai_spark.table_job.report.example_rows import example_distributions
 from dai_spark.table_job.report.history import past_runs
 from dai_spark.table_job.report.html_report import check_available
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
-from dai_spark.table_job.run.context import RunContext
-from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
-from dai_spark.table_job.run.preflight import (
+from dai_spark.table_job.run.checks.preflight import (
     before_scoring,
     check_columns,
     check_demands_of_target,
     count_by_key,
     dry_run,
 )
-from dai_spark.table_job.run.row_guard import guard_rows
+from dai_spark.table_job.run.checks.row_guard import guard_rows
+from dai_spark.table_job.run.checks.verify import verify
+from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
-from dai_spark.table_job.run.verify import verify
 from dai_spark.table_job.run.write import write_rows
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.settings.secrets import hiding_secrets
 from dai_spark.table_job.source.new_rows import NewRows
+from dai_spark.table_job.targets.kept_marks import keep_mark
 from dai_spark.table_job.work_folder.last_run import LastRun
 
 __all__ = ["run_batch"]
@@ -142,7 +143,36 @@ def _run(
         result = write_rows(context, new, summary.acceptance)
         report = summary.report(context.record, plan, result, preparing_s=preparing_s)
         with telling(f"The scores are in {tables.target.table.text}, but what follows failed"):
-            return _verified(context, _compared(context, report))
+            report = _verified(context, report)
+            if job.target_branch is not None:
+                report = _published(context, report)
+                if report.checks[-1].outcome != OK:
+                    # For the next run this one has written nothing.
+                    return report
+            _keep(context)
+            return _compared(context, report)
+
+
+def _published(context: RunContext, report: Report) -> Report:
+    """Show readers what was written to a branch, unless a check has failed."""
+    job = context.job
+    has_failed = any(check.outcome == FAILED for check in report.checks)
+    if job.publish and not has_failed:
+        context.target.publish()
+        found = f"branch {job.target_branch}, by one change of the table"
+        return replace(report, checks=(*report.checks, Check("published", found, "", OK)))
+    found = f"no: the rows are on branch {job.target_branch}, for you to look at"
+    return replace(report, checks=(*report.checks, Check("published", found, "", WARNING)))
+
+
+def _keep(context: RunContext) -> None:
+    """Let the run's mark outlive its commit, where it leaves one."""
+    if context.job.incremental not in ("since", "changes"):
+        return
+    try:
+        keep_mark(context.with_new_target().target, context.record)
+    except TableJobError as error:
+        context.on_message(f"the mark stands in the commit alone: {error.message}")
 
 
 def _dry_run_report(context: RunContext, new: NewRows, summary: RunSummary) -> Report:
@@ -200,6 +230,14 @@ def _verified(context: RunContext, report: Report) -> Report:
     n_rows, n_differing = verified
     outcome = FAILED if n_differing else OK
     check = Check("verified", f"{n_differing:,} of {n_rows:,} rows differ", "none", outcome)
+    if n_differing:
+        report = replace(
+            report,
+            status="differs",
+            message=f"{n_differing:,} of {n_rows:,} rows of {report.target} that were scored again "
+            "have other predictions than were written, or are no longer in the source; does the "
+            "pipeline give a row the same score each time, and has anybody changed a table?",
+        )
     return replace(
         report,
         verified=verified,

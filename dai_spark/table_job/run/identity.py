@@ -8,6 +8,9 @@ from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.lineage import RunRecord, derived_run_id
 from dai_spark.table_job.run.tables import RunTables
+from dai_spark.table_job.source.mark import Mark, scope_of
+from dai_spark.table_job.source.moment import moment_of
+from dai_spark.table_job.source.source import Source
 
 __all__ = ["committed_record", "new_record", "run_id_of"]
 
@@ -33,25 +36,37 @@ def run_id_of(tables: RunTables, request: ScoringRequest) -> str:
     job, source = tables.job, tables.source
     if job.run_id is not None:
         return job.run_id
-    if source.version is None and job.mode == "append" and not job.incremental:
+    moment = moment_of(source, job)
+    if job.mode == "append" and not job.incremental:
+        _check_told(source, moment)
+    decided = ""
+    if job.incremental in ("missing", "quarantine") or source.version is None or moment is None:
+        # The target's content decides what is new, and a repetition finds nothing.
+        decided = str(time.time_ns())
+    elif job.incremental:
+        mark = Mark.of(source, tables.target, job, request.pipeline.digest)
+        decided = mark.said or (mark.record.run_id if mark.record is not None else "the first")
+    return derived_run_id(
+        job.digest(source.identity),
+        request.pipeline.digest,
+        request.environment.digest,
+        f"{source.table_id} {source.version} {moment} {decided}",
+    )
+
+
+def _check_told(source: Source, moment: Optional[str]) -> None:
+    """Refuse an append that could not be told from its repetition."""
+    if source.version is None:
         raise OptionError(
             f"Nothing tells the version of {source.table.text}, so a second run could not "
             "know that the first one is done; give --run-id (the schedule's date, say)."
         )
-    decided = ""
-    if job.incremental == "missing" or source.version is None:
-        # The target's content decides what is new, and a repetition finds nothing.
-        decided = str(time.time_ns())
-    elif job.incremental:
-        last = tables.target.last(job.job_name)
-        decided = last.run_id if last is not None else "the first"
-    return derived_run_id(
-        job.job_name,
-        job.digest(),
-        request.pipeline.digest,
-        request.environment.digest,
-        f"{source.version} {decided}",
-    )
+    if moment is None:
+        raise OptionError(
+            "--where or --column has an expression whose value is another one in each run (now(), "
+            "rand()), so a second run could not know that the first one is done; give --run-id "
+            "(the schedule's date, say), or current_date()."
+        )
 
 
 def new_record(
@@ -77,6 +92,9 @@ def new_record(
         environment_digest=plan.environment.digest,
         source=source.table.text,
         source_version=source.version,
+        source_id=source.table_id,
+        scope=scope_of(source, job),
+        is_default_name=job.has_default_name,
     )
 
 

@@ -10,10 +10,12 @@ from dai_spark.driver.schema import quoted
 from dai_spark.errors import BadRowsError
 from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.report.distribution import observed_expressions, read
+from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
-from dai_spark.table_job.run.row_guard import guard_scored
+from dai_spark.table_job.run.settle import settle
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
+from dai_spark.table_job.source.known_rows import keys_in
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.targets.choose import target_of
 from dai_spark.table_job.targets.columns.names import safe_type
@@ -91,10 +93,14 @@ def write_good_rows(
         context.check_lock()
         # First: rows that are in neither table would be lost where the driver is killed between.
         _append(context, bad)
-        rows = with_deleted(context, context.for_target(good), new)
+        rows = with_deleted(context, context.for_target(good), new, bad)
         again = folder.parent / f"{folder.name}-good"
         rows.write.parquet(again.path)
-        return commit_staged(context, again, result)
+        result = commit_staged(context, again, result)
+        if job.key:
+            gone = keys_in(context.spark.read.parquet(again.path), job)
+            settle(context, keys_in(staged, job).union(gone).distinct())
+        return result
 
 
 def _check_number(context: RunContext, result: WriteResult) -> None:
@@ -127,11 +133,16 @@ def _append(context: RunContext, bad: "DataFrame") -> None:
         context.job,
         target=context.job.quarantine,
         target_options={},
+        target_branch=None,
+        publish=True,
         mode="append",
         partition_by=(),
         n_files=1,
         incremental=None,
         since=None,
+        since_mark=None,
+        lookback=None,
+        delete_missing=False,
         evolve_schema=False,
     )
     quarantine = target_of(context.spark, job)

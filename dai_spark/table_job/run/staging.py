@@ -132,7 +132,9 @@ def _committed(
     raise AssertionError("the last try returns or raises")
 
 
-def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataFrame":
+def with_deleted(
+    context: RunContext, rows: "DataFrame", new: NewRows, bad: "Optional[DataFrame]" = None
+) -> "DataFrame":
     """Return rows to be written and keys to be deleted in one frame, told apart by `DELETED`.
 
     Parameters
@@ -142,15 +144,18 @@ def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataF
         With the target's columns.
     new : NewRows
         Names the keys that the source no longer has.
+    bad : DataFrame, optional
+        Rows that cannot be scored now: the target may hold scores of what they were.
     """
     from pyspark.sql import functions as F
 
-    if context.job.incremental != "changes":
+    if not context.job.deletes:
         return rows
     rows = rows.withColumn(DELETED, F.lit(False))
-    if new.deleted is None:
-        return rows
     names = {name: context.target.name_of(name) for name in context.job.key}
-    gone = new.deleted.select(*[F.col(quoted(old)).alias(to) for old, to in names.items()])
-    gone = gone.withColumn(DELETED, F.lit(True))
-    return rows.unionByName(gone, allowMissingColumns=True)
+    for gone in (new.deleted, bad):
+        if gone is not None:
+            keys = gone.select(*[F.col(quoted(old)).alias(to) for old, to in names.items()])
+            keys = keys.withColumn(DELETED, F.lit(True))
+            rows = rows.unionByName(keys, allowMissingColumns=True)
+    return rows

@@ -22,9 +22,18 @@ from dai_spark.table_job.contract.acceptance import Acceptance
 from dai_spark.table_job.contract.read import read_contract
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
+from dai_spark.table_job.run.checks.checkpoint import (
+    check_checkpoint,
+    run_id_of_batch,
+    stream_scope,
+)
+from dai_spark.table_job.run.checks.preflight import (
+    check_columns,
+    check_demands_of_target,
+    count_by_key,
+)
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.identity import new_record
-from dai_spark.table_job.run.preflight import check_columns, check_demands_of_target, count_by_key
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.run.write import write_rows
@@ -91,6 +100,7 @@ def run_stream(
             batches = _MicroBatches(
                 tables, request, make_request, metrics, acceptance, on_message, shows_progress
             )
+            check_checkpoint(tables, job)
             first = batches.context(tables, "a stream")
             check_columns(first, tables.source.rows(batch_job))
         with refusing(), telling(f"The stream of {without_password(job.source)} cannot begin"):
@@ -172,6 +182,7 @@ class _MicroBatches:
         """Ask the pipeline, and decide what one micro-batch, or the whole stream, works with."""
         plan = prepare(tables.spark, self.request, self._on_message)
         record = new_record(tables, run_id, self.request, plan)
+        record = replace(record, scope=stream_scope(tables))
         context = RunContext.of(
             tables,
             self.request,
@@ -189,9 +200,8 @@ class _MicroBatches:
         return context
 
     def _run(self, frame: "DataFrame", batch_id: int) -> None:
-        # The checkpoint's own id: a new checkpoint counts its batches from 0 again.
         query = frame.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
-        run_id = f"{query}-{batch_id}"
+        run_id = run_id_of_batch(str(query), batch_id)
         tables = self._tables.with_new_target()
         if tables.target.find(run_id) is not None:
             self._on_message(f"batch {batch_id} was written before")

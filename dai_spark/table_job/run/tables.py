@@ -56,7 +56,13 @@ class RunTables:
             mode's promise.
         """
         target = target_of(spark, job)
-        check_apart(spark, job.source, job.target)
+        check_apart(
+            spark,
+            job.source,
+            job.target,
+            source_options=job.source_options,
+            target_options=job.target_options,
+        )
         if job.quarantine is not None:
             check_apart(spark, job.source, job.quarantine, "Source and quarantine")
             check_apart(spark, job.quarantine, job.target, "Quarantine and target")

@@ -25,9 +25,10 @@ from dai_spark.table_job.report.distribution import (
     observed_expressions,
     read,
 )
+from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.quarantine import write_good_rows
-from dai_spark.table_job.run.row_guard import guard_scored
+from dai_spark.table_job.run.settle import settle, settle_written
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
@@ -98,6 +99,7 @@ def _write_straight(context: RunContext, rows: "DataFrame") -> WriteResult:
     context.target.write(output, context.record)
     scoring_s = time.monotonic() - begun
     result = measured.result() or _read_back(context)
+    settle_written(context)
     return replace(result, scoring_s=scoring_s)
 
 
@@ -112,7 +114,10 @@ def _write_staged(
         assert result is not None, "Spark's own Parquet writer reports what was observed"
         guard_scored(context, result.n_scored)
         accept(result.figures)
-        return commit_staged(context, folder, replace(result, scoring_s=time.monotonic() - begun))
+        result = replace(result, scoring_s=time.monotonic() - begun)
+        result = commit_staged(context, folder, result)
+        settle(context, context.spark.read.parquet(folder.path))
+        return result
 
 
 class _MeasuredFrame:
@@ -161,7 +166,7 @@ def _read_back(context: RunContext) -> WriteResult:
     if target.is_new:
         # No row was written, and so no file that would tell the columns of a table of files.
         return WriteResult()
-    there = target.table.read(context.spark)
+    there = target.written.read(context.spark)
     there = there.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id)
     kind: Any
     parent: Optional[str]

@@ -28,6 +28,8 @@ class JobArguments(OptionArguments, total=False):
     key: Names
     keep: Optional[Names]
     partition_by: Names
+    target_branch: Optional[str]
+    publish: bool
     target_format: Optional[str]
     n_files: Optional[int]
     max_file_rows: Optional[int]
@@ -42,6 +44,9 @@ class JobArguments(OptionArguments, total=False):
     work_folder: Optional[str]
     incremental: Optional[str]
     since: Optional[str]
+    since_mark: Optional[str]
+    lookback: Optional[str]
+    delete_missing: bool
     checkpoint: Optional[str]
     keep_running: bool
     quarantine: Optional[str]

@@ -1,9 +1,11 @@
 """Key: the columns that tell rows apart, held against the rows that are to be written."""
 
+import uuid
 from typing import TYPE_CHECKING, Sequence
 
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import ColumnError
+from dai_spark.table_job.targets.columns.comparison import check_comparable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -35,21 +37,26 @@ def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
     ------
     ColumnError
         With counts and examples.
+    TableJobError
+        Spark does not compare values of the key's type.
     """
     from pyspark.sql import functions as F
 
     missing = [name for name in key if name not in rows.columns]
     if missing:
         raise ColumnError(f"{where} lacks {', '.join(missing)} of --key.")
+    check_comparable(rows.schema, key)
     columns = [F.col(quoted(name)) for name in key]
     is_null = columns[0].isNull()
     for column in columns[1:]:
         is_null = is_null | column.isNull()
-    counted = rows.groupBy(*columns).agg(F.count(F.lit(1)).alias("n"))
+    # A name that no column has.
+    n = f"n_{uuid.uuid4().hex}"
+    counted = rows.groupBy(*columns).agg(F.count(F.lit(1)).alias(n))
     sums = counted.agg(
-        F.sum("n").alias("n_rows"),
-        F.sum(F.when(is_null, F.col("n"))).alias("n_null"),
-        F.sum(F.when(~is_null & (F.col("n") > 1), 1)).alias("n_twice"),
+        F.sum(n).alias("n_rows"),
+        F.sum(F.when(is_null, F.col(n))).alias("n_null"),
+        F.sum(F.when(~is_null & (F.col(n) > 1), 1)).alias("n_twice"),
     ).collect()[0]
     named = f"--key {','.join(key)}"
     if sums["n_null"]:
@@ -58,7 +65,7 @@ def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
             "or give another key."
         )
     if sums["n_twice"]:
-        twice = counted.where(F.col("n") > 1).orderBy(F.col("n").desc(), *columns)
+        twice = counted.where(F.col(n) > 1).orderBy(F.col(n).desc(), *columns)
         examples = [
             f"{', '.join(str(value) for value in row[:-1])} ({row[-1]} times)"
             for row in twice.limit(_EXAMPLES).collect()

@@ -1,20 +1,25 @@
 """NewRows: which rows of the source a run scores, and what the run must remember of them."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, List, Optional
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
 from dai_spark.driver.schema import quoted
-from dai_spark.errors import ColumnError, TableJobError
+from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.changes import changes_between
+from dai_spark.table_job.source.deleted_keys import deleted_keys
+from dai_spark.table_job.source.known_rows import without_known
+from dai_spark.table_job.source.mark import Mark, check_one_pipeline
+from dai_spark.table_job.source.quarantined import quarantined
+from dai_spark.table_job.source.since_column import SinceColumn
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
 from dai_spark.table_job.targets.columns.names import named_like
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 __all__ = ["NewRows"]
 
@@ -67,16 +72,39 @@ class NewRows:
         ------
         TableJobError, ColumnError
         """
+        new = cls._of_kind(source, target, job, pipeline_digest, on_message)
+        return (
+            replace(new, deleted=deleted_keys(source, target, job)) if job.delete_missing else new
+        )
+
+    @classmethod
+    def _of_kind(
+        cls,
+        source: Source,
+        target: Target,
+        job: TableJob,
+        pipeline_digest: str,
+        on_message: Callable[[str], None],
+    ) -> "NewRows":
         if job.incremental == "missing":
-            return cls(_missing(source, target, job, pipeline_digest))
+            return cls(_missing(source, target, job, pipeline_digest, on_message))
         if job.incremental == "since":
-            return _since(cls, source, target, job, on_message)
+            return _since(cls, source, target, job, pipeline_digest, on_message)
         if job.incremental == "changes":
-            return _changes(cls, source, target, job, on_message)
+            return _changes(cls, source, target, job, pipeline_digest, on_message)
+        if job.incremental == "quarantine":
+            rows = quarantined(target.spark, source, target, job)
+            return cls(source.rows(job) if rows is None else rows, is_known_empty=rows is None)
         return cls(source.rows(job))
 
 
-def _missing(source: Source, target: Target, job: TableJob, pipeline_digest: str) -> "DataFrame":
+def _missing(
+    source: Source,
+    target: Target,
+    job: TableJob,
+    pipeline_digest: str,
+    on_message: Callable[[str], None],
+) -> "DataFrame":
     from pyspark.sql import functions as F
 
     rows = source.rows(job)
@@ -90,13 +118,15 @@ def _missing(source: Source, target: Target, job: TableJob, pipeline_digest: str
                 "since."
             )
         scored = target.table.read(target.spark)
-        if job.mode == "append":
-            other = scored.where(~digest.eqNullSafe(F.lit(pipeline_digest))).limit(1).count()
-            if other:
-                raise TableJobError(
-                    f"The target {target.table.text} holds rows that another pipeline has scored; "
-                    "to score them again and not twice use --mode merge."
-                )
+        other = scored.where(~digest.eqNullSafe(F.lit(pipeline_digest))).limit(1).count()
+        if other and job.mode == "append":
+            raise TableJobError(
+                f"The target {target.table.text} holds rows that another pipeline has scored; "
+                "to score them again and not twice use --mode merge."
+            )
+        if other:
+            check_one_pipeline(target, pipeline_digest)
+            on_message("rows that another pipeline has scored are scored again")
         known.append(scored.where(digest == pipeline_digest))
     if job.quarantine is not None:
         name = TableName.of(job.quarantine)
@@ -115,43 +145,38 @@ def _since(
     source: Source,
     target: Target,
     job: TableJob,
+    pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
-    from pyspark.sql import functions as F
-    from pyspark.sql.types import TimestampType
-
     assert job.since is not None
     rows = source.rows(job)
-    if job.since not in rows.columns:
-        raise ColumnError(f"Table {source.table.text} lacks the column {job.since} of --since.")
-    column = F.col(quoted(job.since))
-    kind = rows.schema[job.since].dataType
-    last = target.last(job.job_name)
-    mark = last.high_water_mark if last is not None else None
-    above = F.lit(True) if mark is None else column > F.lit(mark).cast(kind)
-    top: Any = F.max(F.when(above, column))
-    if isinstance(kind, TimestampType):
-        # With its offset, since the next run's session may have another time zone.
-        top = F.date_format(top, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
-    seen = rows.agg(
-        top.cast("string").alias("top"), F.count(F.when(column.isNull(), 1)).alias("n_null")
-    ).collect()[0]
-    if seen["n_null"]:
-        raise ColumnError(
-            f"Table {source.table.text} has {seen['n_null']:,} rows whose --since column "
-            f"{job.since} is null, which no later run would find; leave them out (--where "
-            f"'{job.since} IS NOT NULL'), or use --incremental missing."
-        )
+    since = SinceColumn.of(rows, job.since, source.table.text)
+    mark, last = _high_water_mark(source, target, job, pipeline_digest, on_message)
+    above = _above(since, mark, job)
+    top = since.largest(rows, above, mark)
     if mark is not None:
-        on_message(
-            f"rows with {job.since} above {mark}, as run {last.run_id if last else ''} has left it"
-        )
+        behind = f", and {job.lookback} behind it" if job.lookback is not None else ""
+        on_message(f"rows with {since.name} above {mark}, as {last} says{behind}")
         rows = rows.where(above)
-    if seen["top"] is None:
+    if top is None:
         return cls(rows, is_known_empty=True, high_water_mark=mark)
     # Rows that arrive while this run reads are left to the next one.
-    rows = rows.where(column <= F.lit(seen["top"]).cast(kind))
-    return cls(rows, high_water_mark=seen["top"])
+    rows = rows.where(since.column <= since.literal(top))
+    if job.lookback is not None and job.mode == "append":
+        rows = without_known(rows, target, job)
+    return cls(rows, high_water_mark=top)
+
+
+def _above(since: SinceColumn, mark: Optional[str], job: TableJob) -> "Column":
+    """Which rows are new, or may have come late."""
+    from pyspark.sql import functions as F
+
+    if job.lookback is not None:
+        # Also in the run that has no mark yet: what does not fit is refused in the first one.
+        least = since.before(mark or "0", job.lookback)
+    if mark is None:
+        return F.lit(True)
+    return since.column > (since.literal(mark) if job.lookback is None else least)
 
 
 def _changes(
@@ -159,15 +184,37 @@ def _changes(
     source: Source,
     target: Target,
     job: TableJob,
+    pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
-    last = target.last(job.job_name)
+    mark = Mark.of(source, target, job, pipeline_digest)
+    last = mark.record
     if last is None or last.source_version is None:
         return cls(source.rows(job))
+    if mark.takes_all:
+        on_message(f"all rows are scored, since {mark.takes_all}")
     if last.source_version == source.version:
-        return cls(source.rows(job), is_known_empty=True)
+        return cls(source.rows(job), is_known_empty=not mark.takes_all)
     on_message(
         f"changes of {source.table.text} from version {last.source_version} to {source.version}"
     )
     rows, deleted = changes_between(target.spark, source, job, last.source_version)
-    return cls(rows, deleted)
+    return cls(source.rows(job) if mark.takes_all else rows, deleted)
+
+
+def _high_water_mark(
+    source: Source,
+    target: Target,
+    job: TableJob,
+    pipeline_digest: str,
+    on_message: Callable[[str], None],
+) -> "Tuple[Optional[str], str]":
+    """The value that new rows are above, and who says so."""
+    found = Mark.of(source, target, job, pipeline_digest)
+    if found.takes_all:
+        on_message(f"all rows are scored, since {found.takes_all}")
+    if found.said is not None:
+        return found.said, "--since-mark"
+    if found.record is None or found.takes_all:
+        return None, ""
+    return found.record.high_water_mark, f"run {found.record.run_id}"

@@ -1,5 +1,6 @@
 """Source: the table that is scored, at one version, with the pipeline's names for its columns."""
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dai_spark.driver.schema import quoted, sql_text
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.source.view_version import view_version
+from dai_spark.table_job.table_identity import table_identity
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 
 if TYPE_CHECKING:
@@ -34,13 +37,21 @@ class Source:
         Its rows at `version`, before ``--where``.
     version : str or None
         A Delta version or an Iceberg snapshot, which every later reading of `frame` sees too;
-        for files the digest of their listing; None where the source tells none (JDBC, a view).
+        for files the digest of their listing, for a view one of its text and its tables'
+        versions; None where the source tells none (JDBC, some views).
+    identity : str
+        The same for all spellings of the table, and when it is created anew.
+    table_id : str or None
+        Another one where the table was created anew, and counts its versions from 0 again; None
+        where the format has none, and needs none: snapshots and files have names of their own.
     """
 
     table: TableName
     provider: Optional[str]
     frame: "DataFrame"
     version: Optional[str]
+    identity: str
+    table_id: Optional[str] = None
 
     @classmethod
     def of(cls, spark: Any, job: TableJob) -> "Source":
@@ -59,17 +70,22 @@ class Source:
         """
         table = TableName.of(job.source)
         provider = table.provider(spark)
+        identity = table_identity(spark, table, job.source_options)
+        # Before the version: where the table is created anew between the two, they do not fit, and
+        # neither this run nor the next one takes itself for done.
+        table_id = _table_id(spark, table, provider)
         version = job.source_version
         travels = any(word in name.lower() for name in job.source_options for word in _TRAVEL)
         if version is None and job.source_timestamp is None and not travels:
             version = current_version(spark, table, provider)
-        if provider in ("delta", "iceberg") and version is not None:
-            frame = table.read(spark, job.source_options, version)
-            return cls(table, provider, frame, version)
         frame = table.read(spark, job.source_options, version, job.source_timestamp)
         if job.source_timestamp is not None:
-            return cls(table, provider, frame, f"at {job.source_timestamp}")
-        return cls(table, provider, frame, version or _listing(frame, provider))
+            version = f"at {job.source_timestamp}"
+        elif version is None and provider is None:
+            version = view_version(spark, table.name, frame, _version_of_one, _listing)
+        elif version is None:
+            version = _listing(frame, provider)
+        return cls(table, provider, frame, version, identity, table_id)
 
     def rows(self, job: TableJob) -> "DataFrame":
         """The rows to be scored: filtered, with the columns that ``--column`` makes.
@@ -132,15 +148,30 @@ def current_version(spark: Any, table: TableName, provider: Optional[str]) -> Op
     return None
 
 
-def _listing(frame: "DataFrame", provider: Optional[str]) -> Optional[str]:
+def _table_id(spark: Any, table: TableName, provider: Optional[str]) -> Optional[str]:
+    if provider != "delta":
+        return None
+    with contextlib.suppress(Exception):
+        # `PATH@v3` is a path to its reader alone, which will say what is wrong with it.
+        return str(spark.sql(f"DESCRIBE DETAIL {table.sql}").collect()[0]["id"])
+    return None
+
+
+def _version_of_one(spark: Any, table: TableName, provider: Optional[str]) -> str:
+    """What tells a state of a table below a view, also from that of another in its place."""
+    found = _table_id(spark, table, provider), current_version(spark, table, provider)
+    return " ".join(map(str, found))
+
+
+def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> Optional[str]:
     """SHA-256 of the names, sizes and times of the files that a frame reads."""
     if provider not in FILE_FORMATS:
         return None
-    paths = sorted(frame.inputFiles())
-    if not paths:
-        return "no files"
     spark = frame.sparkSession
     try:
+        paths = sorted(frame.inputFiles())
+        if not paths:
+            return "no files"
         # Only listed: the content is read for the column `content` alone.
         listed = spark.read.format("binaryFile").load(paths)
         rows = listed.select("path", "length", "modificationTime").collect()

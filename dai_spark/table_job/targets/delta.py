@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 
 from dai_spark.driver.schema import quoted, sql_columns, sql_text
 from dai_spark.driver.session import is_connect
+from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.targets.base import MergeResult, Target
 from dai_spark.table_job.targets.columns.demands import Demand, lengths, not_null
 from dai_spark.table_job.targets.columns.difference import Difference
 from dai_spark.table_job.targets.columns.names import REFUSED_BY_DELTA
+from dai_spark.table_job.targets.commits import REPLACING, Commit, Commits
 from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
@@ -37,13 +39,25 @@ _NO_INSERT = "delta.identity.allowExplicitInsert"
 _WIDENS = "delta.enableTypeWidening"
 _COMMIT = re.compile(r"[0-9]{20}\.json")
 # Commits that arrange files anew, or set properties, and change no row.
-_MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
+_MAINTENANCE = (
+    "OPTIMIZE",
+    "REORG",
+    "VACUUM START",
+    "VACUUM END",
+    "SET TBLPROPERTIES",
+    "UNSET TBLPROPERTIES",
+)
+_RESTORE = "RESTORE"
+# Of others' commits, those that leave all rows; of any other one the rows are looked for.
+_KEEPING = ("CREATE TABLE", "ADD COLUMNS", "CHANGE COLUMN", "RENAME COLUMN", "UPDATE")
 
 
 class DeltaTarget(Target):
     """A Delta table, of a catalog or at a path."""
 
     modes = ("fail", "append", "overwrite", "overwrite-partitions", "merge")
+    forgets = True
+    remembers_appends = True
     can_evolve = True
     _asked: Optional[Tuple[Any, Dict[str, Any]]] = None
 
@@ -101,12 +115,13 @@ class DeltaTarget(Target):
         if job.evolve_schema:
             options["mergeSchema"] = "true"
         if job.mode in ("fail", "append"):
-            options.update(txnAppId=_TRANSACTION + record.run_id, txnVersion="1")
+            options.update(txnAppId=self._transaction(record.run_id), txnVersion="1")
         if self.table.format is None:
             self._create(frame, record)
             writer: Any = self.shaped(frame).writeTo(self.table.name).options(**options)
             if job.mode in ("fail", "append"):
                 writer.append()
+                self._check_written(record)
             elif job.mode == "overwrite":
                 writer.overwrite(F.lit(True))
             else:
@@ -119,6 +134,30 @@ class DeltaTarget(Target):
             writer = writer.partitionBy(*job.partition_by)
         mode = {"fail": "error", "append": "append"}.get(job.mode, "overwrite")
         writer.mode(mode).save(self.table.name)
+        if job.mode == "append":
+            self._check_written(record)
+
+    def _check_written(self, record: RunRecord) -> None:
+        """Make sure that Delta has not skipped an append of which its history tells no more."""
+        if self.commits.are_all:
+            return
+        written = self.read_commits().newest(lambda other: other.run_id == record.run_id)
+        if written is None:
+            raise TableJobError(
+                f"Delta has seen run {record.run_id} of {self.table.text} before, though its "
+                "history no longer tells it, and has written nothing; give another --run-id to "
+                "append these rows again."
+            )
+
+    def _transaction(self, run_id: str) -> str:
+        """What Delta skips when it has seen it.
+
+        A RESTORE, or somebody's DELETE, takes a run's rows away and leaves that, so a run that is
+        done again has another one.
+        """
+        records = [*self.commits.records, *self.commits.undone]
+        n_before = sum(record is not None and record.run_id == run_id for record in records)
+        return f"{_TRANSACTION}{run_id}" + (f":{n_before}" if n_before else "")
 
     def partitioning(self) -> Tuple[str, ...]:
         """See `Target.partitioning`; liquid clustering is none."""
@@ -290,10 +329,67 @@ class DeltaTarget(Target):
         found = self.run_sql(f"SHOW TBLPROPERTIES {self.table.name}")
         return next((row["value"] for row in found if row["key"] == _CREATED_FOR), None)
 
-    def records(self) -> Iterator[Optional[RunRecord]]:
-        """See `Target.records`."""
-        if self.schema is None:
-            return
-        for row in self.run_sql(f"DESCRIBE HISTORY {self.table.sql}"):
-            if row["operation"] not in _MAINTENANCE:
-                yield RunRecord.from_json(row["userMetadata"])
+    def read_commits(self) -> Commits:
+        """See `Target.read_commits`.
+
+        ``RESTORE`` is a commit that makes the table what an earlier one had left: what lies
+        between the two is not in it.
+        """
+        from pyspark.sql import functions as F
+
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.table.sql}").select(
+            "version",
+            "operation",
+            "timestamp",
+            "userMetadata",
+            F.col("operationParameters")["version"].cast("long").alias("to_version"),
+            F.coalesce(
+                F.col("operationParameters")["mode"], F.col("operationParameters")["outputMode"]
+            ).alias("output"),
+            # In the session's time zone, as it is shown.
+            F.col("operationParameters")["timestamp"].cast("timestamp").alias("to_time"),
+        )
+        try:
+            rows = history.orderBy(F.col("version").desc()).collect()
+        except Exception as error:
+            raise told(error, f"The history of {self.table.text} cannot be read") from error
+        found: List[Commit] = []
+        undone: List[RunRecord] = []
+        below: Optional[int] = None
+        version = -1
+        for row in rows:
+            if below is not None and row["version"] > below:
+                record = RunRecord.from_json(row["userMetadata"])
+                undone += [] if record is None else [record]
+                continue
+            version = row["version"]
+            if row["operation"] == _RESTORE:
+                below = _restored_version(row, rows)
+            elif row["operation"] not in _MAINTENANCE:
+                record = RunRecord.from_json(row["userMetadata"])
+                found.append(Commit(record, _may_remove_rows(row, record)))
+        # A clone has the rows of another table, and nothing of its history.
+        are_all = version == 0 and rows[-1]["operation"] != "CLONE"
+        return Commits(tuple(found), are_all, tuple(undone))
+
+
+def _may_remove_rows(row: Any, record: Optional[RunRecord]) -> bool:
+    if record is not None:
+        return record.mode in REPLACING
+    if row["operation"] in ("WRITE", "STREAMING UPDATE"):
+        return str(row["output"]).lower() != "append"
+    return row["operation"] not in _KEEPING
+
+
+def _restored_version(row: Any, rows: Sequence[Any]) -> int:
+    """The version that a RESTORE went back to; -1 where it is no longer kept."""
+    if row["to_version"] is not None:
+        return int(row["to_version"])
+    return max(
+        (
+            r["version"]
+            for r in rows
+            if r["version"] < row["version"] and r["timestamp"] <= row["to_time"]
+        ),
+        default=-1,
+    )

@@ -19,7 +19,6 @@ from typing import (
     Any,
     Callable,
     Dict,
-    Iterator,
     List,
     Optional,
     Sequence,
@@ -35,6 +34,7 @@ from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
 from dai_spark.table_job.targets.columns.demands import Demand, lengths
 from dai_spark.table_job.targets.columns.difference import Difference
+from dai_spark.table_job.targets.commits import REPLACING, Commit, Commits
 from dai_spark.table_job.targets.text_files import (
     SCHEMA_FILE,
     TEXT_FORMATS,
@@ -297,12 +297,12 @@ class FileTableTarget(Target):
 
     # -- records --------------------------------------------------------------------------------
 
-    def records(self) -> Iterator[Optional[RunRecord]]:
-        """See `Target.records`: what others write into the folder leaves none."""
-        if self.schema is None:
-            return
+    def read_commits(self) -> Commits:
+        """See `Target.read_commits`: what others write into the folder leaves no record."""
         folder = self._location() / RECORDS
+        found = []
         for name in sorted(folder.names(), reverse=True):
             record = RunRecord.from_json((folder / name).read())
             if record is not None:
-                yield record
+                found.append(Commit(record, record.mode in REPLACING))
+        return Commits(tuple(found))

@@ -42,8 +42,8 @@ def merge_statement(target: Target, view: str, rows: "StructType", columns: Sequ
     updates = ", ".join(f"t.{quoted(c)} = s.{quoted(c)}" for c in columns if c not in key)
     names = ", ".join(quoted(c) for c in columns)
     values = ", ".join(f"s.{quoted(c)}" for c in columns)
-    follows = job.incremental == "changes"
-    lines = [f"MERGE INTO {target.table.sql} t USING {quoted(view)} s ON {on}"]
+    follows = job.deletes
+    lines = [f"MERGE INTO {target.written.sql} t USING {quoted(view)} s ON {on}"]
     if follows:
         lines.append(f"WHEN MATCHED AND s.{DELETED} THEN DELETE")
     if updates:

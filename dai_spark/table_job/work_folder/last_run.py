@@ -51,7 +51,7 @@ class LastRun:
         """
         file = _file(spark, job)
         found: Optional[Dict[str, Any]] = None if file is None else file.read_json()
-        one = (found or {}).get(job.job_name)
+        one = (found or {}).get(_name(job))
         if one is None:
             return cls()
         return cls(
@@ -74,7 +74,7 @@ class LastRun:
         if file is None or not self.distributions:
             return
         known = file.read_json() or {}
-        known[job.job_name] = {
+        known[_name(job)] = {
             "run_id": self.run_id,
             "distributions": {name: d.to_json() for name, d in self.distributions.items()},
             "inputs": {name: d.to_json() for name, d in self.inputs.items()},
@@ -83,6 +83,11 @@ class LastRun:
         }
         file.parent.make()
         file.write(json.dumps(known))
+
+
+def _name(job: TableJob) -> str:
+    """The job's name; the same for all spellings of the target that it may have it from."""
+    return "" if job.has_default_name else job.job_name
 
 
 def _file(spark: Any, job: TableJob) -> Optional[HadoopPath]:

@@ -1,13 +1,13 @@
 """Where the work folder of a target lies: beside it, for whatever a run keeps there."""
 
 import hashlib
-from dataclasses import replace
 from typing import Any, Optional
 
 from dai_spark.driver.session import is_connect
 from dai_spark.host.uri import without_password
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.table_name import FILE_FORMATS, TableName
+from dai_spark.table_job.table_identity import canonical_path, qualified_name, table_location
+from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
 __all__ = ["created_format", "work_folder"]
@@ -17,8 +17,9 @@ def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[HadoopP
     """Where staged rows, locks and the last run's figures of a target lie; None over Connect.
 
     Beside a path, hidden by its underscore from whoever reads the folder above.  Files of a catalog
-    table are renamed into it, so the folder is beside theirs as well; for other tables of a catalog
-    it is in the warehouse's.  It is the same before and after the target is created.
+    table are renamed into it, so the folder is beside theirs as well; for tables of a catalog that
+    tells no folder it is in the warehouse's.  It is the same before and after the target is
+    created, and however the target's name is spelled.
 
     Parameters
     ----------
@@ -29,19 +30,33 @@ def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[HadoopP
     """
     if is_connect(spark):
         return None
+    location = _location(spark, table)
     if job.work_folder is not None:
         root = HadoopPath(spark, job.work_folder)
-    elif table.format is not None and table.name:
-        root = HadoopPath(spark, table.name).parent / "_dai_spark"
+    elif location is not None:
+        root = HadoopPath(spark, location).parent / "_dai_spark"
     else:
-        root = HadoopPath(spark, _catalog_folder(spark, job, table)) / "_dai_spark"
-    if table.format == "jdbc":
+        root = HadoopPath(spark, str(spark.conf.get("spark.sql.warehouse.dir"))) / "_dai_spark"
+    if location is not None:
+        name = location.rpartition("/")[2]
+    elif table.format == "jdbc":
         # One address may have many tables, and many addresses a table of one name.
         url = job.target_options.get("url", "").partition("?")[0].partition(";")[0]
         digest = hashlib.sha256(without_password(url).encode()).hexdigest()[:8]
-        table = replace(table, name=f"{job.target_options.get('dbtable', 'table')}_{digest}")
-    name = table.name.rstrip("/").rpartition("/")[2] if table.format else table.name
+        name = f"{job.target_options.get('dbtable', 'table')}_{digest}"
+    else:
+        name = table.name if table.format else qualified_name(spark, table)
+    if job.work_folder is not None:
+        # One folder for many targets, of which two may have the same last name.
+        whole = location or name
+        name += f"-{hashlib.sha256(whole.encode('utf-8')).hexdigest()[:8]}"
     return root / "".join(c if c.isalnum() or c in "-_." else "_" for c in name or "target")
+
+
+def _location(spark: Any, table: TableName) -> Optional[str]:
+    if table.format is not None:
+        return canonical_path(spark, table.name) if table.name else None
+    return table_location(spark, table)
 
 
 def created_format(spark: Any, job: TableJob, table: TableName) -> str:
@@ -62,14 +77,3 @@ def created_format(spark: Any, job: TableJob, table: TableName) -> str:
     if "iceberg" in known and not known.endswith("SparkSessionCatalog"):
         return "iceberg"
     return str(spark.conf.get("spark.sql.sources.default", "parquet"))
-
-
-def _catalog_folder(spark: Any, job: TableJob, table: TableName) -> str:
-    provider = table.provider(spark) or created_format(spark, job, table)
-    if provider in FILE_FORMATS:
-        found = table.details(spark).get("Location")
-        if found is not None:
-            return found.rstrip("/").rpartition("/")[0]
-        database = table.name.rpartition(".")[0] or str(spark.catalog.currentDatabase())
-        return str(spark.catalog.getDatabase(database).locationUri)
-    return str(spark.conf.get("spark.sql.warehouse.dir"))

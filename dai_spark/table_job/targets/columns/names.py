@@ -3,10 +3,12 @@
 import re
 from typing import TYPE_CHECKING, Any, Dict, Sequence
 
+from dai_spark.table_job.settings.spelling import as_spelt
+
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
-__all__ = ["REFUSED_BY_DELTA", "named_like", "safe_name", "safe_type", "spelt"]
+__all__ = ["REFUSED_BY_DELTA", "named_like", "safe_name", "safe_type"]
 
 # A Delta table without column mapping refuses them in names at every level.
 REFUSED_BY_DELTA = " ,;{}()\n\t="
@@ -55,21 +57,6 @@ def safe_type(kind: "DataType", unsafe: str) -> "DataType":
     return kind
 
 
-def spelt(name: str, columns: Sequence[str]) -> str:
-    """Return a name as a table spells it: that of its columns that differs in nothing but case.
-
-    Parameters
-    ----------
-    name : str
-        Comes back as it is where no column, or more than one, is meant.
-    columns : sequence of str
-    """
-    if name in columns:
-        return name
-    alike = [column for column in columns if column.lower() == name.lower()]
-    return alike[0] if len(alike) == 1 else name
-
-
 def named_like(name: str, columns: Sequence[str]) -> str:
     """Return the column of a table that a run has written a source's column into.
 
@@ -81,7 +68,7 @@ def named_like(name: str, columns: Sequence[str]) -> str:
         The table's, whatever its format is.
     """
     for candidate in (name, safe_name(name, REFUSED_BY_DELTA)):
-        found = spelt(candidate, columns)
+        found = as_spelt(candidate, columns)
         if found in columns:
             return found
     return name

@@ -10,8 +10,8 @@ from dai_spark.host.uri import without_password
 from dai_spark.plan.doubts import doubts
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.report.check import WARNING, Check
+from dai_spark.table_job.run.checks.row_guard import guard_rows, rows_check
 from dai_spark.table_job.run.context import RunContext
-from dai_spark.table_job.run.row_guard import guard_rows, rows_check
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 from dai_spark.table_job.source.key import check_key
 from dai_spark.table_job.source.new_rows import NewRows
