@@ -35,8 +35,8 @@ def absolute(spark: Any, text: str) -> str:
         return text
     try:
         file = HadoopFile(spark, table.name)
-        uri = file.uri
-        is_default = HadoopFile(spark, file.path).uri == uri
+        uri = file.uri.rstrip("/")
+        is_default = HadoopFile(spark, file.path).uri.rstrip("/") == uri
     except Exception:  # noqa: BLE001 - who reads the table says in his own words why it cannot be
         return text
     # A path of the default file system needs no scheme.
