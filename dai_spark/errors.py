@@ -28,8 +28,10 @@
         ├── TableExistsError
         ├── OverlapError                   another run of the same job is at work
         ├── BadRowsError                   more rows cannot be scored than allowed
+        ├── TooFewRowsError                fewer rows to be written than wanted, or none
         ├── DriftError                     predictions have moved further than allowed
-        └── ContractError                  the run is not what --contract says it must be
+        ├── ContractError                  the run is not what --contract says it must be
+        └── VerificationError              rows differ from what scoring them again gives
 
 Catch `DaiSparkError` to catch them all.  A message stands alone: Spark carries nothing but text
 from an executor to the driver, so what was found, where, why and what to do are all in it.
@@ -67,7 +69,9 @@ __all__ = [
     "SidecarTimeoutError",
     "TableExistsError",
     "TableJobError",
+    "TooFewRowsError",
     "UnreadableFileError",
+    "VerificationError",
     "from_spark",
 ]
 
@@ -126,8 +130,8 @@ class DaiSparkError(Exception):
     ----------
     status : str
         What a command's exit status and a report say of it: ``"failed"``, ``"usage"``,
-        ``"bad rows"``, ``"drift"``, ``"contract"``, or ``"refused"``, which the table job
-        sets on whatever was raised before it started.
+        ``"bad rows"``, ``"drift"``, ``"contract"``, ``"differs"``, ``"too few rows"``, or
+        ``"refused"``, which the table job sets on whatever was raised before it started.
     """
 
     status = "failed"
@@ -267,6 +271,12 @@ class BadRowsError(TableJobError):
     status = "bad rows"
 
 
+class TooFewRowsError(TableJobError):
+    """Fewer rows than ``--min-rows``, or none for a target that has some; it is as it was."""
+
+    status = "too few rows"
+
+
 class DriftError(TableJobError):
     """Predictions have moved further from the last run's than allowed; the target is as it was."""
 
@@ -277,6 +287,15 @@ class ContractError(TableJobError):
     """A run is not what its ``--contract`` says it must be; the target is as it was."""
 
     status = "contract"
+
+
+class VerificationError(TableJobError):
+    """Rows were written, and ``--verify`` found some that scoring them again gives otherwise.
+
+    A command raises it; `score_table` returns the report, whose status is ``"differs"``.
+    """
+
+    status = "differs"
 
 
 def _tree(base: Type[DaiSparkError]) -> Dict[str, Type[DaiSparkError]]:

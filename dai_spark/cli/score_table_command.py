@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from dai_spark.cli.command import add_command
-from dai_spark.errors import DaiSparkError
+from dai_spark.errors import DaiSparkError, VerificationError
 from dai_spark.table_job.report.outcome import exit_status, failure_json
 from dai_spark.table_job.settings.arguments import add_arguments
 
@@ -38,3 +38,5 @@ def _score_table(arguments: argparse.Namespace) -> None:
             print(failure_json(error))
         raise
     print(report.to_json() if arguments.json else report.text())
+    if report.status == VerificationError.status:
+        raise VerificationError(report.message)

@@ -12,7 +12,8 @@ from dai_spark.client.udf_bodies import probe_body
 from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.progress.messages import waiting
 from dai_spark.driver.ship import package_zip, ship_file, ship_package
-from dai_spark.errors import from_spark, named
+from dai_spark.driver.spark_errors.telling import told
+from dai_spark.errors import SidecarStartError, named
 from dai_spark.host.atomic_file import write_atomically
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.plan.doubts import doubts
@@ -83,10 +84,8 @@ def _probe(
             function, result = off_disk(spark, plan, probe_body(plan), "answer string")
             rows = spark.range(0, 1, 1, 1).mapInArrow(function, result).collect()
     except Exception as error:
-        found = from_spark(error)
-        if found is None:
-            raise
-        raise found from None
+        what = "The pipeline could not be tried on an executor"
+        raise told(error, what, SidecarStartError) from error
     answer: Dict[str, Any] = json.loads(rows[0]["answer"])
     if "error" in answer:
         raise named(answer["error"])(answer["message"], answer["details"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Set, Tuple
 
 from dai_spark.driver.session import identity, is_connect, is_local
+from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ShippingError
 from dai_spark.host.atomic_file import keep, replacing
 from dai_spark.host.cache_folder import cache_folder, private_folder
@@ -116,6 +117,4 @@ def _add(spark: Any, path: Path, *, is_package: bool, what: str) -> None:
         else:
             spark.sparkContext.addFile(str(path))
     except Exception as error:
-        raise ShippingError(
-            f"Spark did not take {what} ({path}): {str(error).partition(chr(10))[0]}"
-        ) from error
+        raise told(error, f"Spark did not take {what} ({path})", ShippingError) from error

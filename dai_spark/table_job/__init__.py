@@ -4,6 +4,7 @@
 
     score_table   the function: arguments to a run
     table_name    a catalog table or FORMAT:PATH, read at a version
+    table_place   absolute paths; whether two names are one table
     table_identity  one text for one table, however its name is spelled
     run_events    a run told to a data catalogue (OpenLineage)
     lineage       which pipeline and run a row is from; the record in each commit

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from dai_spark._version import __version__
 
@@ -102,6 +102,8 @@ class RunRecord:
         The version of dai_spark.
     high_water_mark : str or None
         Largest value of ``--since`` that this run or an earlier one has seen, as SQL text.
+    columns : sequence of str or None
+        The columns that it wrote: the target's others are its own; None where they are too many.
     source_id : str or None
         Tells a table from another one that was created in its place, where the format does.
     scope : Scope or None
@@ -123,6 +125,7 @@ class RunRecord:
     )
     version: str = __version__
     high_water_mark: Optional[str] = None
+    columns: Optional[Sequence[str]] = None
     source_id: Optional[str] = None
     scope: Optional[Scope] = None
     is_default_name: bool = False

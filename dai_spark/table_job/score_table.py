@@ -19,6 +19,8 @@ from dai_spark.table_job.run.batch import run_batch
 from dai_spark.table_job.run.stream import run_stream
 from dai_spark.table_job.run_events import RunEvents
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.settings.secrets import hiding_secrets
+from dai_spark.table_job.table_place import absolute
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -92,6 +94,13 @@ def score_table(
         session = active(spark)
         chosen = chosen_environment(env, partial(setting, session), on_message)
         job = dataclasses.replace(job, env=_text(chosen))
+        # Once, before anything asks where a table lies.
+        job = dataclasses.replace(
+            job,
+            source=absolute(session, job.source),
+            target=absolute(session, job.target),
+            quarantine=None if job.quarantine is None else absolute(session, job.quarantine),
+        )
 
     def make_request() -> ScoringRequest:
         return open_request(
@@ -110,7 +119,7 @@ def score_table(
         events = RunEvents.of(session, job, on_message)
     events.started()
     try:
-        with telling(f"The run of job {job.job_name} failed"):
+        with hiding_secrets(job), telling(f"The run of job {job.job_name} failed"):
             report = run(session, job, make_request, on_message, progress)
     except BaseException as error:
         events.failed(error)

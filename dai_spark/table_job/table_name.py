@@ -1,12 +1,13 @@
 """TableName: what `--source` and `--target` may say, and how Spark reads it."""
 
 import contextlib
+import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from dai_spark.driver.filesystem.hadoop_file import HadoopFile
-from dai_spark.driver.schema import sql_text
+from dai_spark.driver.schema import quoted, sql_text
 from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import OptionError, TableJobError
@@ -20,6 +21,8 @@ __all__ = ["FILE_FORMATS", "TableName"]
 FILE_FORMATS = ("parquet", "orc", "csv", "json", "avro")
 
 _WITH_FORMAT = re.compile(r"^([a-z][a-z0-9_]*):(.+)$", re.DOTALL)
+# Iceberg's names of branches and tags, behind that of the table.
+_REFERENCE = re.compile(r"^(.+)\.`?(?:branch|tag)_([^.`]+`?)$")
 # Spark's words for a path, or a name in the catalog, where nothing is.
 _ABSENT = (
     "PATH_NOT_FOUND",
@@ -46,11 +49,17 @@ class TableName:
         Any format that Spark knows; None for a catalog table.
     name : str
         The catalog's name, or the path (empty where options say it all, as for JDBC).
+    reader_schema : str or None
+        Schema, as JSON, of files that do not tell it.
+    reader_options : tuple of (str, str)
+        Of Spark's reader, below those that a caller gives.
     """
 
     text: str
     format: Optional[str]
     name: str
+    reader_schema: Optional[str] = None
+    reader_options: "Tuple[Tuple[str, str], ...]" = ()
 
     @classmethod
     def of(cls, text: str) -> "TableName":
@@ -82,7 +91,21 @@ class TableName:
         """What SQL calls it: ``delta.`PATH` `` for a path."""
         if self.format is None:
             return self.name
-        return f"{self.format}.`{self.name}`"
+        return f"{self.format}.{quoted(self.name)}"
+
+    def reference(self, spark: Any) -> "Optional[Tuple[str, str]]":
+        """The table and its branch or tag, where the name is Iceberg's for one of these.
+
+        ``ice.db.t.branch_audit`` is branch ``audit`` of ``ice.db.t``, where there is such a table.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        """
+        match = _REFERENCE.match(self.name) if self.format is None else None
+        if match is None or not spark.catalog.tableExists(match.group(1)):
+            return None
+        return match.group(1), match.group(2).strip("`")
 
     def renew(self, spark: Any) -> None:
         """Forget what the session knows of a catalog table: others may have changed it since.
@@ -236,8 +259,12 @@ class TableName:
                 return frame
             at = f"VERSION AS OF {_literal(version)}" if version else ""
             at = at or f"TIMESTAMP AS OF {_literal(timestamp or '')}"
-            frame = spark.sql(f"SELECT * FROM {self.name} {at}")
+            # Of a branch Iceberg reads no version, of its table every one.
+            name = (self.reference(spark) or (self.name,))[0]
+            frame = spark.sql(f"SELECT * FROM {name} {at}")
             return frame
+        from pyspark.sql.types import StructType
+
         travel: Dict[str, str] = {}
         if version is not None:
             travel["snapshot-id" if self.format == "iceberg" else "versionAsOf"] = version
@@ -248,7 +275,10 @@ class TableName:
                 f"{self.text} has no versions to read; leave --source-version and "
                 "--source-timestamp out, or keep the source as a Delta or Iceberg table."
             )
-        reader = spark.read.format(self.format).options(**{**options, **travel})
+        known = {**dict(self.reader_options), **options, **travel}
+        reader = spark.read.format(self.format).options(**known)
+        if self.reader_schema is not None:
+            reader = reader.schema(StructType.fromJson(json.loads(self.reader_schema)))
         frame = reader.load(self.name) if self.name else reader.load()
         return frame
 

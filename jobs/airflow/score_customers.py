@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 # that has just begun.  The timetable below has intervals, whatever Airflow's settings say.
 DAY = "{{ data_interval_start.strftime('%Y-%m-%d') }}"
 # What the job's exit status (docs/table_job.md) means for the night's other tasks.
-LOOKED_AT_BY_SOMEBODY = {4: "bad rows", 5: "drift", 6: "contract"}
+LOOKED_AT_BY_SOMEBODY = {4: "bad rows", 5: "drift", 6: "contract", 7: "too few rows"}
 NOT_WORTH_A_RETRY = {2: "usage", 3: "refused"}
 
 

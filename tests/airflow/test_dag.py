@@ -103,7 +103,7 @@ def test_retries_and_branches_follow_the_exit_status(dag, ends):
 
     branch = dag.get_task("by_status").python_callable
     assert branch(ends(0)) == "publish"
-    for status, name in ((4, "bad rows"), (5, "drift"), (6, "contract")):
+    for status, name in ((4, "bad rows"), (5, "drift"), (6, "contract"), (7, "too few rows")):
         assert ends(status) == name
         assert branch(name) == "look_at_the_report"
         with pytest.raises(AirflowFailException, match=name):

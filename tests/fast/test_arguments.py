@@ -45,12 +45,16 @@ SAID = {
     "key": ("--key id,date", ["id", "date"]),
     "keep": ("--keep id,date --keep region", ["id", "date", "region"]),
     "partition_by": ("--partition-by date", ["date"]),
+    "target_branch": ("--target-branch audit", "audit"),
+    "publish": ("--no-publish", False),
     "target_format": ("--target-format iceberg", "iceberg"),
     "n_files": ("--files 8", 8),
     "max_file_rows": ("--max-file-rows 1000000", 1_000_000),
     "prediction": ("--prediction score", "score"),
     "prediction_layout": ("--prediction-layout flat", "flat"),
     "lineage": ("--no-lineage", False),
+    "lookback": ("--lookback '2 days'", "2 days"),
+    "delete_missing": ("--delete-missing", True),
     "evolve_schema": ("--evolve-schema", True),
     "job_name": ("--job-name customers", "customers"),
     "run_id": ("--run-id 2026-05-08", "2026-05-08"),
@@ -69,6 +73,8 @@ SAID = {
     "dry_run": ("--dry-run", True),
     "verify": ("--verify 20", 20),
     "fail_on_drift": ("--fail-on-drift 0.25", 0.25),
+    "min_rows": ("--min-rows 50%", "50%"),
+    "allow_empty": ("--allow-empty", True),
     "contract": ("--contract contract.toml", "contract.toml"),
     "openlineage": ("--openlineage", True),
     "report": (
@@ -225,8 +231,8 @@ def test_wrong_usage_is_told_before_spark_starts(text, told, capsys, monkeypatch
 
 
 def test_each_way_to_end_has_a_status_of_its_own():
-    """0 to 5 and 130, by what the error says of itself; an unknown word is a failure."""
-    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 6, 130]
+    """0 to 8 and 130, by what the error says of itself; an unknown word is a failure."""
+    assert list(EXIT_STATUSES) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]
     assert {*STATUSES.values(), 130} == set(EXIT_STATUSES)
     refused = TableExistsError("there")
     assert exit_status(refused) == 1

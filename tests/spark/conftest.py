@@ -49,3 +49,37 @@ def expected(spark, export, own_scores, flights):
     frame = spark.createDataFrame(scores.assign(flight_id=flights["flight_id"].to_numpy()))
     columns = [F.col(f"`{n}`").cast("float").alias(n) for n in scores.columns]
     return frame.select("flight_id", F.struct(*columns).alias("prediction")).cache()
+
+
+@pytest.fixture(scope="session")
+def score_plain(spark, with_scorer, tmp_path_factory):
+    """A function that runs the table job with a pipeline of one number, ``x``, which is cheap."""
+    from echo import VARIABLE, build_echo
+
+    from dai_spark import score_table
+
+    folder = tmp_path_factory.mktemp("plain")
+    pipeline = build_echo(folder / "plain.zip", [("x", "number")])
+    env_vars = {VARIABLE: str(folder / "given")}
+
+    def run(source, target, **words):
+        words = {"env_vars": env_vars, "progress": False, "spark": spark, **words}
+        return score_table(pipeline, **with_scorer, source=source, target=target, **words)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory):
+    """The pipeline whose prediction is its input; rows with x below 0 cannot be scored."""
+    from mirror import build_mirror
+
+    return build_mirror(tmp_path_factory.mktemp("mirror") / "mirror.zip")
+
+
+@pytest.fixture
+def nights(spark, mirror, with_scorer, tmp_path):
+    """A function that makes a source, a target and a job by format."""
+    from nights import Nights
+
+    return lambda kind: Nights(spark, kind, tmp_path, mirror, with_scorer)

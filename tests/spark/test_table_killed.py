@@ -1,5 +1,6 @@
 """A commit of files that is cut off at any step is finished by the next run."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -164,7 +165,6 @@ def test_a_work_folder_may_lie_behind_any_of_hadoops_file_systems(spark, tmp_pat
 
 def test_a_lock_of_a_dead_process_is_taken_over(spark, job, tmp_path):
     """The driver that was killed has left its lock; its process id may be another's by now."""
-    import json
     import subprocess
     import sys
 
@@ -183,6 +183,28 @@ def test_a_lock_of_a_dead_process_is_taken_over(spark, job, tmp_path):
     told = []
     assert job(on_overlap="refuse", on_message=told.append).status == "done"
     assert any("was killed; its lock is taken over" in text for text in told)
+
+
+def test_a_lock_of_another_host_is_judged_before_a_run_refuses(spark, tmp_path):
+    """One that does not move is taken over; one that moves is a run at work."""
+    file = HadoopPath(spark, f"{tmp_path}/_dai_spark/target/lock")
+    file.parent.make()
+    left = {"token": "1", "job": "of night", "host": "elsewhere", "boot": "b", "pid": 1}
+    left = json.dumps({**left, "started": "2", "since": "yesterday"})
+    for overlap, text in (("refuse", left), ("wait", left), ("refuse", "{half")):
+        assert file.create(text)
+        told = []
+        begun = time.monotonic()
+        # The time that a run waits at most is not what judges.
+        with JobLock(file, "mine", overlap, 0.5 if overlap == "refuse" else 30, told.append, 2):
+            assert 2 <= time.monotonic() - begun < 20
+        assert "was killed; its lock is taken over" in told[-1]
+    assert file.create(left)
+    with ThreadPoolExecutor(1) as threads:
+        beat = threads.submit(lambda: (time.sleep(1), file.write(left.replace("2", "3"))))
+        with pytest.raises(OverlapError, match=r"'of night' \(process 1 on elsewhere, .* at work"):
+            JobLock(file, "mine", "refuse", 30, print, 20).__enter__()
+        beat.result()
 
 
 def test_a_stream_that_has_waited_leaves_the_table_that_was_made_meanwhile(spark, job, tmp_path):

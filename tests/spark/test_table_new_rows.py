@@ -196,11 +196,11 @@ def test_a_key_that_does_not_tell_rows_apart_is_refused(table, job, scored):
 
 
 def test_an_append_from_a_source_without_versions_wants_a_run_id(spark, table, job):
-    """A view tells no version, so only the user can say which run this is."""
+    """Nothing tells the version of a view with rand(), so only the user can say which run it is."""
     source = table("delta")
     source.add("month = 1")
     name = source.text.replace("delta:", "delta.`") + "`"
-    spark.sql(f"CREATE OR REPLACE TEMP VIEW some_flights AS SELECT * FROM {name}")
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW some_flights AS SELECT *, rand() AS r FROM {name}")
     source.text = "some_flights"
     with pytest.raises(OptionError, match="give --run-id"):
         job(source, mode="append")

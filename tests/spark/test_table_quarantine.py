@@ -121,7 +121,10 @@ def test_verification_finds_a_row_that_was_changed(spark, job, export, tmp_path,
         return real(context)
 
     monkeypatch.setattr(batch, "verify", after_a_change)
-    assert job(pipeline=export(), verify=5).verified == (5, 5)
+    report = job(pipeline=export(), verify=5)
+    assert (report.verified, report.status) == ((5, 5), "differs")
+    assert json.loads(report.to_json())["exit_status"] == 7
+    assert report.message.startswith("5 of 5 rows of delta:")
 
 
 def test_predictions_that_moved_too_far_are_not_written(spark, job, export, tmp_path):

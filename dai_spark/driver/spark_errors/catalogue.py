@@ -232,7 +232,7 @@ RULES = (
             "DELTA_PATH_DOES_NOT_EXIST",
             "DELTA_TABLE_ONLY_OPERATION",
         ),
-        states=("42P01", "42704", "42K03"),
+        states=("42P01", "42K03"),
         classes=("NoSuchTableException", "NoSuchNamespaceException", "NoSuchDatabaseException"),
     ),
     Rule(

@@ -20,6 +20,8 @@ STATUSES: Dict[str, int] = {
     "bad rows": 4,
     "drift": 5,
     "contract": 6,
+    "differs": 7,
+    "too few rows": 8,
 }
 EXIT_STATUSES: Dict[int, str] = {
     0: "done, or nothing was to be done; the report says which",
@@ -29,6 +31,8 @@ EXIT_STATUSES: Dict[int, str] = {
     4: "more bad rows than --max-bad-rows; the target is as it was",
     5: "predictions moved further than --fail-on-drift; the target is as it was",
     6: "the run is not what --contract says it must be; the target is as it was",
+    7: "rows were written, and --verify found some that differ from what scoring them again gives",
+    8: "fewer rows than --min-rows, or none for a target that has some, which is as it was",
     130: "interrupted from the keyboard",
 }
 

@@ -57,7 +57,8 @@ class Report:
         What the tasks took; None over Spark Connect.
     status : str
         How the run ended: ``"done"``, ``"nothing to do"``, ``"already done"``, ``"dry run"``,
-        ``"usage"``, ``"refused"``, ``"bad rows"``, ``"drift"``, ``"contract"`` or ``"failed"``.
+        ``"usage"``, ``"refused"``, ``"bad rows"``, ``"drift"``, ``"contract"``, ``"differs"``,
+        ``"too few rows"`` or ``"failed"``.
     message : str
         Why, where it was not simply done: the error's sentence.
     details : str

@@ -5,15 +5,15 @@
     batch         one run over a table as it is now
     stream        a run for each micro-batch of a structured streaming query
 
+    checks/       what a run is held to, before and behind its commit
+
     tables        source and target, before the run holds the lock and under it
-    checkpoint    a stream's place, held against the batches that the target holds
     identity      which run this is, and whether it was committed before
     context       what all later steps share
-    preflight     what is looked at before anything is scored, and what a dry run tells besides
     write         straight into the target, or over staged rows
     staging       rows beside the target, and the commit that takes them in
+    settle        rows leave the quarantine when they have been scored anew
     quarantine    bad rows, told from the good ones and kept in a table of their own
     write_result  what was written, in rows and seconds
-    verify        rows of the target scored again
     summary       what a run has found so far, as a report
 """

@@ -13,20 +13,28 @@ from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.contract.acceptance import Acceptance
 from dai_spark.table_job.contract.read import read_contract
-from dai_spark.table_job.report.check import FAILED, OK, Check
+from dai_spark.table_job.report.check import FAILED, OK, WARNING, Check
 from dai_spark.table_job.report.example_rows import example_distributions
 from dai_spark.table_job.report.history import past_runs
 from dai_spark.table_job.report.html_report import check_available
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
+from dai_spark.table_job.run.checks.preflight import (
+    before_scoring,
+    check_columns,
+    check_demands_of_target,
+    count_by_key,
+    dry_run,
+)
+from dai_spark.table_job.run.checks.row_guard import guard_rows
+from dai_spark.table_job.run.checks.verify import verify
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.identity import committed_record, new_record, run_id_of
-from dai_spark.table_job.run.preflight import before_scoring, check_columns, count_by_key, dry_run
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
-from dai_spark.table_job.run.verify import verify
 from dai_spark.table_job.run.write import write_rows
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.settings.secrets import hiding_secrets
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.targets.kept_marks import keep_mark
 from dai_spark.table_job.work_folder.last_run import LastRun
@@ -66,11 +74,13 @@ def run_batch(
         request = make_request()
         begun_s = time.monotonic()
         tables = RunTables.open(spark, job)
+        job = tables.job
     version = tables.source.version
     acceptance = Acceptance(spark, job, contract)
     summary = RunSummary(spark, job, request, MetricsSum(spark), version, begun_s, acceptance)
     try:
-        report = _run(tables, summary, on_message, shows_progress)
+        with hiding_secrets(job):
+            report = _run(tables, summary, on_message, shows_progress)
     except DaiSparkError as error:
         try:
             failed = summary.report(status=error.status, message=error.message)
@@ -122,8 +132,10 @@ def _run(
             check_columns(context, new.rows)
             if job.dry_run:
                 return _dry_run_report(context, new, summary)
+            held = [] if new.is_known_empty else check_demands_of_target(context, new.rows)
             n_rows = 0 if new.is_known_empty else count_by_key(context, new.rows)
-            summary.checks = before_scoring(context, n_rows)
+            n_rows = guard_rows(context, new, n_rows)
+            summary.checks = before_scoring(context, n_rows, held)
             if n_rows == 0 and new.deleted is None and job.incremental:
                 return summary.report(context.record, plan, status="nothing to do")
 
@@ -131,8 +143,26 @@ def _run(
         result = write_rows(context, new, summary.acceptance)
         report = summary.report(context.record, plan, result, preparing_s=preparing_s)
         with telling(f"The scores are in {tables.target.table.text}, but what follows failed"):
+            report = _verified(context, report)
+            if job.target_branch is not None:
+                report = _published(context, report)
+                if report.checks[-1].outcome != OK:
+                    # For the next run this one has written nothing.
+                    return report
             _keep(context)
-            return _verified(context, _compared(context, report))
+            return _compared(context, report)
+
+
+def _published(context: RunContext, report: Report) -> Report:
+    """Show readers what was written to a branch, unless a check has failed."""
+    job = context.job
+    has_failed = any(check.outcome == FAILED for check in report.checks)
+    if job.publish and not has_failed:
+        context.target.publish()
+        found = f"branch {job.target_branch}, by one change of the table"
+        return replace(report, checks=(*report.checks, Check("published", found, "", OK)))
+    found = f"no: the rows are on branch {job.target_branch}, for you to look at"
+    return replace(report, checks=(*report.checks, Check("published", found, "", WARNING)))
 
 
 def _keep(context: RunContext) -> None:
@@ -170,7 +200,7 @@ def _compared(context: RunContext, report: Report) -> Report:
         last_run_id=last.run_id,
     )
     indices = [value for value in report.psi.values() if value is not None]
-    this = {"n_rows": report.n_rows, "psi": max(indices, default=None)}
+    this = {"n_rows": report.n_rows, "n_scored": report.n_scored, "psi": max(indices, default=None)}
     figures = {**last.figures, context.record.run_id: this}
     if job.report:
         examples = example_distributions(spark, context.request.pipeline, context.plan)
@@ -200,6 +230,14 @@ def _verified(context: RunContext, report: Report) -> Report:
     n_rows, n_differing = verified
     outcome = FAILED if n_differing else OK
     check = Check("verified", f"{n_differing:,} of {n_rows:,} rows differ", "none", outcome)
+    if n_differing:
+        report = replace(
+            report,
+            status="differs",
+            message=f"{n_differing:,} of {n_rows:,} rows of {report.target} that were scored again "
+            "have other predictions than were written, or are no longer in the source; does the "
+            "pipeline give a row the same score each time, and has anybody changed a table?",
+        )
     return replace(
         report,
         verified=verified,

@@ -16,13 +16,16 @@ from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.targets.base import Target
 from dai_spark.table_job.targets.choose import target_of
-from dai_spark.table_job.targets.target_columns import TargetColumns
+from dai_spark.table_job.targets.columns.target_columns import TargetColumns
 from dai_spark.table_job.work_folder.job_lock import JobLock
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["RunContext"]
+
+# A commit's metadata is read with the table, so it holds no endless list.
+_MOST_NAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,9 @@ class RunContext:
         fields = PredictionShape.of(plan).schema.names
         if contract is not None:
             contract.check_columns(plan.wanted(), fields)
+        columns = TargetColumns(job, tables.target, kept, fields)
+        if len(columns.names) <= _MOST_NAMES:
+            record = replace(record, columns=tuple(columns.names))
         return cls(
             spark=tables.spark,
             job=job,
@@ -111,7 +117,7 @@ class RunContext:
             record=record,
             source=source,
             target=tables.target,
-            columns=TargetColumns(job, tables.target, kept, fields),
+            columns=columns,
             lock=tables.lock,
             metrics=metrics,
             on_message=on_message,

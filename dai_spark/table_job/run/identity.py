@@ -40,7 +40,7 @@ def run_id_of(tables: RunTables, request: ScoringRequest) -> str:
     if job.mode == "append" and not job.incremental:
         _check_told(source, moment)
     decided = ""
-    if job.incremental == "missing" or source.version is None or moment is None:
+    if job.incremental in ("missing", "quarantine") or source.version is None or moment is None:
         # The target's content decides what is new, and a repetition finds nothing.
         decided = str(time.time_ns())
     elif job.incremental:

@@ -10,11 +10,14 @@ from dai_spark.driver.schema import quoted
 from dai_spark.errors import BadRowsError
 from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.report.distribution import observed_expressions, read
+from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.settle import settle
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
 from dai_spark.table_job.targets.choose import target_of
+from dai_spark.table_job.targets.columns.names import safe_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -83,14 +86,21 @@ def write_good_rows(
             scoring_s=scoring_s,
         )
         _check_number(context, result)
+        examples = [f"{row}: {why}" for row, why in result.bad_rows[:1]]
+        guard_scored(context, seen["n_rows"], n_bad, *examples)
         accept(result.figures)
         context.check_lock()
         # First: rows that are in neither table would be lost where the driver is killed between.
         _append(context, bad)
-        rows = with_deleted(context, context.for_target(good), new)
+        rows = with_deleted(context, context.for_target(good), new, bad)
         again = folder.parent / f"{folder.name}-good"
         rows.write.parquet(again.path)
-        return commit_staged(context, again, result)
+        result = commit_staged(context, again, result)
+        if job.key:
+            key = [quoted(name) for name in job.key]
+            gone = context.spark.read.parquet(again.path).select(*key)
+            settle(context, staged.select(*key).union(gone).distinct())
+        return result
 
 
 def _check_number(context: RunContext, result: WriteResult) -> None:
@@ -123,6 +133,8 @@ def _append(context: RunContext, bad: "DataFrame") -> None:
         context.job,
         target=context.job.quarantine,
         target_options={},
+        target_branch=None,
+        publish=True,
         mode="append",
         partition_by=(),
         n_files=1,
@@ -136,8 +148,13 @@ def _append(context: RunContext, bad: "DataFrame") -> None:
     if quarantine.find(context.record.run_id) is not None:
         return
     values = F.struct(*[F.col(quoted(name)) for name in context.plan.wanted()])
+    kept = []
+    for name in context.columns.kept:
+        # What this table, maybe of another format, calls the column.
+        safe = safe_type(bad.schema[name].dataType, quarantine.unsafe)
+        kept.append(F.col(quoted(name)).cast(safe).alias(quarantine.name_of(name)))
     rows = bad.select(
-        *[quoted(name) for name in context.columns.kept],
+        *kept,
         F.to_json(values, {"ignoreNullFields": "false"}).alias("input"),
         F.col(_ERROR).alias("reason"),
         context.record.column(),

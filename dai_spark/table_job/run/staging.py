@@ -8,13 +8,15 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Optional
 
+from dai_spark.driver.schema import quoted
+from dai_spark.driver.spark_errors.telling import kind_of
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
-from dai_spark.table_job.targets.base import DELETED
+from dai_spark.table_job.targets.base import DELETED, MergeResult
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 from dai_spark.table_job.work_folder.location import work_folder
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["commit_staged", "staged_rows", "with_deleted"]
+
+# Between the tries of a commit that other writers came before.
+_PAUSES_S = (0.5, 2.0, 8.0, 30.0)
 
 
 @contextmanager
@@ -82,14 +87,11 @@ def commit_staged(context: RunContext, folder: HadoopPath, result: WriteResult) 
     Exception
         What Spark raised.
     """
-    context.check_lock()
     begun = time.monotonic()
     staged = context.spark.read.parquet(folder.path)
-    if context.job.mode != "merge":
-        context.target.write(staged, context.record)
+    merged = _committed(context, folder, staged)
+    if merged is None:
         return replace(result, writing_s=time.monotonic() - begun)
-    columns = [name for name in staged.columns if name != DELETED]
-    merged = context.target.merge(folder.path, context.record, columns)
     n_written = None
     if merged.n_inserted is not None and merged.n_updated is not None:
         n_written = merged.n_inserted + merged.n_updated
@@ -103,7 +105,36 @@ def commit_staged(context: RunContext, folder: HadoopPath, result: WriteResult) 
     )
 
 
-def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataFrame":
+def _committed(
+    context: RunContext, folder: HadoopPath, staged: "DataFrame"
+) -> Optional[MergeResult]:
+    """Commit staged rows, again where another writer came between: nothing is scored twice."""
+    columns = [name for name in staged.columns if name != DELETED]
+    for pause_s in (*_PAUSES_S, None):
+        context.check_lock()
+        try:
+            if context.job.mode == "merge":
+                return context.target.merge(folder.path, context.record, columns)
+            context.target.write(staged, context.record)
+        except Exception as error:
+            if pause_s is None or kind_of(error) != "concurrent commit":
+                raise
+            context.on_message(
+                f"another writer has changed {context.target.table.text} meanwhile; the staged "
+                "rows are committed again"
+            )
+            time.sleep(pause_s)
+            # Its columns may be other ones now.
+            context = context.with_new_target()
+            context.target.check_schema(staged.select(*map(quoted, columns)).schema)
+        else:
+            return None
+    raise AssertionError("the last try returns or raises")
+
+
+def with_deleted(
+    context: RunContext, rows: "DataFrame", new: NewRows, bad: "Optional[DataFrame]" = None
+) -> "DataFrame":
     """Return rows to be written and keys to be deleted in one frame, told apart by `DELETED`.
 
     Parameters
@@ -113,13 +144,18 @@ def with_deleted(context: RunContext, rows: "DataFrame", new: NewRows) -> "DataF
         With the target's columns.
     new : NewRows
         Names the keys that the source no longer has.
+    bad : DataFrame, optional
+        Rows that cannot be scored now: the target may hold scores of what they were.
     """
     from pyspark.sql import functions as F
 
-    if context.job.incremental != "changes":
+    if not context.job.deletes:
         return rows
     rows = rows.withColumn(DELETED, F.lit(False))
-    if new.deleted is None:
-        return rows
-    gone = new.deleted.withColumn(DELETED, F.lit(True))
-    return rows.unionByName(gone, allowMissingColumns=True)
+    names = {name: context.target.name_of(name) for name in context.job.key}
+    for gone in (new.deleted, bad):
+        if gone is not None:
+            keys = gone.select(*[F.col(quoted(old)).alias(to) for old, to in names.items()])
+            keys = keys.withColumn(DELETED, F.lit(True))
+            rows = rows.unionByName(keys, allowMissingColumns=True)
+    return rows

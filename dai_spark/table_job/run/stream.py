@@ -22,10 +22,18 @@ from dai_spark.table_job.contract.acceptance import Acceptance
 from dai_spark.table_job.contract.read import read_contract
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
-from dai_spark.table_job.run.checkpoint import check_checkpoint, run_id_of_batch, stream_scope
+from dai_spark.table_job.run.checks.checkpoint import (
+    check_checkpoint,
+    run_id_of_batch,
+    stream_scope,
+)
+from dai_spark.table_job.run.checks.preflight import (
+    check_columns,
+    check_demands_of_target,
+    count_by_key,
+)
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.identity import new_record
-from dai_spark.table_job.run.preflight import check_columns, count_by_key
 from dai_spark.table_job.run.summary import RunSummary, keep_report
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.run.write import write_rows
@@ -83,6 +91,7 @@ def run_stream(
         begun_s = time.monotonic()
         batch_job = replace(job, incremental=None, checkpoint=None, keep_running=False)
         tables = RunTables.open(spark, batch_job)
+        batch_job = tables.job
     metrics = MetricsSum(spark)
     with ExitStack() as stack:
         with refusing(), telling(f"The stream of {without_password(job.source)} cannot begin"):
@@ -201,6 +210,7 @@ class _MicroBatches:
         context = self.context(tables, run_id, f"batch {batch_id}")
         rows = selected(frame, context.job, context.source.table.text)
         check_columns(context, rows)
+        check_demands_of_target(context, rows)
         count_by_key(context, rows)
 
         result = write_rows(context, NewRows(rows), self._acceptance)

@@ -4,10 +4,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterator, Optional
 
-from dai_spark.errors import TableJobError
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source
-from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.table_place import check_apart
 from dai_spark.table_job.targets.base import Target
 from dai_spark.table_job.targets.choose import target_of
 from dai_spark.table_job.work_folder.job_lock import JobLock
@@ -57,12 +56,21 @@ class RunTables:
             mode's promise.
         """
         target = target_of(spark, job)
-        if _place(target.table) == _place(TableName.of(job.source)):
-            raise TableJobError(
-                f"Source and target are both {job.source}; scores go to a table of their own."
-            )
+        check_apart(
+            spark,
+            job.source,
+            job.target,
+            source_options=job.source_options,
+            target_options=job.target_options,
+        )
+        if job.quarantine is not None:
+            check_apart(spark, job.source, job.quarantine, "Source and quarantine")
+            check_apart(spark, job.quarantine, job.target, "Quarantine and target")
         target.check_mode()
-        return cls(spark, job, Source.of(spark, job), target)
+        source = Source.of(spark, job)
+        if spark.conf.get("spark.sql.caseSensitive", "false") != "true":
+            job = job.with_names_of(source.frame.columns)
+        return cls(spark, job, source, target)
 
     @contextmanager
     def locked(self, on_message: Callable[[str], None]) -> "Iterator[RunTables]":
@@ -100,7 +108,3 @@ class RunTables:
         """
         before_commit = None if self.lock is None else self.lock.check
         return replace(self, target=target_of(self.spark, self.job, before_commit))
-
-
-def _place(table: TableName) -> "tuple[Optional[str], str]":
-    return table.format, table.name.rstrip("/")

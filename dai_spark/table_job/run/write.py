@@ -25,8 +25,10 @@ from dai_spark.table_job.report.distribution import (
     observed_expressions,
     read,
 )
+from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.quarantine import write_good_rows
+from dai_spark.table_job.run.settle import settle, settle_written
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
 from dai_spark.table_job.source.new_rows import NewRows
@@ -97,6 +99,7 @@ def _write_straight(context: RunContext, rows: "DataFrame") -> WriteResult:
     context.target.write(output, context.record)
     scoring_s = time.monotonic() - begun
     result = measured.result() or _read_back(context)
+    settle_written(context)
     return replace(result, scoring_s=scoring_s)
 
 
@@ -109,8 +112,12 @@ def _write_staged(
     with staged_rows(context, with_deleted(context, output, new)) as folder:
         result = measured.result()
         assert result is not None, "Spark's own Parquet writer reports what was observed"
+        guard_scored(context, result.n_scored)
         accept(result.figures)
-        return commit_staged(context, folder, replace(result, scoring_s=time.monotonic() - begun))
+        result = replace(result, scoring_s=time.monotonic() - begun)
+        result = commit_staged(context, folder, result)
+        settle(context, context.spark.read.parquet(folder.path))
+        return result
 
 
 class _MeasuredFrame:
@@ -155,14 +162,21 @@ def _read_back(context: RunContext) -> WriteResult:
     n_rows = metrics.n_rows if metrics is not None else 0
     if not job.lineage:
         return WriteResult(n_scored=n_rows, n_written=n_rows)
-    there = context.target.table.read(context.spark)
+    target = context.with_new_target().target
+    if target.is_new:
+        # No row was written, and so no file that would tell the columns of a table of files.
+        return WriteResult()
+    there = target.written.read(context.spark)
     there = there.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id)
     kind: Any
+    parent: Optional[str]
     if job.prediction_layout == "struct":
-        kind, parent = there.schema[job.prediction].dataType, job.prediction
+        kind = there.schema[context.columns.prediction].dataType
+        parent = context.columns.prediction
     else:
-        others = {*context.columns.kept, COLUMN}
-        kind, parent = StructType([f for f in there.schema.fields if f.name not in others]), None
+        predicted = set(context.columns.predicted)
+        kind = StructType([f for f in there.schema.fields if f.name in predicted])
+        parent = None
     n_written = F.count(F.lit(1)).alias("n_rows")
     found = there.agg(n_written, *observed_expressions(kind, parent)).collect()[0].asDict()
     return WriteResult(found["n_rows"], found["n_rows"], distributions=read(found))

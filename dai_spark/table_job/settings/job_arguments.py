@@ -28,6 +28,8 @@ class JobArguments(OptionArguments, total=False):
     key: Names
     keep: Optional[Names]
     partition_by: Names
+    target_branch: Optional[str]
+    publish: bool
     target_format: Optional[str]
     n_files: Optional[int]
     max_file_rows: Optional[int]
@@ -43,10 +45,14 @@ class JobArguments(OptionArguments, total=False):
     incremental: Optional[str]
     since: Optional[str]
     since_mark: Optional[str]
+    lookback: Optional[str]
+    delete_missing: bool
     checkpoint: Optional[str]
     keep_running: bool
     quarantine: Optional[str]
     max_bad_rows: Optional[str]
+    min_rows: Optional[str]
+    allow_empty: bool
     dry_run: bool
     verify: int
     fail_on_drift: Optional[float]

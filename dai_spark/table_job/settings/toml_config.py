@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 from dai_spark.errors import OptionError
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.settings.secrets import SECRET_NAME
 
 __all__ = ["FLAGS", "kinds", "read_config", "read_toml", "split_names"]
 
@@ -38,16 +39,12 @@ _KINDS = {
     Tuple[str, ...]: "a list of texts",
 }
 # What a person writes as a number or a date, and Spark and TableJob take as text.
-_NUMBER_AS_TEXT = ("max_bad_rows", "run_id", "source_version")
+_NUMBER_AS_TEXT = ("max_bad_rows", "min_rows", "run_id", "source_version")
 _DATE_AS_TEXT = ("source_timestamp",)
 # Spark's own options are texts that stand for numbers and truth values.
 _SPARKS_OPTIONS = ("source_options", "target_options")
 
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET_NAME = re.compile(
-    r"(password|passwd|passphrase|secret|token|(access|account|api|private|secret)[._-]?key)$",
-    re.IGNORECASE,
-)
 _SECRET_IN_TEXT = re.compile(r"(password|passwd|token)=(?!\$\{)[^&;]", re.IGNORECASE)
 _LICENSE_TEXT = ("license", "license_key", "license_text")
 
@@ -168,7 +165,7 @@ class _ConfigFile:
                 return str(value)
         if type(value) is not str:
             raise self._wrong(full, "a text", value)
-        is_secret = _SECRET_NAME.search(key) is not None and not _VARIABLE.search(value)
+        is_secret = SECRET_NAME.search(key) is not None and not _VARIABLE.search(value)
         if name != "columns" and (is_secret or _SECRET_IN_TEXT.search(value)):
             raise OptionError(
                 f"{self._path} holds a secret in {full}, where everyone who reads the file reads "

@@ -1,20 +1,25 @@
 """NewRows: which rows of the source a run scores, and what the run must remember of them."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
 from dai_spark.driver.schema import quoted
-from dai_spark.errors import ColumnError, TableJobError
+from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.source.changes import changes_between
+from dai_spark.table_job.source.changes import changes_between, check_feed
+from dai_spark.table_job.source.deleted_keys import deleted_keys
+from dai_spark.table_job.source.known_rows import without_known
 from dai_spark.table_job.source.mark import Mark, check_one_pipeline
+from dai_spark.table_job.source.quarantined import quarantined
+from dai_spark.table_job.source.since_column import SinceColumn
 from dai_spark.table_job.source.source import Source
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.columns.names import named_like
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 __all__ = ["NewRows"]
 
@@ -67,12 +72,29 @@ class NewRows:
         ------
         TableJobError, ColumnError
         """
+        new = cls._of_kind(source, target, job, pipeline_digest, on_message)
+        return (
+            replace(new, deleted=deleted_keys(source, target, job)) if job.delete_missing else new
+        )
+
+    @classmethod
+    def _of_kind(
+        cls,
+        source: Source,
+        target: Target,
+        job: TableJob,
+        pipeline_digest: str,
+        on_message: Callable[[str], None],
+    ) -> "NewRows":
         if job.incremental == "missing":
             return cls(_missing(source, target, job, pipeline_digest, on_message))
         if job.incremental == "since":
             return _since(cls, source, target, job, pipeline_digest, on_message)
         if job.incremental == "changes":
             return _changes(cls, source, target, job, pipeline_digest, on_message)
+        if job.incremental == "quarantine":
+            rows = quarantined(target.spark, source, target, job)
+            return cls(source.rows(job) if rows is None else rows, is_known_empty=rows is None)
         return cls(source.rows(job))
 
 
@@ -111,9 +133,10 @@ def _missing(
         if name.schema_if_exists(target.spark) is not None:
             bad = name.read(target.spark)
             known.append(bad.where(digest == pipeline_digest))
-    columns = [quoted(name) for name in job.key]
     for table in known:
-        rows = rows.join(table.select(*columns), on=list(job.key), how="left_anti")
+        names = {name: named_like(name, table.columns) for name in job.key}
+        keys = table.select(*[F.col(quoted(its)).alias(name) for name, its in names.items()])
+        rows = rows.join(keys, on=list(job.key), how="left_anti")
     return rows.select(*[quoted(name) for name in source.rows(job).columns])
 
 
@@ -125,38 +148,35 @@ def _since(
     pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
-    from pyspark.sql import functions as F
-    from pyspark.sql.types import TimestampType
-
     assert job.since is not None
     rows = source.rows(job)
-    if job.since not in rows.columns:
-        raise ColumnError(f"Table {source.table.text} lacks the column {job.since} of --since.")
-    column = F.col(quoted(job.since))
-    kind = rows.schema[job.since].dataType
+    since = SinceColumn.of(rows, job.since, source.table.text)
     mark, last = _high_water_mark(source, target, job, pipeline_digest, on_message)
-    above = F.lit(True) if mark is None else column > F.lit(mark).cast(kind)
-    top: Any = F.max(F.when(above, column))
-    if isinstance(kind, TimestampType):
-        # With its offset, since the next run's session may have another time zone.
-        top = F.date_format(top, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
-    seen = rows.agg(
-        top.cast("string").alias("top"), F.count(F.when(column.isNull(), 1)).alias("n_null")
-    ).collect()[0]
-    if seen["n_null"]:
-        raise ColumnError(
-            f"Table {source.table.text} has {seen['n_null']:,} rows whose --since column "
-            f"{job.since} is null, which no later run would find; leave them out (--where "
-            f"'{job.since} IS NOT NULL'), or use --incremental missing."
-        )
+    above = _above(since, mark, job)
+    top = since.largest(rows, above, mark)
     if mark is not None:
-        on_message(f"rows with {job.since} above {mark}, as {last} says")
+        behind = f", and {job.lookback} behind it" if job.lookback is not None else ""
+        on_message(f"rows with {since.name} above {mark}, as {last} says{behind}")
         rows = rows.where(above)
-    if seen["top"] is None:
+    if top is None:
         return cls(rows, is_known_empty=True, high_water_mark=mark)
     # Rows that arrive while this run reads are left to the next one.
-    rows = rows.where(column <= F.lit(seen["top"]).cast(kind))
-    return cls(rows, high_water_mark=seen["top"])
+    rows = rows.where(since.column <= since.literal(top))
+    if job.lookback is not None and job.mode == "append":
+        rows = without_known(rows, target, job)
+    return cls(rows, high_water_mark=top)
+
+
+def _above(since: SinceColumn, mark: Optional[str], job: TableJob) -> "Column":
+    """Which rows are new, or may have come late."""
+    from pyspark.sql import functions as F
+
+    if job.lookback is not None:
+        # Also in the run that has no mark yet: what does not fit is refused in the first one.
+        least = since.before(mark or "0", job.lookback)
+    if mark is None:
+        return F.lit(True)
+    return since.column > (since.literal(mark) if job.lookback is None else least)
 
 
 def _changes(
@@ -167,6 +187,7 @@ def _changes(
     pipeline_digest: str,
     on_message: Callable[[str], None],
 ) -> NewRows:
+    check_feed(target.spark, source)
     mark = Mark.of(source, target, job, pipeline_digest)
     last = mark.record
     if last is None or last.source_version is None:

@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
-from dai_spark.driver.schema import quoted
+from dai_spark.driver.schema import quoted, sql_text
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.source.view_version import view_version
 from dai_spark.table_job.table_identity import table_identity
 from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 
@@ -36,7 +37,8 @@ class Source:
         Its rows at `version`, before ``--where``.
     version : str or None
         A Delta version or an Iceberg snapshot, which every later reading of `frame` sees too;
-        for files the digest of their listing; None where the source tells none (JDBC, a view).
+        for files the digest of their listing, for a view one of its text and its tables'
+        versions; None where the source tells none (JDBC, some views).
     identity : str
         The same for all spellings of the table, and when it is created anew.
     table_id : str or None
@@ -79,6 +81,8 @@ class Source:
         frame = table.read(spark, job.source_options, version, job.source_timestamp)
         if job.source_timestamp is not None:
             version = f"at {job.source_timestamp}"
+        elif version is None and provider is None:
+            version = view_version(spark, table.name, frame, current_version, _listing)
         elif version is None:
             version = _listing(frame, provider)
         return cls(table, provider, frame, version, identity, table_id)
@@ -137,7 +141,9 @@ def current_version(spark: Any, table: TableName, provider: Optional[str]) -> Op
         rows = spark.sql(f"DESCRIBE HISTORY {table.sql} LIMIT 1").collect()
         return str(rows[0]["version"]) if rows else None
     if provider == "iceberg" and table.format is None:
-        rows = spark.sql(f"SELECT snapshot_id FROM {table.name}.refs WHERE name = 'main'").collect()
+        name, reference = table.reference(spark) or (table.name, "main")
+        refs = f"SELECT snapshot_id FROM {name}.refs WHERE name = {sql_text(reference)}"
+        rows = spark.sql(refs).collect()
         return str(rows[0]["snapshot_id"]) if rows else None
     return None
 
@@ -151,15 +157,15 @@ def _table_id(spark: Any, table: TableName, provider: Optional[str]) -> Optional
     return None
 
 
-def _listing(frame: "DataFrame", provider: Optional[str]) -> Optional[str]:
+def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> Optional[str]:
     """SHA-256 of the names, sizes and times of the files that a frame reads."""
     if provider not in FILE_FORMATS:
         return None
-    paths = sorted(frame.inputFiles())
-    if not paths:
-        return "no files"
     spark = frame.sparkSession
     try:
+        paths = sorted(frame.inputFiles())
+        if not paths:
+            return "no files"
         # Only listed: the content is read for the column `content` alone.
         listed = spark.read.format("binaryFile").load(paths)
         rows = listed.select("path", "length", "modificationTime").collect()

@@ -2,6 +2,7 @@
 
 ::
 
+    audit_branch    a branch of an Iceberg table, shown to readers behind all checks
     base            what a kind of table promises, and what is checked for all of them
     kept_marks      marks as properties of the table, where maintenance drops its history
     choose          which kind a target is
@@ -9,8 +10,11 @@
     delta           Delta Lake: transaction ids, MERGE, commits that carry the run's record
     iceberg         Apache Iceberg: snapshots that carry the run's record, MERGE
     file_table      Parquet, ORC, CSV, JSON, Avro: written aside, renamed into place, with a journal
-    other           whatever else Spark writes to (JDBC): Spark's own writer and no promise
+    text_files      what CSV and JSON files do not tell of themselves
+    jdbc            a table of a database: scored beside it, taken in by one transaction
+    other           whatever else Spark writes to: Spark's own writer and no promise
 
-    target_columns  the columns that a target gets, made of scored rows
     merge_sql       the MERGE statement, and the session that it runs in
+
+    columns/        what a target's columns are called and demand
 """

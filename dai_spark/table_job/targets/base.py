@@ -1,6 +1,6 @@
 """Target: what a kind of table promises to the table job."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
@@ -13,20 +13,20 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    cast,
 )
 
-from dai_spark.driver.schema import quoted, sql_type
+from dai_spark.driver.schema import quoted
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import TableExistsError, TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.targets.columns.table_columns import TableColumns
 from dai_spark.table_job.targets.commits import Commits
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import StructType
 
 __all__ = ["DELETED", "MergeResult", "Target"]
 
@@ -49,7 +49,7 @@ class MergeResult:
     n_deleted: Optional[int] = None
 
 
-class Target(ABC):
+class Target(TableColumns):
     """A table that scores are written to.
 
     Lives on the driver.
@@ -83,7 +83,7 @@ class Target(ABC):
 
     modes: ClassVar[Tuple[str, ...]] = ("fail", "overwrite")
     instead: ClassVar[str] = "write to a Delta or Iceberg table"
-    unsafe: ClassVar[str] = ""
+    unsafe: str = ""
     has_structs: bool = True
     forgets: ClassVar[bool] = False
     can_evolve: ClassVar[bool] = False
@@ -97,10 +97,7 @@ class Target(ABC):
         schema: "Optional[StructType]",
         before_commit: Optional[Callable[[], None]] = None,
     ) -> None:
-        self.spark = spark
-        self.job = job
-        self.table = table
-        self.schema = schema
+        super().__init__(spark, job, table, schema)
         self._before_commit = before_commit
         self._commits: Optional[Commits] = None
 
@@ -140,8 +137,22 @@ class Target(ABC):
         """The run that has created the table and committed nothing yet; None where rows are."""
         return None
 
-    def recover(self) -> None:  # noqa: B027 - formats that commit by themselves have nothing to do
+    def recover(self) -> None:
         """Finish what a killed run has begun to commit.  Called with the lock held."""
+
+    @property
+    def written(self) -> TableName:
+        """What a run writes, and reads again: the table, or a branch of it."""
+        return self.table
+
+    def publish(self) -> None:
+        """Show readers what was written, once, behind all checks.
+
+        Raises
+        ------
+        TableJobError
+            The table has changed since the run began.
+        """
 
     # -- what is the same for all ---------------------------------------------------------------
 
@@ -207,6 +218,15 @@ class Target(ABC):
         ------
         TableJobError
         """
+        if self.job.target_branch is not None:
+            raise TableJobError(
+                f"{self.table.text} has no branches, so --target-branch {self.job.target_branch} "
+                "is not there to be written; keep the target as an Iceberg table, or leave the "
+                "flag out: --contract and --fail-on-drift look at staged rows before any commit."
+            )
+        self._check_promise()
+
+    def _check_promise(self) -> None:
         if self.job.mode not in self.modes:
             raise TableJobError(
                 f"--mode {self.job.mode} cannot be promised for {self.table.text}; {self.instead}, "
@@ -231,51 +251,6 @@ class Target(ABC):
                 f"The target {self.table.text} exists; give {others}, or another --target."
             )
 
-    def check_schema(self, scored: "StructType") -> "List[Tuple[str, str]]":
-        """Hold the columns to be written against those of a target that exists.
-
-        Parameters
-        ----------
-        scored : StructType
-            The columns to be written.
-
-        Returns
-        -------
-        list of (str, str)
-            Columns, or fields of a struct, that are to be added, with their SQL types.
-
-        Raises
-        ------
-        TableJobError
-            Names all that differs; before anything is scored.
-        """
-        if self.schema is None or not self.schema.fields:
-            self._check_new(scored)
-            return []
-        added, wrong = _differences(self.schema, scored, "", self.inferred_columns())
-        if added and not (self.job.evolve_schema and self.can_evolve):
-            shown = [(name.replace("`", ""), kind) for name, kind in added]
-            wrong += [f"{name}: target has none, scored {kind}" for name, kind in shown]
-        if wrong:
-            hint = ", allow new columns (--evolve-schema)" if added and self.can_evolve else ""
-            raise TableJobError(
-                f"The target {self.table.text} has other columns than what would be written "
-                f"({'; '.join(wrong)}); change --keep{hint}, or give another --target."
-            )
-        return added
-
-    def inferred_columns(self) -> Sequence[str]:
-        """Columns whose type a reader infers, so it does not tell what was written."""
-        return ()
-
-    def _check_new(self, scored: "StructType") -> None:
-        unknown = [name for name in self.job.partition_by if name not in scored.fieldNames()]
-        if unknown:
-            raise TableJobError(
-                f"--partition-by {', '.join(unknown)} is no column of what would be written "
-                f"({', '.join(scored.fieldNames())})."
-            )
-
     def shaped(self, frame: "DataFrame") -> "DataFrame":
         """Bring rows together so that a partition of the table gets few files.
 
@@ -286,7 +261,9 @@ class Target(ABC):
         ----------
         frame : DataFrame
         """
-        cols = [quoted(name) for name in self.job.partition_by]
+        names = {name.lower() for name in frame.columns}
+        # Where a table is partitioned by a transform of a column, its format brings rows together.
+        cols = [quoted(name) for name in self.partition_by if name.lower() in names]
         if self.job.n_files is not None:
             return frame.repartition(self.job.n_files, *cols)
         if cols:
@@ -318,45 +295,3 @@ class Target(ABC):
             return list(self.spark.sql(text).collect())
         except Exception as error:
             raise told(error, f"Spark refused a statement on {self.table.text}") from error
-
-
-def _differences(
-    old: "StructType", new: "StructType", prefix: str, inferred: Sequence[str] = ()
-) -> "Tuple[List[Tuple[str, str]], List[str]]":
-    """Fields to add, and what cannot be added: a missing field, or one of another type."""
-    from pyspark.sql.types import StructType
-
-    added: List[Tuple[str, str]] = []
-    wrong: List[str] = []
-    # Spark's tables do not tell names apart by case.
-    before = {f.name.lower(): f for f in old.fields}
-    after = {f.name.lower(): f for f in new.fields}
-    for name, field in after.items():
-        full = f"{prefix}{quoted(field.name)}" if prefix else quoted(field.name)
-        shown = full.replace("`", "")
-        if name not in before:
-            added.append((full, sql_type(field.dataType)))
-        elif isinstance(field.dataType, StructType) and isinstance(
-            before[name].dataType, StructType
-        ):
-            more, not_so = _differences(
-                cast(StructType, before[name].dataType), field.dataType, f"{full}."
-            )
-            added += more
-            wrong += not_so
-        elif field.name not in inferred and not _same(before[name].dataType, field.dataType):
-            wrong.append(
-                f"{shown}: target {before[name].dataType.simpleString()}, "
-                f"scored {field.dataType.simpleString()}"
-            )
-    for name, field in before.items():
-        if name not in after:
-            wrong.append(
-                f"{prefix.replace('`', '')}{field.name}: target "
-                f"{field.dataType.simpleString()}, scored has none"
-            )
-    return added, wrong
-
-
-def _same(old: "DataType", new: "DataType") -> bool:
-    return old.simpleString() == new.simpleString()

@@ -4,20 +4,27 @@ Each run is one commit.  An append carries a transaction id made from the run id
 when it has seen it; every commit carries the run's record as its ``userMetadata``.
 """
 
+import json
 import re
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from dai_spark.driver.schema import quoted, sql_columns, sql_text
+from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.targets.base import MergeResult, Target
+from dai_spark.table_job.targets.columns.demands import Demand, lengths, not_null
+from dai_spark.table_job.targets.columns.difference import Difference
+from dai_spark.table_job.targets.columns.names import REFUSED_BY_DELTA
 from dai_spark.table_job.targets.commits import REPLACING, Commit, Commits
 from dai_spark.table_job.targets.merge_sql import merge_statement, own_session
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 __all__ = ["DeltaTarget"]
 
@@ -26,6 +33,10 @@ _TRANSACTION = "dai_spark:"
 _CREATED_FOR = "dai_spark.created_for"
 _METADATA_CONF = "spark.databricks.delta.commitInfo.userMetadata"
 _EVOLVE_CONF = "spark.databricks.delta.schema.autoMerge.enabled"
+_CHECK = "delta.constraints."
+_GENERATED = "delta.generationExpression"
+_NO_INSERT = "delta.identity.allowExplicitInsert"
+_WIDENS = "delta.enableTypeWidening"
 _COMMIT = re.compile(r"[0-9]{20}\.json")
 # Commits that arrange files anew, or set properties, and change no row.
 _MAINTENANCE = (
@@ -48,11 +59,55 @@ class DeltaTarget(Target):
     forgets = True
     remembers_appends = True
     can_evolve = True
-    # A table without column mapping refuses them in names at every level.
-    unsafe = " ,;{}()\n\t="
+    _asked: Optional[Tuple[Any, Dict[str, Any]]] = None
+
+    @property
+    def unsafe(self) -> str:  # type: ignore[override]
+        """Characters that it refuses in column names, at every level; none with column mapping."""
+        name = "delta.columnMapping.mode"
+        if self.schema is not None:
+            mode = self._detail["properties"].get(name, "none")
+        else:
+            default = f"spark.databricks.delta.properties.defaults.{name.partition('.')[2]}"
+            mode = self.job.target_options.get(name, self.spark.conf.get(default, "none"))
+        return REFUSED_BY_DELTA if mode in (None, "none") else ""
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
         """See `Target.write`."""
+        with self._leaving_nothing():
+            self._write(frame, record)
+
+    @contextmanager
+    def _leaving_nothing(self) -> Iterator[None]:
+        """Take away again, where the block fails, a table that was not there before it."""
+        is_new = self.schema is None
+        folder = self._new_folder() if is_new else None
+        had_folder = folder is not None and folder.exists()
+        try:
+            yield
+        except BaseException:
+            # What cannot be taken away now, the next run finds: see `recover`.
+            with suppress(Exception):
+                if is_new:
+                    self._take_away(None if had_folder else folder)
+            raise
+
+    def _take_away(self, folder: Optional[HadoopPath]) -> None:
+        self.schema = self.table.schema_if_exists(self.spark)
+        if self.schema is not None and self._has_rows_of_somebody():
+            return
+        if self.table.format is None and self.schema is not None:
+            self.run_sql(f"DROP TABLE {self.table.name}")
+        self.schema = None
+        if folder is not None:
+            folder.remove()
+
+    def _has_rows_of_somebody(self) -> bool:
+        # One commit without rows has created it.
+        commits = self.run_sql(f"DESCRIBE HISTORY {self.table.sql}")
+        return len(commits) > 1 or bool(self._detail["numFiles"])
+
+    def _write(self, frame: "DataFrame", record: RunRecord) -> None:
         from pyspark.sql import functions as F
 
         job = self.job
@@ -104,8 +159,94 @@ class DeltaTarget(Target):
         n_before = sum(record is not None and record.run_id == run_id for record in records)
         return f"{_TRANSACTION}{run_id}" + (f":{n_before}" if n_before else "")
 
+    def partitioning(self) -> Tuple[str, ...]:
+        """See `Target.partitioning`; liquid clustering is none."""
+        if self.schema is None:
+            return ()
+        return tuple(self._detail["partitionColumns"])
+
+    @property
+    def _detail(self) -> Dict[str, Any]:
+        """What ``DESCRIBE DETAIL`` says of the table that is there, asked once."""
+        if self._asked is None or self._asked[0] is not self.schema:
+            row = self.run_sql(f"DESCRIBE DETAIL {self.table.sql}")[0]
+            self._asked = self.schema, row.asDict()
+        return self._asked[1]
+
+    def demands(self) -> List[Demand]:
+        """See `Target.demands`: CHECK, NOT NULL, lengths, and what columns are generated from."""
+        if self.schema is None:
+            return []
+        name = self.table.sql
+        found = [*not_null(self.schema, name), *lengths(self.schema)]
+        for key, condition in self._detail["properties"].items():
+            if key.startswith(_CHECK):
+                check = key[len(_CHECK) :]
+                drop = f"ALTER TABLE {name} DROP CONSTRAINT {check}"
+                found.append(Demand(f"CHECK {check} ({condition})", condition, drop))
+        for column, metadata in self._hidden_metadata().items():
+            made = metadata.get(_GENERATED)
+            if made is not None:
+                what = f"column {column}, GENERATED ALWAYS AS ({made}),"
+                found.append(Demand(what, f"{quoted(column)} <=> ({made})"))
+        return found
+
+    def check_schema(self, scored: "StructType") -> Difference:
+        """See `Target.check_schema`; nothing is written into a column that Delta counts itself."""
+        found = super().check_schema(scored)
+        written = {name.lower() for name in scored.fieldNames()}
+        counted = [
+            column
+            for column, metadata in self._hidden_metadata().items()
+            if metadata.get(_NO_INSERT) is False and column.lower() in written
+        ]
+        if counted:
+            raise TableJobError(
+                f"The target {self.table.text} numbers {', '.join(counted)} itself (GENERATED "
+                "ALWAYS AS IDENTITY) and takes no value for it; leave the column out (--keep)."
+            )
+        return found
+
+    def fills(self, column: Any) -> bool:
+        """See `Target.fills`."""
+        metadata = self._hidden_metadata().get(column.name, {})
+        return super().fills(column) or _GENERATED in metadata or _NO_INSERT in metadata
+
+    def _hidden_metadata(self) -> Dict[str, Dict[str, Any]]:
+        """Of each column what Delta tells no reader: how it is generated; empty over Connect."""
+        features = self._detail["tableFeatures"] if self.schema is not None else []
+        has_some = {"generatedColumns", "identityColumns"} & set(features or [])
+        if not has_some or is_connect(self.spark):
+            return {}
+        if self.table.format is not None:
+            place: Any = self.table.name
+        else:
+            parser = self.spark._jsparkSession.sessionState().sqlParser()
+            place = parser.parseTableIdentifier(self.table.name)
+        log = self.spark._jvm.org.apache.spark.sql.delta.DeltaLog
+        found = log.forTable(self.spark._jsparkSession, place).unsafeVolatileSnapshot()
+        fields = json.loads(found.metadata().schemaString())["fields"]
+        return {field["name"]: field["metadata"] for field in fields}
+
+    def can_widen(self) -> bool:
+        """See `Target.can_widen`: Delta does so itself where the table says so."""
+        return bool(self._detail["properties"].get(_WIDENS) == "true")
+
+    def how_to_widen(self) -> List[str]:
+        """See `Target.how_to_widen`."""
+        if self.can_widen():
+            return super().how_to_widen()
+        return [
+            f"allow wider types (ALTER TABLE {self.table.sql} SET TBLPROPERTIES ('{_WIDENS}' = "
+            "'true'), then --evolve-schema)"
+        ]
+
     def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         """See `Target.merge`."""
+        with self._leaving_nothing():
+            return self._merge(staged, record, columns)
+
+    def _merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
         if self.schema is None:
             self._create(self.spark.read.parquet(staged).select(*map(quoted, columns)), record)
         with own_session(
@@ -116,7 +257,8 @@ class DeltaTarget(Target):
                 _EVOLVE_CONF: str(self.job.evolve_schema).lower(),
             },
         ) as (session, view):
-            row = session.sql(merge_statement(self, view, columns)).collect()[0].asDict()
+            rows = session.table(view).schema
+            row = session.sql(merge_statement(self, view, rows, columns)).collect()[0].asDict()
         return MergeResult(
             row["num_inserted_rows"], row["num_updated_rows"], row["num_deleted_rows"]
         )
@@ -153,7 +295,9 @@ class DeltaTarget(Target):
         Delta writes the table's log before the catalog knows the table, and refuses to create one
         where something lies.  What holds rows, or was not made by a run of ours, stays.
         """
-        folder = None if self.schema is not None else self._new_folder()
+        if self.schema is not None or self.table.format is not None:
+            return
+        folder = self._new_folder()
         if folder is None or not folder.exists() or folder.files():
             return
         log = folder / "_delta_log"
@@ -165,9 +309,9 @@ class DeltaTarget(Target):
             folder.remove()
 
     def _new_folder(self) -> Optional[HadoopPath]:
-        """Where the catalog would put the table; None where that is not known."""
+        """Where the table would lie; None where that is not known."""
         if self.table.format is not None:
-            return None
+            return HadoopPath.of(self.spark, self.table.name)
         database, _, name = self.table.name.rpartition(".")
         database = database or str(self.spark.catalog.currentDatabase())
         try:

@@ -14,23 +14,42 @@ table, which Spark, Hive and Trino read past.
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
+from urllib.parse import unquote
 
+from dai_spark.driver.schema import quoted
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.columns.demands import Demand, lengths
+from dai_spark.table_job.targets.columns.difference import Difference
 from dai_spark.table_job.targets.commits import REPLACING, Commit, Commits
-from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
+from dai_spark.table_job.targets.text_files import (
+    SCHEMA_FILE,
+    TEXT_FORMATS,
+    text_defaults,
+    with_schema,
+)
+from dai_spark.table_job.work_folder.hadoop_path import HadoopPath, is_hidden
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-__all__ = ["FileTableTarget"]
+__all__ = ["RECORDS", "FileTableTarget"]
 
-_RECORDS = "_dai_spark"
+RECORDS = "_dai_spark"
 _Journal = Dict[str, Any]
 
 
@@ -50,7 +69,19 @@ class FileTableTarget(Target):
     """
 
     modes = ("fail", "append", "overwrite", "overwrite-partitions")
-    instead = "keep the target as a Delta or Iceberg table"
+
+    @property
+    def instead(self) -> str:  # type: ignore[override]
+        """What a message tells to do where the mode is another one."""
+        keep = "keep the target as a Delta or Iceberg table"
+        if self.schema is not None or self.table.format is not None:
+            return keep
+        known = str(self.spark.conf.get("spark.sql.catalog.spark_catalog", "")).lower()
+        able = [name for name in ("delta", "iceberg") if name in known]
+        what = (
+            f"--target-format {able[0]}" if able else "--target-format, or a catalog of Iceberg's"
+        )
+        return f"it would be created as {self.provider}, so give {what}: {keep}"
 
     def __init__(
         self,
@@ -74,9 +105,11 @@ class FileTableTarget(Target):
         job = self.job
         name = uuid.uuid4().hex
         aside = self._work / "written" / name
-        writer = self.shaped(frame).write.format(self.provider).options(**self.write_options())
-        if job.partition_by:
-            writer = writer.partitionBy(*job.partition_by)
+        rows = self._filled(frame)
+        writer = self.shaped(rows).write.format(self.provider).options(**self.write_options())
+        partition_by = self.partition_by
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
         writer.mode("error").save(aside.path)
         journal: _Journal = {
             "mode": job.mode,
@@ -84,7 +117,8 @@ class FileTableTarget(Target):
             "record": record.to_json(),
             "record_name": f"{time.time_ns()}-{name}.json",
             "table": self.table.text,
-            "schema": frame.schema.jsonValue(),
+            "schema": rows.schema.jsonValue(),
+            "partition_by": partition_by,
             "files": aside.files(),
         }
         pending = self._work / "pending" / f"{name}.json"
@@ -93,6 +127,29 @@ class FileTableTarget(Target):
         pending.parent.make()
         pending.write(json.dumps(journal))
         self._finish(pending, journal)
+
+    def _filled(self, frame: "DataFrame") -> "DataFrame":
+        """Add the columns that the table has for itself, since readers go by the files.
+
+        With their defaults, or null.
+        """
+        from pyspark.sql import functions as F
+
+        if self.is_new:
+            return frame
+        assert self.schema is not None
+        there = {name.lower() for name in frame.columns}
+        for field in self.schema.fields:
+            if field.name.lower() not in there:
+                default = (field.metadata or {}).get("CURRENT_DEFAULT", "NULL")
+                value = F.expr(default).cast(field.dataType)
+                frame = frame.withColumn(field.name, value)
+        # Readers of CSV go by the order of columns.
+        return frame.select(*[quoted(name) for name in self.schema.fieldNames()])
+
+    def write_options(self) -> Dict[str, str]:
+        """See `Target.write_options`."""
+        return {**text_defaults(self.provider), **super().write_options()}
 
     def recover(self) -> None:
         """See `Target.recover`."""
@@ -106,6 +163,8 @@ class FileTableTarget(Target):
             if journal is not None:
                 self._finish(waiting / name, journal)
         (self._work / "written").remove()
+        if self.provider in TEXT_FORMATS and self.table.format is not None:
+            self.table = with_schema(self.spark, self.job, self.table, RECORDS)
         self.schema = self.table.schema_if_exists(self.spark)
 
     def _finish(self, pending: HadoopPath, journal: _Journal) -> None:
@@ -118,9 +177,11 @@ class FileTableTarget(Target):
             if journal["mode"] == "overwrite-partitions":
                 self._clear_partitions(journal["files"], location)
             self._move_in(written, location)
-        records = (location / _RECORDS).make()
+        records = (location / RECORDS).make()
+        if self.provider in TEXT_FORMATS:
+            (records / SCHEMA_FILE).write(json.dumps(journal["schema"]))
         (records / journal["record_name"]).write(journal["record"])
-        self._tell_catalog()
+        self._tell_catalog(bool(self._partition_by(journal)))
         written.remove()
         pending.remove()
 
@@ -141,8 +202,8 @@ class FileTableTarget(Target):
             location.parent.make()
             written.rename_to(location)
         # Records of earlier runs stay with the table; this run's own is written behind the swap.
-        if (old / _RECORDS).exists():
-            (old / _RECORDS).rename_to(location / _RECORDS)
+        if (old / RECORDS).exists():
+            (old / RECORDS).rename_to(location / RECORDS)
         old.parent.remove()
 
     def _clear_partitions(self, new: Sequence[str], location: HadoopPath) -> None:
@@ -151,12 +212,50 @@ class FileTableTarget(Target):
             there = location / partition if partition else location
             for name in there.names():
                 path = f"{partition}/{name}" if partition else name
-                if path not in new and not name.startswith(("_", ".")):
+                if path not in new and not is_hidden(name):
                     (there / name).remove()
 
     def inferred_columns(self) -> Sequence[str]:
         """See `Target.inferred_columns`: partition columns stand in the folders' names."""
-        return self.job.partition_by if self.table.format is not None else ()
+        return self.partition_by if self.table.format is not None else ()
+
+    def partitioning(self) -> Tuple[str, ...]:
+        """See `Target.partitioning`: of a path, the names of its folders tell."""
+        if self.schema is None:
+            return ()
+        if self.table.format is None:
+            columns = self.spark.catalog.listColumns(self.table.name)
+            return tuple(column.name for column in columns if column.isPartition)
+        found: List[str] = []
+        folder = self._location()
+        while True:
+            below = [name for name in folder.folders() if "=" in name]
+            if not below:
+                return tuple(found)
+            # Spark escapes what file systems refuse, as the web does.
+            found.append(unquote(below[0].partition("=")[0]))
+            folder = folder / below[0]
+
+    def check_schema(self, scored: "StructType") -> Difference:
+        """See `Target.check_schema`."""
+        hidden = [name for name in self.job.partition_by if name.startswith(".")]
+        if hidden:
+            raise TableJobError(
+                f"Readers of {self.table.text} pass by folders that begin with a dot, so "
+                f"--partition-by {','.join(hidden)} would hide all rows; name the column otherwise."
+            )
+        n_buckets = self.table.details(self.spark).get("Num Buckets")
+        if n_buckets is not None and not self.is_new:
+            raise TableJobError(
+                f"The target {self.table.text} is bucketed (CLUSTERED BY), and files that are "
+                "renamed into place keep no buckets; give a target without buckets, or a Delta or "
+                "Iceberg table."
+            )
+        return super().check_schema(scored)
+
+    def demands(self) -> List[Demand]:
+        """See `Target.demands`: Spark's own writer of tables holds texts to their lengths."""
+        return [] if self.schema is None else lengths(self.schema)
 
     # -- catalog --------------------------------------------------------------------------------
 
@@ -179,15 +278,20 @@ class FileTableTarget(Target):
 
         schema = StructType.fromJson(journal["schema"])
         writer = self.spark.createDataFrame([], schema).write.format(self.provider)
-        if self.job.partition_by:
-            writer = writer.partitionBy(*self.job.partition_by)
+        partition_by = self._partition_by(journal)
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
         writer.options(**self.write_options()).mode("ignore").saveAsTable(self.table.name)
 
-    def _tell_catalog(self) -> None:
+    def _partition_by(self, journal: _Journal) -> Sequence[str]:
+        found: Sequence[str] = journal.get("partition_by", self.job.partition_by)
+        return found
+
+    def _tell_catalog(self, has_partitions: bool) -> None:
         if self.table.format is not None:
             self.spark.catalog.refreshByPath(self.table.name)
             return
-        if self.job.partition_by:
+        if has_partitions:
             self.run_sql(f"MSCK REPAIR TABLE {self.table.name} SYNC PARTITIONS")
         self.run_sql(f"REFRESH TABLE {self.table.name}")
 
@@ -195,7 +299,7 @@ class FileTableTarget(Target):
 
     def read_commits(self) -> Commits:
         """See `Target.read_commits`: what others write into the folder leaves no record."""
-        folder = self._location() / _RECORDS
+        folder = self._location() / RECORDS
         found = []
         for name in sorted(folder.names(), reverse=True):
             record = RunRecord.from_json((folder / name).read())

@@ -1,6 +1,6 @@
 """Whatever else Spark writes to, by Spark's own writer: JDBC, or any table over Spark Connect."""
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
@@ -41,6 +41,10 @@ class OtherTarget(Target):
         super().__init__(spark, job, table, schema)
         self.provider = provider
         self.has_structs = provider not in ("csv", "jdbc")
+
+    def partitioning(self) -> Tuple[str, ...]:
+        """See `Target.partitioning`: all rows are replaced, and so is how they are partitioned."""
+        return tuple(self.job.partition_by)
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
         """See `Target.write`; Spark's own committer decides what a killed run leaves."""

@@ -15,9 +15,26 @@ from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import in_full, said_by
 from dai_spark.errors import TableJobError
 
-__all__ = ["HadoopPath"]
+__all__ = ["HadoopPath", "is_hidden"]
 
 _T = TypeVar("_T")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether Spark's readers of files pass by a file or folder of this name.
+
+    Their rule (``HadoopFSUtils.shouldFilterOutPathName``): a partition's folder is seen, also where
+    its column begins with an underscore.
+
+    Parameters
+    ----------
+    name : str
+    """
+    return (
+        name.startswith(".")
+        or (name.startswith("_") and "=" not in name)
+        or name.endswith("._COPYING_")
+    )
 
 
 class HadoopPath:
@@ -95,13 +112,22 @@ class HadoopPath:
             return []
         return sorted(path.rstrip("/").rpartition("/")[2] for path, _ in self._file.entries())
 
+    def folders(self) -> List[str]:
+        """Names of the folders in it that Spark's readers see; empty where it is not there."""
+        if not self.exists():
+            return []
+        found = [
+            path.rstrip("/").rpartition("/")[2] for path, is_one in self._file.entries() if is_one
+        ]
+        return sorted(name for name in found if not is_hidden(name))
+
     def files(self) -> List[str]:
         """Paths of all files below it, relative to it; hidden ones are left out, as Spark does."""
         found = []
         prefix = len(self.path.rstrip("/")) + 1
         for path, is_folder in self._file.entries():
             name = path[prefix:]
-            if name.startswith(("_", ".")):
+            if is_hidden(name):
                 continue
             if is_folder:
                 found += [f"{name}/{below}" for below in HadoopPath(self._spark, path).files()]

@@ -16,7 +16,6 @@ from dai_spark.table_job.work_folder.hadoop_path import HadoopPath
 __all__ = ["JobLock"]
 
 _BEAT_S = 10.0
-# Longer than a driver's longest pause: a lock that has not moved for so long is nobody's.
 _STALE_S = 60.0
 _POLL_S = 1.0
 
@@ -39,6 +38,8 @@ class JobLock:
         How long to wait at most.
     on_message : callable
         Is told of a run that is waited for, or whose lock is taken over.
+    stale_s : float
+        A lock that has not changed for so long is nobody's: longer than a driver's longest pause.
 
     Attributes
     ----------
@@ -53,11 +54,13 @@ class JobLock:
         on_overlap: str,
         timeout_s: float,
         on_message: Callable[[str], None],
+        stale_s: float = _STALE_S,
     ) -> None:
         self._file = file
         self._on_overlap = on_overlap
         self._timeout_s = timeout_s
         self._on_message = on_message
+        self._stale_s = stale_s
         self.has_waited = False
         self._lost = threading.Event()
         self._ended = threading.Event()
@@ -76,17 +79,19 @@ class JobLock:
         self._file.parent.make()
         deadline = time.monotonic() + self._timeout_s
         seen: Optional[str] = None
-        seen_at = time.monotonic()
+        seen_at = begun = time.monotonic()
         while not self._file.create(self._text(0)):
             text = self._file.read()
             if text != seen:
-                if seen is None:
-                    self._announce(text)
+                if text is not None and not _is_dead(text):
+                    self._announce(text, has_moved=seen is not None)
                 seen, seen_at = text, time.monotonic()
-            if text is not None and (_is_dead(text) or time.monotonic() - seen_at > _STALE_S):
+            if text is not None and (_is_dead(text) or time.monotonic() - seen_at > self._stale_s):
                 self._take_over(text)
                 continue
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not (
+                self._on_overlap == "refuse" and time.monotonic() - begun <= 2 * self._stale_s
+            ):
                 raise OverlapError(
                     f"{_holder(text)} still runs after {self._timeout_s:g} s; wait longer "
                     "(--overlap-timeout-s), or look what holds it up."
@@ -120,18 +125,27 @@ class JobLock:
         if self._lost.is_set() or not self._is_mine():
             raise OverlapError(
                 f"Another run has taken over {self._file.path}, since this one stood still for "
-                f"more than {_STALE_S:g} s; nothing was written, the other run does the work."
+                f"more than {self._stale_s:g} s; nothing was written, the other run does the work."
             )
 
-    def _announce(self, text: Optional[str]) -> None:
-        if text is not None and _is_dead(text):
-            return
+    def _announce(self, text: str, has_moved: bool) -> None:
+        """Tell of a run that may be at work; refuse where one surely is and that is not wanted.
+
+        Surely: its process is on this host, or its lock has changed before these eyes.
+        """
         if self._on_overlap == "refuse":
+            if not (has_moved or _is_here(text)):
+                self._on_message(
+                    f"{_holder(text)} has left a lock; looking whether it is at work, which takes "
+                    f"up to {self._stale_s:g} s"
+                )
+                return
             raise OverlapError(
                 f"{_holder(text)} is at work; run again when it has ended, or give --on-overlap "
                 "wait."
             )
-        self._on_message(f"{_holder(text)} is at work; waiting for its end")
+        if not has_moved:
+            self._on_message(f"{_holder(text)} is at work; waiting for its end")
 
     def _take_over(self, stale: str) -> None:
         """Move the dead lock away; of several that try, one rename succeeds."""
@@ -180,13 +194,24 @@ def _holder(text: Optional[str]) -> str:
 
 def _is_dead(text: str) -> bool:
     """Whether the lock's process ran on this host, and has ended."""
+    return _is_here(text) and not _lives(text)
+
+
+def _is_here(text: str) -> bool:
+    """Whether the lock's process runs, or ran, on this host."""
     try:
         found = json.loads(text)
-        if (found["host"], found["boot"]) != (socket.gethostname(), _boot()):
-            return False
-        return bool(_started(int(found["pid"])) != found["started"])
+        return (found["host"], found["boot"]) == (socket.gethostname(), _boot())
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _lives(text: str) -> bool:
+    try:
+        found = json.loads(text)
+        return bool(_started(int(found["pid"])) == found["started"])
+    except (ValueError, KeyError, TypeError):
+        return True
 
 
 def _boot() -> str:

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any, Optional
 
 from dai_spark.driver.session import is_connect
+from dai_spark.host.uri import without_password
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_identity import canonical_path, qualified_name, table_location
 from dai_spark.table_job.table_name import TableName
@@ -38,6 +39,11 @@ def work_folder(spark: Any, job: TableJob, table: TableName) -> Optional[HadoopP
         root = HadoopPath(spark, str(spark.conf.get("spark.sql.warehouse.dir"))) / "_dai_spark"
     if location is not None:
         name = location.rpartition("/")[2]
+    elif table.format == "jdbc":
+        # One address may have many tables, and many addresses a table of one name.
+        url = job.target_options.get("url", "").partition("?")[0].partition(";")[0]
+        digest = hashlib.sha256(without_password(url).encode()).hexdigest()[:8]
+        name = f"{job.target_options.get('dbtable', 'table')}_{digest}"
     else:
         name = table.name if table.format else qualified_name(spark, table)
     if job.work_folder is not None:

@@ -1,6 +1,5 @@
 """TargetColumns: the columns that a target gets, made of scored rows."""
 
-import re
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Sequence
 
 from dai_spark.driver.schema import quoted
@@ -8,6 +7,7 @@ from dai_spark.errors import ColumnError, TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.targets.base import DELETED, Target
+from dai_spark.table_job.targets.columns.names import safe_name, safe_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,6 +33,9 @@ class TargetColumns:
     Attributes
     ----------
     kept : list of str
+        By the source's names.
+    names : list of str
+        The target's names of all columns that are written.
     fields : tuple of str
     predicted : list of str
         The columns that hold predictions.
@@ -60,17 +63,33 @@ class TargetColumns:
             raise TableJobError(
                 f"{target.table.text} cannot hold the struct of lineage; give --no-lineage."
             )
-        self._names: Dict[str, str] = {name: _safe(name, target.unsafe) for name in fields}
-        self._changed = {old: new for old, new in self._names.items() if old != new}
-        if len(set(self._names.values())) < len(self._names):
-            raise TableJobError(
-                f"{target.table.text} refuses some characters in names, and without them the "
-                f"outputs {', '.join(self._changed)} cannot be told apart; keep the target as an "
-                "Iceberg table or as Parquet."
-            )
+        self._unsafe = target.unsafe
         is_struct = job.prediction_layout == "struct"
-        self.predicted: List[str] = [job.prediction] if is_struct else list(self._names.values())
-        self._check_unique([*self.kept, *self.predicted, *([COLUMN] if job.lineage else [])])
+        # Fields of a struct are no columns of the target, whose spelling those have.
+        self._names: Dict[str, str] = (
+            {name: safe_name(name, self._unsafe) for name in fields}
+            if is_struct
+            else {name: target.name_of(name) for name in fields}
+        )
+        self._kept: Dict[str, str] = {name: target.name_of(name) for name in kept}
+        self._changed = {
+            old: new
+            for old, new in [*self._kept.items(), *self._names.items()]
+            if old.lower() != new.lower()
+        }
+        for what, names in (("outputs", self._names), ("columns", self._kept)):
+            if len(set(names.values())) < len(names):
+                alike = [old for old in names if old in self._changed]
+                raise TableJobError(
+                    f"{target.table.text} refuses some characters in names, and without them the "
+                    f"{what} {', '.join(alike)} cannot be told apart; keep the target as an "
+                    "Iceberg table or as Parquet."
+                )
+        self.prediction = target.name_of(job.prediction)
+        self.predicted: List[str] = [self.prediction] if is_struct else list(self._names.values())
+        lineage = [target.name_of(COLUMN)] if job.lineage else []
+        self.names = [*self._kept.values(), *self.predicted, *lineage]
+        self._check_unique(self.names)
 
     def _check_unique(self, names: List[str]) -> None:
         lower = [name.lower() for name in names]
@@ -105,20 +124,43 @@ class TargetColumns:
         """
         from pyspark.sql import functions as F
 
-        made: List[Any] = [F.col(quoted(name)) for name in self.kept]
+        made = self._kept_columns(scored)
         struct = quoted(self._job.prediction)
         if self._job.prediction_layout == "struct":
             safe = self._safe_struct(scored.schema)
-            made.append(F.col(struct).cast(safe).alias(self._job.prediction))
+            made.append(F.col(struct).cast(safe).alias(self.prediction))
         else:
             for name, safe_name in self._names.items():
                 comment = {} if name == safe_name else {"comment": name}
                 made.append(F.col(f"{struct}.{quoted(name)}").alias(safe_name, metadata=comment))
         if self._job.lineage:
-            made.append(record.column())
+            made.append(record.column().alias(self.names[-1]))
         if DELETED in scored.columns:
             made.append(F.col(DELETED))
         return scored.select(*made)
+
+    def select_kept(self, rows: "DataFrame") -> "DataFrame":
+        """Return the kept columns of the source's rows alone, as the target would have them.
+
+        Parameters
+        ----------
+        rows : DataFrame
+        """
+        return rows.select(*self._kept_columns(rows))
+
+    def _kept_columns(self, rows: "DataFrame") -> List[Any]:
+        from pyspark.sql import functions as F
+
+        made: List[Any] = []
+        for name, its_name in self._kept.items():
+            column, kind = F.col(quoted(name)), rows.schema[name].dataType
+            safe = safe_type(kind, self._unsafe)
+            if safe != kind:
+                column = column.cast(safe)
+            comment = {} if its_name.lower() == name.lower() else {"comment": name}
+            metadata = {**(rows.schema[name].metadata or {}), **comment}
+            made.append(column.alias(its_name, metadata=metadata))
+        return made
 
     def _safe_struct(self, schema: "StructType") -> "StructType":
         from pyspark.sql.types import StructField, StructType
@@ -131,7 +173,3 @@ class TargetColumns:
             metadata = {} if safe == field.name else {"comment": field.name}
             fields.append(StructField(safe, field.dataType, True, metadata))
         return StructType(fields)
-
-
-def _safe(name: str, unsafe: str) -> str:
-    return re.sub(f"[{re.escape(unsafe)}]", "_", name) if unsafe else name

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import telling
@@ -10,16 +10,25 @@ from dai_spark.host.uri import without_password
 from dai_spark.plan.doubts import doubts
 from dai_spark.table_job.lineage import COLUMN
 from dai_spark.table_job.report.check import WARNING, Check
+from dai_spark.table_job.run.checks.row_guard import guard_rows, rows_check
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.settings.job import INCREMENTAL, MODES
 from dai_spark.table_job.source.key import check_key
 from dai_spark.table_job.source.new_rows import NewRows
+from dai_spark.table_job.targets.columns.demands import check_demands
 from dai_spark.table_job.work_folder.location import work_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["DryRun", "before_scoring", "check_columns", "count_by_key", "dry_run"]
+__all__ = [
+    "DryRun",
+    "before_scoring",
+    "check_columns",
+    "check_demands_of_target",
+    "count_by_key",
+    "dry_run",
+]
 
 _PREVIEW_ROWS = 10
 _SAMPLE_ROWS = 20_000
@@ -41,6 +50,28 @@ def check_columns(context: RunContext, rows: "DataFrame") -> None:
     ColumnError, TableJobError
     """
     context.target.check_schema(context.for_target(context.scored(rows)).schema)
+
+
+def check_demands_of_target(context: RunContext, rows: "DataFrame") -> List[Check]:
+    """Hold rows against what the target's schema demands: CHECK, NOT NULL, lengths.
+
+    Runs on the driver, before every run; reads the columns that these name, where there are any.
+
+    Parameters
+    ----------
+    context : RunContext
+        Its columns are checked.
+    rows : DataFrame
+        Rows of the source.
+
+    Raises
+    ------
+    TableJobError
+    """
+    target, columns = context.target, context.columns
+    demands = target.demands()
+    held = check_demands(columns.select_kept(rows), demands, context.where, target.table.text)
+    return [Check("target demands", f"{demand.what}: every row satisfies it") for demand in held]
 
 
 def count_by_key(context: RunContext, rows: "DataFrame") -> Optional[int]:
@@ -119,7 +150,9 @@ def dry_run(context: RunContext, new: NewRows) -> DryRun:
     return DryRun(tuple(checks), _plan_in_words(context), n_rows, preview, estimate)
 
 
-def before_scoring(context: RunContext, n_rows: Optional[int]) -> List[Check]:
+def before_scoring(
+    context: RunContext, n_rows: Optional[int], held: Sequence[Check] = ()
+) -> List[Check]:
     """What a run has found right by now, one line a thing.
 
     Runs on the driver, before every run; reads nothing.
@@ -129,7 +162,9 @@ def before_scoring(context: RunContext, n_rows: Optional[int]) -> List[Check]:
     context : RunContext
         Its columns are checked.
     n_rows : int or None
-        Rows that were counted by the job's key.
+        Rows that are to be scored, where they were counted.
+    held : sequence of Check
+        What of the target's demands was looked at.
     """
     job, plan, target = context.job, context.plan, context.target
     n_columns = len(context.source.frame.columns)
@@ -140,8 +175,12 @@ def before_scoring(context: RunContext, n_rows: Optional[int]) -> List[Check]:
     if job.key and n_rows is not None:
         named = ", ".join(job.key)
         lines.append(Check("key", f"{named}: nowhere null, nowhere twice in {n_rows:,} rows"))
+    guarded = rows_check(context, n_rows)
+    if guarded is not None:
+        lines.append(guarded)
     state = "is there, and its columns fit" if target.schema is not None else "will be created"
     lines.append(Check("target", f"{target.table.text} {state}"))
+    lines += held
     notes = (*context.request.pipeline.notes, *doubts(plan))
     return [*lines, *(Check("warning", text, outcome=WARNING) for text in notes)]
 
@@ -151,8 +190,10 @@ def _checks(context: RunContext, new: NewRows) -> List[Check]:
     job, plan, pipeline = context.job, context.plan, context.request.pipeline
     described = plan.described
     assert described is not None
+    held = check_demands_of_target(context, new.rows)
     n_rows = count_by_key(context, new.rows)
     counted = new.rows.count() if n_rows is None else n_rows
+    guard_rows(context, new, counted)
     lines = [
         Check(
             "pipeline", f"experiment {pipeline.experiment_id}, DAI {pipeline.dai_version}, loads"
@@ -160,7 +201,7 @@ def _checks(context: RunContext, new: NewRows) -> List[Check]:
         Check("environment", f"Python {described.versions['python']}, {without_password(job.env)}"),
         Check("licence", "accepted by the pipeline"),
         Check("rows", f"{counted:,} to be scored"),
-        *before_scoring(context, n_rows),
+        *before_scoring(context, counted, held),
     ]
     work = work_folder(context.spark, job, context.target.table)
     if work is not None:

@@ -1,0 +1,151 @@
+"""A table of a database, by JDBC.
+
+Spark's own writer commits task by task, and its overwrite drops the table first.  Here the rows are
+scored into a table beside the target; then one transaction of the database takes them in, so that
+a reader, and a run that fails, sees the old rows or the new ones.
+"""
+
+import uuid
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Tuple
+
+from dai_spark.errors import OptionError
+from dai_spark.table_job.lineage import RunRecord
+from dai_spark.table_job.settings.job import TableJob
+from dai_spark.table_job.targets.base import Target
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["JdbcTarget", "table_exists"]
+
+
+class JdbcTarget(Target):
+    """A table of a database, replaced or created in one transaction.
+
+    It keeps no record of runs, so an append could not be told from its repetition.
+    """
+
+    modes = ("fail", "overwrite")
+    instead = (
+        "a second run could not tell that the first one was done. Keep the target as a Delta or "
+        "Iceberg table"
+    )
+    has_structs = False
+
+    def partitioning(self) -> Tuple[str, ...]:
+        """See `Target.partitioning`: a database's own matter."""
+        return tuple(self.job.partition_by)
+
+    def inferred_columns(self) -> Sequence[str]:
+        """See `Target.inferred_columns`: the database casts, and its types are not Spark's."""
+        return () if self.schema is None else self.schema.fieldNames()
+
+    def write(self, frame: "DataFrame", record: RunRecord) -> None:
+        """See `Target.write`."""
+        aside = _beside(self.job.target_options["dbtable"])
+        writer = self.shaped(frame).write.format("jdbc")
+        try:
+            writer.options(**self.write_options(), dbtable=aside).mode("error").save()
+            if self._before_commit is not None:
+                self._before_commit()
+            self._take_in(aside, frame)
+        finally:
+            # A database that is gone keeps it; its name tells whose it is.
+            with suppress(Exception), _connection(self.spark, self.job) as connection:
+                _run(connection, [f"DROP TABLE {aside}"])
+
+    def write_options(self) -> Dict[str, str]:
+        """See `Target.write_options`, without the table's name."""
+        return {k: v for k, v in super().write_options().items() if k.lower() != "dbtable"}
+
+    def _take_in(self, aside: str, frame: "DataFrame") -> None:
+        table = self.job.target_options["dbtable"]
+        is_new = not table_exists(self.spark, self.job)
+        if is_new:
+            empty = self.spark.createDataFrame([], frame.schema).write.format("jdbc")
+            empty.options(**self.write_options(), dbtable=table).mode("error").save()
+        url = self.job.target_options["url"]
+        dialect = self.spark._jvm.org.apache.spark.sql.jdbc.JdbcDialects.get(url)
+        columns = ", ".join(dialect.quoteIdentifier(name) for name in frame.columns)
+        try:
+            with _connection(self.spark, self.job) as connection:
+                statements = [
+                    f"DELETE FROM {table}",
+                    f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {aside}",
+                ]
+                _run(connection, statements)
+        except BaseException:
+            if is_new:
+                with suppress(Exception), _connection(self.spark, self.job) as connection:
+                    _run(connection, [f"DROP TABLE {table}"])
+            raise
+
+
+def table_exists(spark: Any, job: TableJob) -> bool:
+    """Whether the database has the target's table.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic.
+    job : TableJob
+
+    Raises
+    ------
+    OptionError
+        The job does not say which table.
+    """
+    utils = spark._jvm.org.apache.spark.sql.execution.datasources.jdbc.JdbcUtils
+    with _connection(spark, job) as connection:
+        return bool(utils.tableExists(connection, _options(spark, job)))
+
+
+@contextmanager
+def _connection(spark: Any, job: TableJob) -> Iterator[Any]:
+    """A connection of the driver's, made as Spark's own writer makes its connections."""
+    dialects = spark._jvm.org.apache.spark.sql.jdbc.JdbcDialects
+    options = _options(spark, job)
+    driver = -1
+    connection = dialects.get(options.url()).createConnectionFactory(options).apply(driver)
+    try:
+        yield connection
+    finally:
+        with suppress(Exception):
+            connection.close()
+
+
+def _options(spark: Any, job: TableJob) -> Any:
+    lacking = [name for name in ("url", "dbtable") if name not in job.target_options]
+    if lacking:
+        named = " ".join(f"--target-option {name}=..." for name in lacking)
+        raise OptionError(f"The target {job.target} wants {named}.")
+    words = spark._jvm.java.util.HashMap()
+    for name, value in job.target_options.items():
+        words.put(name, value)
+    made = spark._jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(words)
+    return spark._jvm.org.apache.spark.sql.execution.datasources.jdbc.JdbcOptionsInWrite(made)
+
+
+def _run(connection: Any, statements: List[str]) -> None:
+    """Run statements as one transaction."""
+    connection.setAutoCommit(False)
+    try:
+        statement = connection.createStatement()
+        for text in statements:
+            statement.executeUpdate(text)
+        connection.commit()
+    except BaseException:
+        with suppress(Exception):
+            connection.rollback()
+        raise
+
+
+def _beside(table: str) -> str:
+    """Name of a table in the same schema of the database."""
+    end, is_quoted = 0, False
+    for i, character in enumerate(table):
+        is_quoted ^= character == '"'
+        if character == "." and not is_quoted:
+            end = i + 1
+    return f"{table[:end]}dai_spark_{uuid.uuid4().hex[:12]}"

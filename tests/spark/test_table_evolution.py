@@ -1,0 +1,152 @@
+"""The source's columns change between two runs, and its rows are kept in other ways."""
+
+import pytest
+
+from dai_spark.errors import ColumnError, OptionError, TableJobError
+
+# Of Delta: what renaming, dropping and widening a column want.
+DELTA = (
+    "TBLPROPERTIES (delta.enableChangeDataFeed = true, delta.columnMapping.mode = 'name', "
+    "delta.enableTypeWidening = true)"
+)
+WORDS = {
+    "changes": {"incremental": "changes"},
+    "missing": {"incremental": "missing"},
+    "since": {"incremental": "since", "since": "id"},
+    "all": {},
+}
+LONG = [
+    pytest.param(kind, how, marks=pytest.mark.long)
+    for kind in ("delta", "iceberg")
+    for how in WORDS
+    if (kind, how) != ("delta", "changes")
+]
+
+
+@pytest.mark.parametrize(("kind", "how"), [("delta", "changes"), *LONG])
+def test_columns_of_the_source_change(nights, kind, how):
+    """Added, widened, moved, removed, renamed: the rows are right, or the run says what to do."""
+    more = DELTA if kind == "delta" else ""
+    of = nights(kind).create(
+        "id INT, x INT, extra STRING", "SELECT id, id, 'a' FROM range(3)", more
+    )
+    words = {**WORDS[how], "keep": ["id"]}
+    assert of.run(**words).n_scored == 3
+    n_rows = 3
+
+    def grows(columns, **more_words):
+        nonlocal n_rows
+        of.change(f"INSERT INTO {{}} {columns} VALUES (10 + {n_rows}, {n_rows}, 'b')")
+        n_rows += 1
+        report = of.run(**words, **more_words)
+        assert report.n_scored == (n_rows if how == "all" else 1)
+        name = more_words.get("columns", {}).get("x", "x")
+        rows = of.sql(f"SELECT id, cast({name} AS double) AS x FROM {of.table}")
+        assert of.target_rows() == sorted((row["id"], row["x"]) for row in rows)
+
+    of.change("ALTER TABLE {} ADD COLUMN added STRING")
+    grows("(id, x, added)")
+    all_kept = {**words, "keep": None}
+    assert "--evolve-schema" in of.refused("added", **all_kept)
+    of.change("ALTER TABLE {} ALTER COLUMN x TYPE BIGINT")
+    grows("(id, x, added)")
+    of.change("ALTER TABLE {} ALTER COLUMN x FIRST")
+    grows("(id, x, added)")
+    of.change("ALTER TABLE {} DROP COLUMN extra")
+    if how == "changes" and kind == "delta":
+        # Delta's feed does not reach over a column that was dropped or renamed.
+        of.change("INSERT INTO {} (id, x) VALUES (90, 90)")
+        of.refused("does not tell all its changes after version", **words)
+        assert of.run(keep=["id"], delete_missing=True).status == "done"
+        assert of.is_right()
+        return
+    grows("(id, x, added)")
+    of.change("ALTER TABLE {} RENAME COLUMN x TO other")
+    of.refused("x", ColumnError, **words)
+    if how == "all":
+        grows("(id, other, added)", columns={"x": "other"})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("delta", "TBLPROPERTIES (delta.enableDeletionVectors = true)"),
+        ("delta", "TBLPROPERTIES (delta.columnMapping.mode = 'id')"),
+        ("iceberg", "TBLPROPERTIES ('write.delete.mode' = 'merge-on-read', 'write.update.mode' = "
+                    "'merge-on-read', 'format-version' = '2')"),
+        ("iceberg", "TBLPROPERTIES ('write.delete.mode' = 'merge-on-read', 'write.update.mode' = "
+                    "'merge-on-read', 'format-version' = '3')"),
+    ],
+    ids=["deletion vectors", "mapping by id", "merge on read", "puffin deletes"],
+)  # fmt: skip
+def test_rows_that_are_deleted_beside_their_file_stay_away(nights, kind, more):
+    """Deletion vectors, delete files, mapped columns: a run sees the table as its format says."""
+    of = nights(kind)
+    of.create(more=more, rows="SELECT /*+ COALESCE(1) */ id, id FROM range(0, 20, 1, 1)")
+    assert of.run(verify=3).verified == (3, 0)
+    of.change("DELETE FROM {} WHERE id IN (3, 7)", "UPDATE {} SET x = 100 WHERE id = 5")
+    report = of.run(delete_missing=True, verify=3)
+    assert report.verified[1] == 0
+    assert of.is_right()
+    of.change("DELETE FROM {} WHERE id = 9")
+    assert of.run(incremental="missing", delete_missing=True).n_scored == 0
+    assert of.is_right()
+    if kind == "iceberg":
+        first = of.run(incremental="changes")
+        assert first.n_scored == 17
+        of.change("DELETE FROM {} WHERE id = 11")
+        of.refused("Delete files are currently not supported", TableJobError, incremental="changes")
+        assert of.run(delete_missing=True).n_scored == 16
+        assert of.is_right()
+
+
+def test_a_database_is_read_in_parts_and_no_secret_is_shown(spark, nights, tmp_path):
+    """Spark's own options part the reads; a password is in no message, report or record."""
+    of = nights("delta")
+    url = f"jdbc:derby:{tmp_path}/db;create=true"
+    spark.range(40).selectExpr("id", "cast(id AS double) AS x").write.jdbc(url, "rows_of_night")
+    options = {
+        "url": url,
+        "dbtable": "rows_of_night",
+        "user": "somebody",
+        "password": "hush-hush",
+        "partitionColumn": "id",
+        "lowerBound": "0",
+        "upperBound": "40",
+        "numPartitions": "4",
+    }
+    told = []
+    words = {
+        "source": "jdbc:",
+        "source_options": options,
+        "on_message": told.append,
+        "report": [f"{tmp_path}/report.json"],
+    }
+    report = of.run(**words)
+    assert (report.n_scored, len(of.target_rows())) == (40, 40)
+    assert of.run(**words, incremental="missing").status == "nothing to do"
+    assert of.run(**words, incremental="since", since="id").high_water_mark == "39"
+    of.refused("give --run-id", OptionError, **words, mode="append")
+    wrong = {**words, "source_options": {**options, "dbtable": "none"}}
+    told.append(of.refused("none", **wrong))
+    told += [path.read_text() for path in tmp_path.glob("report.json")]
+    told += [path.read_text() for path in tmp_path.rglob("_delta_log/*.json")]
+    assert "hush" not in "".join(told)
+
+
+@pytest.mark.parametrize("kind", ["csv", pytest.param("orc", marks=pytest.mark.long)])
+def test_files_of_other_formats_are_sources(spark, nights, kind, tmp_path):
+    """CSV with a header and ORC: known by their files, and incremental by the target."""
+    of = nights("delta")
+    rows = spark.range(6).selectExpr("id", "cast(id AS double) AS x")
+    rows.write.option("header", "true").format(kind).save(f"{tmp_path}/rows")
+    options = {"header": "true", "inferSchema": "true"} if kind == "csv" else {}
+    words = {"source": f"{kind}:{tmp_path}/rows", "source_options": options, "mode": "append"}
+    assert of.run(**words).n_scored == 6
+    assert of.run(**words).status == "already done"
+    assert of.target_rows() == [(i, i) for i in range(6)]
+    more = spark.range(6, 8).selectExpr("id", "cast(id AS double) AS x")
+    more.write.option("header", "true").format(kind).mode("append").save(f"{tmp_path}/rows")
+    assert of.run(**words, incremental="missing").n_scored == 2
+    assert of.target_rows() == [(i, i) for i in range(8)]
