@@ -126,6 +126,8 @@ def test_a_mark_belongs_to_its_rows_and_not_to_a_name(lake, job, export):
         more.n_scored == lake.sql(f"SELECT count(*) FROM {lake.name('source')} WHERE day = 3")[0][0]
     )
     total += more.n_scored
+    with pytest.raises(OptionError, match=r"--since-mark 'monday' is no value of day"):
+        job(**SINCE, since_mark="monday")
     # A mark of its own counts before what was once said.
     again = job(**SINCE, since_mark="2", pipeline=export(n_trees=21))
     assert again.status == "nothing to do"
