@@ -211,7 +211,7 @@ def _runs(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--job-name",
         metavar="NAME",
-        help="runs of one name never overlap (default: score and the target's name)",
+        help="tells jobs into one target apart (default: score and the target's name)",
     )
     group.add_argument(
         "--run-id",

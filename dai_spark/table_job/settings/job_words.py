@@ -58,7 +58,7 @@ class JobWords:
     evolve_schema : bool, default False
         Allow new output columns to be added to a target that exists.
     job_name : str, optional
-        By default the target's name.  Runs of one name never overlap.
+        By default the target's name.  Tells jobs into one target apart.
     run_id : str, optional
         A second run of the same id does nothing twice.  By default made from the job, pipeline,
         environment and the source's version.

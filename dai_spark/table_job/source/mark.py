@@ -23,18 +23,20 @@ def scope_of(source: Source, job: TableJob) -> Scope:
     source : Source
     job : TableJob
     """
-    incremental = job.incremental or ""
-    if job.delete_missing and not incremental:
-        # It leaves the target as all changes until now would have.
-        incremental = "changes"
     return Scope(
         source=source.identity,
-        incremental=incremental,
+        incremental="changes" if _follows(job) else job.incremental or "",
         where=(job.where or "").strip(),
         since=(job.since or "").lower(),
         columns=dict(job.columns),
-        key=tuple(name.lower() for name in job.key) if incremental == "changes" else (),
+        key=tuple(name.lower() for name in job.key) if _follows(job) else (),
     )
+
+
+def _follows(job: TableJob) -> bool:
+    """Whether the target is as the source was, behind the run: changes go on from there."""
+    is_full = job.mode == "merge" and not job.incremental
+    return job.incremental == "changes" or (is_full and job.delete_missing)
 
 
 def check_one_pipeline(target: Target, pipeline_digest: str) -> None:

@@ -60,8 +60,6 @@ class DeltaTarget(Target):
     remembers_appends = True
     can_evolve = True
     _asked: Optional[Tuple[Any, Dict[str, Any]]] = None
-    # Version of the newest RESTORE.
-    _restored = 0
 
     @property
     def unsafe(self) -> str:  # type: ignore[override]
@@ -152,9 +150,14 @@ class DeltaTarget(Target):
             )
 
     def _transaction(self, run_id: str) -> str:
-        """What Delta skips when it has seen it: a RESTORE takes rows away, and leaves that."""
-        _ = self.commits
-        return f"{_TRANSACTION}{run_id}" + (f":{self._restored}" if self._restored else "")
+        """What Delta skips when it has seen it.
+
+        A RESTORE, or somebody's DELETE, takes a run's rows away and leaves that, so a run that is
+        done again has another one.
+        """
+        records = [*self.commits.records, *self.commits.undone]
+        n_before = sum(record is not None and record.run_id == run_id for record in records)
+        return f"{_TRANSACTION}{run_id}" + (f":{n_before}" if n_before else "")
 
     def partitioning(self) -> Tuple[str, ...]:
         """See `Target.partitioning`; liquid clustering is none."""
@@ -350,7 +353,6 @@ class DeltaTarget(Target):
             rows = history.orderBy(F.col("version").desc()).collect()
         except Exception as error:
             raise told(error, f"The history of {self.table.text} cannot be read") from error
-        self._restored = max((r["version"] for r in rows if r["operation"] == _RESTORE), default=0)
         found: List[Commit] = []
         undone: List[RunRecord] = []
         below: Optional[int] = None

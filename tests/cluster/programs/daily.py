@@ -70,6 +70,10 @@ def words_of(told, day):
         # Its checkpoint says what is new: a file a day, a micro-batch each.
         one = {"maxFilesPerTrigger": "1"}
         return {**words, "source_options": one, "checkpoint": f"{told['found']}-checkpoint"}
+    if way == "since":
+        # Its filter is part of what its mark belongs to, so it is the source that grows.
+        files = ",".join(f"day-{one}.parquet" for one in told["days"] if one <= day)
+        return {**words, "source_options": {"pathGlobFilter": f"{{{files}}}"}}
     # What is incremental finds out by itself which of these are new; an overwrite replaces what
     # was there with everything up to the day.
     grows = way == "overwrite" or way in INCREMENTAL
