@@ -109,7 +109,7 @@ def test_a_database_is_read_in_parts_and_no_secret_is_shown(spark, nights, tmp_p
     options = {
         "url": url,
         "dbtable": "rows_of_night",
-        "user": "somebody",
+        "user": "app",
         "password": "hush-hush",
         "partitionColumn": "id",
         "lowerBound": "0",
