@@ -1,5 +1,6 @@
 """What a source or target may be called, and tables that are texts."""
 
+import os
 from uuid import uuid4
 
 import pytest
@@ -8,13 +9,15 @@ from dai_spark.errors import TableJobError
 from dai_spark.table_job.table_place import absolute
 
 
-def test_paths_are_made_absolute_once(spark, score_plain, tmp_path, monkeypatch):
+def test_paths_are_made_absolute_once(spark, score_plain, tmp_path):
     """Relative ones, dots, slashes at the end, `file:` and spaces, in every mode."""
-    monkeypatch.chdir(tmp_path)
     there = str(tmp_path)
+    # Spark completes paths by the folder in which its JVM was started.
+    folder = spark._jvm.java.lang.System.getProperty("user.dir")
+    near = os.path.relpath(there, folder)
     for text, path in (
-        ("delta:lake/src", f"delta:{there}/lake/src"),
-        ("parquet:./a/../b c/", f"parquet:{there}/b c"),
+        ("delta:lake/src", f"delta:{folder}/lake/src"),
+        (f"parquet:./{near}/a/../b c/", f"parquet:{there}/b c"),
         (f"delta:file:{there}//x/.", f"delta:{there}/x"),
         (f"csv:file://{there}/x%20y/", f"csv:{there}/x%20y"),
         ("lake.db.t", "lake.db.t"),
@@ -23,14 +26,14 @@ def test_paths_are_made_absolute_once(spark, score_plain, tmp_path, monkeypatch)
         ("delta:s3a://bucket/x", "delta:s3a://bucket/x"),
     ):
         assert absolute(spark, text) == path
-    # Spark completes a path by the folder that its JVM was started in, which is not this one.
     rows = spark.range(3).selectExpr("id", "id * 1.0 AS x")
     rows.write.format("delta").save(f"{there}/lake one/src")
-    source = f"delta:file:{there}/lake one/./src/"
     for mode in ("append", "merge", "overwrite"):
-        report = score_plain(
-            source, f"delta:{there}/lake one/../out of/{mode}/", mode=mode, key=["id"]
+        source = (
+            f"delta:{near}/lake one/src" if mode == "append" else f"delta:{there}/lake one/./src/"
         )
+        target = f"delta:{near}/lake one/../out of/{mode}/"
+        report = score_plain(source, target, mode=mode, key=["id"])
         assert report.n_rows == 3
         assert spark.read.format("delta").load(f"{there}/out of/{mode}").count() == 3
         again = score_plain(source, f"delta:{there}/out of/{mode}", mode=mode, key=["id"])

@@ -115,7 +115,11 @@ def test_names_are_told_apart_as_spark_does(spark, score_plain, source, tmp_path
         assert score_plain(f"delta:{path}", target, **again).n_rows == 4
         assert TableName.of(target).read(spark).count() == 6
     with pytest.raises(DaiSparkError, match="lacks idd of --key"):
-        score_plain(f"delta:{path}", target, **{**again, "key": ["idd"], "keep": ["id", "idd"]})
+        score_plain(
+            f"delta:{path}",
+            target,
+            **{**again, "key": ["idd"], "keep": ["id", "idd"], "run_id": "3"},
+        )
 
 
 def created(spark, name):
@@ -163,7 +167,7 @@ def test_what_a_delta_table_demands_is_told_before_scoring(spark, score_plain, s
                 continue
             expected = "NOT NULL" if words_now["where"] is None else sentence
             with pytest.raises(TableJobError, match=expected) as caught:
-                score_plain(f"delta:{bad}", target, **words_now)
+                print(where, more, score_plain(f"delta:{bad}", target, **words_now).status)
             assert caught.value.status == "refused"
     report = score_plain(f"delta:{bad}", target, **words, where="id = 1")
     held = [check.found for check in report.checks if check.what == "target demands"]

@@ -130,8 +130,8 @@ class DeltaTarget(Target):
         if job.mode == "overwrite-partitions":
             options["partitionOverwriteMode"] = "dynamic"
         writer = self.shaped(frame).write.format("delta").options(**options)
-        if self.schema is None and job.partition_by:
-            writer = writer.partitionBy(*job.partition_by)
+        if self.schema is None and self.partition_by:
+            writer = writer.partitionBy(*self.partition_by)
         mode = {"fail": "error", "append": "append"}.get(job.mode, "overwrite")
         writer.mode(mode).save(self.table.name)
         if job.mode == "append":
@@ -278,7 +278,7 @@ class DeltaTarget(Target):
                 f"{sql_text(name)} = {sql_text(value)}"
                 for name, value in {**properties, _CREATED_FOR: record.run_id}.items()
             )
-            partitions = ", ".join(map(quoted, self.job.partition_by))
+            partitions = ", ".join(map(quoted, self.partition_by))
             self.run_sql(
                 f"CREATE TABLE {self.table.name} ({sql_columns(rows.schema)}) USING delta "
                 + (f"PARTITIONED BY ({partitions}) " if partitions else "")
@@ -286,7 +286,7 @@ class DeltaTarget(Target):
             )
         else:
             path_writer = rows.limit(0).write.format("delta").options(**self.write_options())
-            path_writer.partitionBy(*self.job.partition_by).mode("ignore").save(self.table.name)
+            path_writer.partitionBy(*self.partition_by).mode("ignore").save(self.table.name)
         self.schema = self.table.schema_if_exists(self.spark)
 
     def recover(self) -> None:

@@ -101,8 +101,8 @@ class IcebergTarget(Target):
         writer = writer.option(f"snapshot-property.{_PROPERTY}", record.to_json())
         if self.schema is None:
             writer = writer.using("iceberg")
-            if self.job.partition_by:
-                writer = writer.partitionedBy(*[F.col(c) for c in self.job.partition_by])
+            if self.partition_by:
+                writer = writer.partitionedBy(*[F.col(quoted(c)) for c in self.partition_by])
             writer.create()
         elif self.job.mode == "append":
             writer.append()
