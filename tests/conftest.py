@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from scopes import scope_of, turn_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,9 @@ os.environ["DAI_SPARK_CACHE"] = str(TESTS_BUILD / "cache")
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["SPARK_LOCAL_HOSTNAME"] = "localhost"
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+# Nothing asserts how long an example takes: this machine may be busy with other work.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 for name in ("DAI_SPARK_ENV", "DRIVERLESS_AI_LICENSE_FILE", "DRIVERLESS_AI_LICENSE_KEY"):
     os.environ.pop(name, None)
 

@@ -57,8 +57,8 @@ class Nights:
             },
         )
 
-    def refused(self, words, kind=TableJobError, dry_runs=(True, False), **settings):
-        """The run is refused before anything is scored; the dry run says the same."""
+    def refused(self, words, kind=TableJobError, dry_runs=(False,), **settings):
+        """The run is refused before anything is scored; a dry run too, where `dry_runs` has it."""
         before = self.target_rows()
         found = []
         for dry_run in dry_runs:

@@ -100,6 +100,8 @@ def score_table(
             source=absolute(session, job.source),
             target=absolute(session, job.target),
             quarantine=None if job.quarantine is None else absolute(session, job.quarantine),
+            # A name that the job has from its target is the same for each spelling of it.
+            job_name="" if job.has_default_name else job.job_name,
         )
 
     def make_request() -> ScoringRequest:

@@ -262,3 +262,14 @@ def test_only_what_changes_the_rows_changes_a_jobs_digest():
     for word, value in (("where", "a > 1"), ("mode", "overwrite"), ("margin", True)):
         assert digest(**{word: value}) != digest()
     assert TableJob.of(BASE).digest("folder file:/another") != digest()
+
+
+def test_a_job_that_has_its_name_from_the_target_knows_it():
+    """So that two spellings of a target do not make two jobs."""
+    job = TableJob.of(BASE)
+    assert (job.job_name, job.has_default_name) == (f"score {job.target}", True)
+    other = dataclasses.replace(
+        job, target="delta:/lake/t", job_name="" if job.has_default_name else "other"
+    )
+    assert (other.job_name, other.has_default_name) == ("score delta:/lake/t", True)
+    assert not TableJob.of({**BASE, "job_name": "nightly"}).has_default_name

@@ -126,6 +126,8 @@ def test_a_mark_belongs_to_its_rows_and_not_to_a_name(lake, job, export):
         more.n_scored == lake.sql(f"SELECT count(*) FROM {lake.name('source')} WHERE day = 3")[0][0]
     )
     total += more.n_scored
+    with pytest.raises(OptionError, match=r"--since-mark 'monday' is no value of day"):
+        job(**SINCE, since_mark="monday")
     # A mark of its own counts before what was once said.
     again = job(**SINCE, since_mark="2", pipeline=export(n_trees=21))
     assert again.status == "nothing to do"
@@ -386,14 +388,14 @@ def test_a_lost_checkpoint_is_no_new_stream(lake, job, tmp_path):
     shutil.move(f"{tmp_path}/first", f"{tmp_path}/moved")
     moved = {**words, "checkpoint": f"{tmp_path}/moved"}
     assert job(**moved).n_scored == 0
-    forget(lake, "target")
-    with pytest.raises(TableJobError, match="by another checkpoint"):
-        job(**words)
     lake.add("source", "day = 3")
     job(**moved)
     lake.restore("target", 1)
     with pytest.raises(TableJobError, match=r"restored to a state before batch 2"):
         job(**moved)
+    forget(lake, "target")
+    with pytest.raises(TableJobError, match="by another checkpoint"):
+        job(**words)
     assert lake.n_rows() == (n, n)
 
 

@@ -19,7 +19,7 @@ GAP = (
 
 def assert_the_advice_helps(of, words):
     """`changes` is refused with the cause; what it says to do makes the target right again."""
-    message = of.refused(words, incremental="changes")
+    message = of.refused(words, incremental="changes", dry_runs=(True, False))
     assert "--mode merge --delete-missing in place of --incremental changes" in message
     report = of.run(delete_missing=True)
     assert (report.status, of.is_right()) == ("done", True)

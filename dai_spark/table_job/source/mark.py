@@ -35,8 +35,8 @@ def scope_of(source: Source, job: TableJob) -> Scope:
 
 def _follows(job: TableJob) -> bool:
     """Whether the target is as the source was, behind the run: changes go on from there."""
-    is_full = job.mode == "merge" and not job.incremental
-    return job.incremental == "changes" or (is_full and job.delete_missing)
+    is_full = job.mode == "merge" and job.delete_missing and not job.incremental
+    return is_full or job.incremental == "changes"
 
 
 def check_one_pipeline(target: Target, pipeline_digest: str) -> None:

@@ -151,6 +151,8 @@ def _since(
     assert job.since is not None
     rows = source.rows(job)
     since = SinceColumn.of(rows, job.since, source.table.text)
+    if job.since_mark is not None:
+        since.check_said(target.spark, job.since_mark)
     mark, last = _high_water_mark(source, target, job, pipeline_digest, on_message)
     above = _above(since, mark, job)
     top = since.largest(rows, above, mark)

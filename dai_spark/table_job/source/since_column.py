@@ -1,5 +1,6 @@
 """SinceColumn: the column of ``--since``, and the text that a mark of its type is."""
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -96,6 +97,31 @@ class SinceColumn:
         from pyspark.sql import functions as F
 
         return F.lit(mark).cast(self.kind)
+
+    def check_said(self, spark: Any, mark: str) -> None:
+        """Refuse a ``--since-mark`` that is no value of the column: no row would be above it.
+
+        Runs on the driver.
+
+        Parameters
+        ----------
+        spark : SparkSession
+        mark : str
+
+        Raises
+        ------
+        OptionError
+        """
+        try:
+            (row,) = spark.range(1).select(self.literal(mark).isNull()).collect()
+            is_odd = row[0] or (self._type in _FLOATS and not math.isfinite(float(mark)))
+        except Exception:  # noqa: BLE001 - with ANSI rules a cast raises in place of a null
+            is_odd = True
+        if is_odd:
+            raise OptionError(
+                f"--since-mark {mark!r} is no value of {self.name}, which is "
+                f"{self.kind.simpleString()}; give one as Spark's SQL writes it."
+            )
 
     def largest(self, rows: "DataFrame", above: "Column", mark: Optional[str]) -> Optional[str]:
         """Return the mark of rows above a value, never less than an earlier mark; None for no rows.
