@@ -42,7 +42,14 @@ def _branches(spark, name):
     return {row["name"] for row in spark.sql(f"SELECT name FROM {name}.refs").collect()}
 
 
-@pytest.mark.parametrize("mode", ["merge", "overwrite", "append"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("merge", marks=pytest.mark.long),
+        pytest.param("overwrite", marks=pytest.mark.long),
+        "append",
+    ],
+)
 def test_readers_see_what_has_passed_all_checks(spark, source, job, tmp_path, mode):
     """The first run, one that waits on its branch, one that breaks its contract, one that passes.
 
