@@ -115,7 +115,7 @@ def test_what_cannot_work_is_refused_before_anything_is_scored(job, spark, tmp_p
         job(source="no_such_table")
     with pytest.raises(OptionError, match="Spark has no format 'orx'"):
         job(source="orx:/x")
-    with pytest.raises(TableJobError, match="both"):
+    with pytest.raises(TableJobError, match="are one table"):
         job(target=f"parquet:{tmp_path}/source/")
     flights_frame.drop("carrier", "dest").write.parquet(str(tmp_path / "few"))
     with pytest.raises(ColumnError, match=rf"Table parquet:{tmp_path}/few lacks .*carrier"):
