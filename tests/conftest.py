@@ -246,6 +246,8 @@ def spark(tmp_path_factory):
         .appName("dai_spark tests")
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "4")
+        # Of so many tasks Delta makes each vacuum, by default ten thousand.
+        .config("spark.sql.sources.parallelPartitionDiscovery.parallelism", "4")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "127.0.0.1")
         # As in cluster/programs/conf: a JVM of some minutes never earns an optimising compiler.
