@@ -72,9 +72,9 @@ def score_plain(spark, with_scorer, tmp_path_factory):
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory):
     """The pipeline whose prediction is its input; rows with x below 0 cannot be scored."""
-    from mirror import build_mirror
+    from linear import build_linear
 
-    return build_mirror(tmp_path_factory.mktemp("mirror") / "mirror.zip")
+    return build_linear(tmp_path_factory.mktemp("mirror") / "mirror.zip")
 
 
 @pytest.fixture

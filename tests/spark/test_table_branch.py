@@ -4,8 +4,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from linear import build_linear
 from living_table import LivingTable
-from weighing import build_weighing
 
 from dai_spark import score_table
 from dai_spark.errors import ContractError, OptionError, TableJobError
@@ -25,7 +25,7 @@ def source(spark, tmp_path):
 def job(spark, source, with_scorer, tmp_path):
     """The job from it to an Iceberg table, over a branch."""
     target = f"ice.db.w{uuid4().hex[:8]}"
-    export = build_weighing(tmp_path / "2.zip", 2)
+    export = build_linear(tmp_path / "2.zip", weight=2)
 
     def run(**words):
         given = {"source": source.text, "target": target, "target_branch": "audit", "key": ["id"]}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mirror import build_mirror
+from linear import build_linear
 from nights import ROWS
 from pyspark.sql import functions as F
 
@@ -252,7 +252,7 @@ def test_rows_leave_the_quarantine_when_they_are_scored(spark, nights, kind, tmp
     if kind == "delta":
         assert third.n_deleted == 1
     of.change("DELETE FROM {} WHERE id = 3")
-    shifted = build_mirror(tmp_path / "shifted.zip", bad_below=-100, shift=1)
+    shifted = build_linear(tmp_path / "shifted.zip", bad_below=-100, shift=1)
     last = of.run(**words, incremental="quarantine", pipeline=shifted)
     assert (last.n_scored, of.target_rows()[-1]) == (1, (5, -4))
     assert of.run(**words, delete_missing=True).status == "done"

@@ -1,9 +1,9 @@
 """What happens to tables in a year, drawn: every run is right, or refuses and changes nothing."""
 
 import pytest
+from linear import build_linear
 from living_table import KINDS
 from table_life import TableLife
-from weighing import build_weighing
 
 # One kind in CI; a kind with a log takes more than a minute.
 _SHORT = [("files", 0, 30), pytest.param("delta", 0, 30, marks=pytest.mark.long)]
@@ -15,8 +15,11 @@ _LONG = [
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory):
     """Two pipelines by the number that they multiply by."""
-    folder = tmp_path_factory.mktemp("weighing")
-    return {weight: build_weighing(folder / f"{weight}.zip", weight) for weight in (2, 3)}
+    folder = tmp_path_factory.mktemp("linear")
+    return {
+        weight: build_linear(folder / f"{weight}.zip", weight=weight, name=f"w{weight}")
+        for weight in (2, 3)
+    }
 
 
 @pytest.fixture

@@ -72,30 +72,19 @@ class NewRows:
         ------
         TableJobError, ColumnError
         """
-        new = cls._of_kind(source, target, job, pipeline_digest, on_message)
-        return (
-            replace(new, deleted=deleted_keys(source, target, job)) if job.delete_missing else new
-        )
-
-    @classmethod
-    def _of_kind(
-        cls,
-        source: Source,
-        target: Target,
-        job: TableJob,
-        pipeline_digest: str,
-        on_message: Callable[[str], None],
-    ) -> "NewRows":
         if job.incremental == "missing":
-            return cls(_missing(source, target, job, pipeline_digest, on_message))
-        if job.incremental == "since":
-            return _since(cls, source, target, job, pipeline_digest, on_message)
-        if job.incremental == "changes":
-            return _changes(cls, source, target, job, pipeline_digest, on_message)
-        if job.incremental == "quarantine":
+            new = cls(_missing(source, target, job, pipeline_digest, on_message))
+        elif job.incremental == "since":
+            new = _since(cls, source, target, job, pipeline_digest, on_message)
+        elif job.incremental == "changes":
+            new = _changes(cls, source, target, job, pipeline_digest, on_message)
+        elif job.incremental == "quarantine":
             rows = quarantined(target.spark, source, target, job)
-            return cls(source.rows(job) if rows is None else rows, is_known_empty=rows is None)
-        return cls(source.rows(job))
+            new = cls(source.rows(job) if rows is None else rows, is_known_empty=rows is None)
+        else:
+            new = cls(source.rows(job))
+        gone = deleted_keys(source, target, job) if job.delete_missing else new.deleted
+        return replace(new, deleted=gone)
 
 
 def _missing(

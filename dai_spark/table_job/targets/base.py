@@ -28,10 +28,17 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-__all__ = ["DELETED", "MergeResult", "Target"]
+__all__ = ["DELETED", "NO_RECORDS", "MergeResult", "Target"]
 
 # Column of staged rows that says that the source has deleted the row; no target ever has it.
 DELETED = "_dai_spark_deleted"
+
+
+# Of formats that keep no record of runs.
+NO_RECORDS = (
+    "a second run could not tell that the first one was done. Keep the target as a Delta or "
+    "Iceberg table"
+)
 
 
 @dataclass(frozen=True)
@@ -68,10 +75,6 @@ class Target(TableColumns):
     ----------
     modes : tuple of str
         Those whose promises the format can keep.
-    instead : str
-        What a message tells to do where the mode is another one.
-    unsafe : str
-        Characters that it refuses in column names.
     has_structs : bool
     forgets : bool
         Whether maintenance drops the commits that carry the records.
@@ -82,8 +85,6 @@ class Target(TableColumns):
     """
 
     modes: ClassVar[Tuple[str, ...]] = ("fail", "overwrite")
-    instead: ClassVar[str] = "write to a Delta or Iceberg table"
-    unsafe: str = ""
     has_structs: bool = True
     forgets: ClassVar[bool] = False
     can_evolve: ClassVar[bool] = False
@@ -139,6 +140,11 @@ class Target(TableColumns):
 
     def recover(self) -> None:
         """Finish what a killed run has begun to commit.  Called with the lock held."""
+
+    @property
+    def instead(self) -> str:
+        """What a message tells to do where the format cannot promise the mode."""
+        return "write to a Delta or Iceberg table"
 
     @property
     def written(self) -> TableName:

@@ -62,7 +62,7 @@ class DeltaTarget(Target):
     _asked: Optional[Tuple[Any, Dict[str, Any]]] = None
 
     @property
-    def unsafe(self) -> str:  # type: ignore[override]
+    def unsafe(self) -> str:
         """Characters that it refuses in column names, at every level; none with column mapping."""
         name = "delta.columnMapping.mode"
         if self.schema is not None:

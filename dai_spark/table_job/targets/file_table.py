@@ -71,8 +71,8 @@ class FileTableTarget(Target):
     modes = ("fail", "append", "overwrite", "overwrite-partitions")
 
     @property
-    def instead(self) -> str:  # type: ignore[override]
-        """What a message tells to do where the mode is another one."""
+    def instead(self) -> str:
+        """See `Target.instead`: where the table is created, by a format that can."""
         keep = "keep the target as a Delta or Iceberg table"
         if self.schema is not None or self.table.format is not None:
             return keep

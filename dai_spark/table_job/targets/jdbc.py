@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Tuple
 from dai_spark.errors import OptionError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
-from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.base import NO_RECORDS, Target
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,11 +27,12 @@ class JdbcTarget(Target):
     """
 
     modes = ("fail", "overwrite")
-    instead = (
-        "a second run could not tell that the first one was done. Keep the target as a Delta or "
-        "Iceberg table"
-    )
     has_structs = False
+
+    @property
+    def instead(self) -> str:
+        """See `Target.instead`."""
+        return NO_RECORDS
 
     def partitioning(self) -> Tuple[str, ...]:
         """See `Target.partitioning`: a database's own matter."""

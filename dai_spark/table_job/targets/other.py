@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
-from dai_spark.table_job.targets.base import Target
+from dai_spark.table_job.targets.base import NO_RECORDS, Target
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -25,10 +25,11 @@ class OtherTarget(Target):
     """
 
     modes = ("fail", "overwrite")
-    instead = (
-        "a second run could not tell that the first one was done. Keep the target as a Delta or "
-        "Iceberg table, or as files scored from a classic session (spark-submit)"
-    )
+
+    @property
+    def instead(self) -> str:
+        """See `Target.instead`."""
+        return f"{NO_RECORDS}, or as files scored from a classic session (spark-submit)"
 
     def __init__(
         self,

@@ -42,13 +42,10 @@ class TableColumns(ABC):
 
     Attributes
     ----------
-    unsafe : str
-        Characters that the format refuses in column names.
     can_evolve : bool
         Whether a column that is added is seen by every reader of the table.
     """
 
-    unsafe: str = ""
     can_evolve: ClassVar[bool] = False
 
     def __init__(
@@ -58,6 +55,11 @@ class TableColumns(ABC):
         self.job = job
         self.table = table
         self.schema = schema
+
+    @property
+    def unsafe(self) -> str:
+        """Characters that the format refuses in column names."""
+        return ""
 
     @abstractmethod
     def records(self) -> Iterator[Optional[RunRecord]]:

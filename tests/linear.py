@@ -1,9 +1,7 @@
-"""A pipeline whose prediction ``y`` is its one column ``x``: a stale score is seen at once."""
+"""A pipeline whose prediction ``y`` is a line over its column ``x``: plain Python knows it too."""
 
 import zipfile
 from pathlib import Path
-
-PACKAGE = "scoring_h2oai_experiment_m1rr"
 
 _SCORER = """
 import numpy as np
@@ -20,26 +18,29 @@ class Scorer(object):
         return []
 
     def score(self, row, output_margin=False, pred_contribs=False):
-        return [float(row[0])]
+        return [float(row[0]) * {weight} + {shift}]
 
     def score_batch(self, frame, output_margin=False, pred_contribs=False):
         x = frame["x"].to_numpy(dtype="float64")
         if (x < {bad_below}).any():
-            raise ValueError("mirror: x is too small")
-        return pd.DataFrame({{"y": x + {shift}}})
+            raise ValueError("linear: x is too small")
+        return pd.DataFrame({{"y": x * {weight} + {shift}}})
 """
 
 
-def build_mirror(path: Path, bad_below: float = 0, shift: float = 0) -> Path:
+def build_linear(
+    path: Path, weight: float = 1, shift: float = 0, bad_below: float = 0, name: str = "line"
+) -> Path:
     """Write an export of it as a zip.
 
-    Rows whose ``x`` is below a number cannot be scored; `shift` is added to each prediction, so
-    that two pipelines can be told apart.
+    A row whose ``x`` is below `bad_below` cannot be scored.  The experiment is called `name`; with
+    other numbers it is another pipeline, whatever it is called.
     """
-    wheel = path.with_name(f"{PACKAGE}-1.0.0-py3-none-any.whl")
+    package = f"scoring_h2oai_experiment_{name}"
+    wheel = path.with_name(f"{package}-1.0.0-py3-none-any.whl")
     with zipfile.ZipFile(wheel, "w") as archive:
-        source = _SCORER.format(bad_below=bad_below, shift=shift)
-        archive.writestr(f"{PACKAGE}/__init__.py", source)
+        source = _SCORER.format(weight=weight, shift=shift, bad_below=bad_below)
+        archive.writestr(f"{package}/__init__.py", source)
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(wheel, f"scoring-pipeline/{wheel.name}")
         example = "pd.Series(['1'], name='x', dtype='float64')\n"
