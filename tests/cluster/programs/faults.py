@@ -63,12 +63,15 @@ def sidecars():
     return {where: pid for pid, (is_sidecar, where) in seen.items() if is_sidecar}
 
 
-def no_scorers():
-    """No scorer process, no folder of one, no process that nobody asked for."""
-    seen = looking.sidecars(folder)
+def no_scorers(key):
+    """No scorer process of a pipeline, no folder of one, no process that nobody asked for.
+
+    Jobs of other pipelines may be at work meanwhile.
+    """
+    seen = {pid: one for pid, one in looking.sidecars(folder).items() if Path(one[1]).name == key}
     return (
         all(is_sidecar for is_sidecar, _ in seen.values())
-        and not looking.scorer_folders(folder / "local")
+        and not any(key in path.parts for path in looking.scorer_folders(folder / "local"))
         and not looking.zombies(seen)
     )
 
@@ -95,7 +98,7 @@ def job(name, frame, plan, disturb=None):
     told["ended"] = time.time()
     if disturber:
         disturber.join(60)
-    told["gone_s"] = looking.wait_until(no_scorers, FEW_S)
+    told["gone_s"] = looking.wait_until(lambda: no_scorers(told["key"]), FEW_S)
     told["after"] = sidecars()
     told["seconds"] = told["ended"] - begun
     tell(f"{name}: {told['seconds']:.1f} s, gone after {told['gone_s']}")
