@@ -1,4 +1,4 @@
-"""Delta Lake and Iceberg for the tests' Spark: which jars, and what a session must be told."""
+"""What the tests' Spark has beside itself: which jars, and what a session must be told."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ PACKAGES = (
     "io.delta:delta-spark_4.1_2.13:4.3.1",
     "io.delta:delta-storage:4.3.1",
     "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+    # What Spark has beside its own jars, and the driver of a database that tests start.
+    "org.apache.spark:spark-avro_2.13:4.1.1",
+    "org.postgresql:postgresql:42.7.8",
 )
 # What Delta's pom asks for beside them and Spark has already, or what only Unity Catalog needs:
 # another 250 MB.
@@ -23,9 +26,12 @@ EXCLUDED = (
     "org.apache.hadoop:*",
     "org.apache.logging.log4j:*",
     "org.apache.parquet:*",
+    "org.checkerframework:*",
     "org.locationtech.jts:*",
     "org.roaringbitmap:*",
     "org.slf4j:*",
+    "org.spark-project.spark:*",
+    "org.tukaani:*",
     "org.xerial.snappy:*",
 )
 

@@ -14,7 +14,7 @@ from dai_spark.table_job.source.mark import Mark, check_one_pipeline
 from dai_spark.table_job.source.quarantined import quarantined
 from dai_spark.table_job.source.since_column import SinceColumn
 from dai_spark.table_job.source.source import Source
-from dai_spark.table_job.table_name import TableName
+from dai_spark.table_job.table_name import FILE_FORMATS, TableName
 from dai_spark.table_job.targets.base import Target
 from dai_spark.table_job.targets.columns.names import named_like
 
@@ -139,7 +139,9 @@ def _since(
 ) -> NewRows:
     assert job.since is not None
     rows = source.rows(job)
-    since = SinceColumn.of(rows, job.since, source.table.text)
+    # What lies below a view is not known.
+    is_foreign = source.provider not in (*FILE_FORMATS, "delta", "iceberg")
+    since = SinceColumn.of(rows, job.since, source.table.text, is_foreign)
     if job.since_mark is not None:
         since.check_said(target.spark, job.since_mark)
     mark, last = _high_water_mark(source, target, job, pipeline_digest, on_message)

@@ -38,14 +38,20 @@ class SinceColumn:
     kind : DataType
     table : str
         How messages name the table.
+    is_foreign : bool
+        Whether something else than Spark may compare the values, such as a database, which may
+        order texts by rules of its own.
     """
 
     name: str
     kind: Any
     table: str
+    is_foreign: bool = False
 
     @classmethod
-    def of(cls, rows: "DataFrame", name: str, table: str) -> "SinceColumn":
+    def of(
+        cls, rows: "DataFrame", name: str, table: str, is_foreign: bool = False
+    ) -> "SinceColumn":
         """Find the column.
 
         Parameters
@@ -54,6 +60,8 @@ class SinceColumn:
         name : str
             As Spark takes it, so without regard to case where one column alone has it.
         table : str
+        is_foreign : bool
+            Whether something else than Spark may compare its values.
 
         Raises
         ------
@@ -66,7 +74,7 @@ class SinceColumn:
         if name not in rows.columns:
             raise ColumnError(f"Table {table} lacks the column {name} of --since.")
         kind = rows.schema[name].dataType
-        found = cls(name, kind, table)
+        found = cls(name, kind, table, is_foreign)
         # A collation orders texts by other rules than the mark's; `string collate ...`.
         if found._type not in (*_NUMBERS, *_TIMES, *_TEXTS) or "collate" in kind.simpleString():
             raise ColumnError(
@@ -85,7 +93,12 @@ class SinceColumn:
         """Its values."""
         from pyspark.sql import functions as F
 
-        return F.col(quoted(self.name))
+        values = F.col(quoted(self.name))
+        if self.is_foreign and self._type in _TEXTS:
+            # Spark hands a comparison of the bare column to the database, whose collation may put
+            # 'a' before 'B'; the mark is the largest text in Spark's order.
+            return F.concat(values, F.lit(""))
+        return values
 
     def literal(self, mark: str) -> "Column":
         """The value that a mark stands for.

@@ -7,17 +7,23 @@ a reader, and a run that fails, sees the old rows or the new ones.
 
 import uuid
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from dai_spark.errors import OptionError
+from dai_spark.errors import OptionError, TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.targets.base import NO_RECORDS, Target
+from dai_spark.table_job.targets.columns.difference import Difference
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import DataType, StructType
 
 __all__ = ["JdbcTarget", "table_exists"]
+
+# Bits of a whole number that these hold exactly, and bits that whole numbers have.
+_EXACT_BITS = {"float": 24, "double": 53}
+_WHOLE_BITS = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
 
 
 class JdbcTarget(Target):
@@ -41,6 +47,24 @@ class JdbcTarget(Target):
     def inferred_columns(self) -> Sequence[str]:
         """See `Target.inferred_columns`: the database casts, and its types are not Spark's."""
         return () if self.schema is None else self.schema.fieldNames()
+
+    def check_schema(self, scored: "StructType") -> Difference:
+        """See `Target.check_schema`; what the database would round is refused, too."""
+        found = super().check_schema(scored)
+        there = {} if self.schema is None else {f.name.lower(): f for f in self.schema.fields}
+        rounded = [
+            f"{one.name}: target {there[name].dataType.simpleString()}, "
+            f"scored {one.dataType.simpleString()}"
+            for one in scored.fields
+            for name in [one.name.lower()]
+            if name in there and _rounds(there[name].dataType, one.dataType)
+        ]
+        if rounded:
+            raise TableJobError(
+                f"The database of {self.table.text} would round values ({'; '.join(rounded)}); "
+                "change the types of its columns, or cast in the source (--column)."
+            )
+        return found
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
         """See `Target.write`."""
@@ -140,6 +164,34 @@ def _run(connection: Any, statements: List[str]) -> None:
         with suppress(Exception):
             connection.rollback()
         raise
+
+
+def _rounds(there: "DataType", one: "DataType") -> bool:
+    """Whether a database would change values as it casts them, and not say so.
+
+    What does not fit at all (a number that is too large, a text that is too long) is its error.
+    """
+    old, new = there.simpleString().partition("(")[0], one.simpleString().partition("(")[0]
+    old_digits, new_digits = _fraction_digits(there), _fraction_digits(one)
+    if new in _EXACT_BITS and old in _EXACT_BITS:
+        return _EXACT_BITS[old] < _EXACT_BITS[new]
+    if new in _EXACT_BITS:
+        return old_digits is not None
+    if new_digits is not None and old_digits is not None:
+        return old_digits < new_digits
+    if new_digits is not None:
+        is_small = new_digits == 0 and _WHOLE_BITS.get(new, 64) <= _EXACT_BITS.get(old, 0)
+        return old in _EXACT_BITS and not is_small
+    return old == "date" and new.startswith("timestamp")
+
+
+def _fraction_digits(kind: "DataType") -> Optional[int]:
+    """Digits behind the point of a number that is exact; None for all other types."""
+    from pyspark.sql.types import DecimalType, IntegralType
+
+    if isinstance(kind, DecimalType):
+        return int(kind.scale)
+    return 0 if isinstance(kind, IntegralType) else None
 
 
 def _beside(table: str) -> str:
