@@ -26,6 +26,7 @@ Public are the names of this module, and those of `dai_spark.errors`, `dai_spark
     unpack/       archives to folders of this host
     schema/       what a row meets: columns, casts, predictions
     plan/         what is asked, and what is decided of it
+    registry/     a pipeline that was logged with MLflow, and what it says of itself
     artifacts/    what a user brings: pipeline, environment, licence
     host/         this machine: folders, locks, files
 

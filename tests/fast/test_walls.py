@@ -11,6 +11,7 @@ SIDECAR_LIBRARIES = {"numpy", "pandas", "pyarrow"}
 ROOMS = {
     "host": [],
     "artifacts": ["host"],
+    "registry": ["host", "artifacts"],
     "plan": ["host", "artifacts"],
     "schema": ["host", "artifacts", "plan"],
     "unpack": ["host", "artifacts", "plan"],
