@@ -216,6 +216,12 @@ class LoggedPipeline:
     def check_environment(self, found: PackedEnvironment, label: str) -> None:
         """Refuse an environment that is not the one that the model was logged with.
 
+        Parameters
+        ----------
+        found : PackedEnvironment
+        label : str
+            What an error calls the model.
+
         Raises
         ------
         EnvironmentMismatchError

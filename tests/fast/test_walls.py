@@ -18,6 +18,7 @@ ROOMS = {
     "sidecar": [],
     "client": ["host", "artifacts", "plan", "schema", "unpack", "sidecar"],
     "local": ["host", "artifacts", "plan", "schema", "unpack", "client"],
+    "mlflow": ["host", "artifacts", "registry", "plan", "schema", "local"],
     "driver": ["host", "artifacts", "plan", "schema", "client"],
     "table_job": ["host", "artifacts", "registry", "plan", "schema", "driver"],
     "envbuild": ["host", "artifacts", "registry", "plan", "unpack"],
