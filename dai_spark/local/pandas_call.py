@@ -14,7 +14,7 @@ from dai_spark.local.kept_scorers import kept_scorer
 from dai_spark.local.lease import Limits
 from dai_spark.local.local_plan import no_uri
 from dai_spark.local.scorer_handle import Scorer
-from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.chosen_files import ChosenFiles
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest
 
@@ -65,9 +65,9 @@ def score_pandas(
     ColumnError, OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError,
     ScoringError
     """
-    chosen = chosen_environment(env, lambda name: None, _LOG.info)
+    chosen = ChosenFiles.of(pipeline, env, lambda name: None, _LOG.info, reads_uris=False)
     resolved = ScoringOptions.resolve(options, overrides)
-    files = _stamps(pipeline, chosen)
+    files = _stamps(chosen.pipeline, chosen.env)
     scorer = None
     if files is not None:
         carried = read_license(license, license_file, no_uri)
@@ -75,7 +75,16 @@ def score_pandas(
         scorer = _by_files.get(files)
     if scorer is None:
         request = ScoringRequest.of(
-            pipeline, chosen, license, license_file, resolved, {}, no_uri, no_uri
+            chosen.pipeline,
+            chosen.env,
+            license,
+            license_file,
+            resolved,
+            {},
+            no_uri,
+            no_uri,
+            chosen.origin,
+            chosen.logged,
         )
         scorer = kept_scorer(request)
         if files is not None:

@@ -12,7 +12,7 @@ ROOMS = {
     "host": [],
     "artifacts": ["host"],
     "registry": ["host", "artifacts"],
-    "plan": ["host", "artifacts"],
+    "plan": ["host", "artifacts", "registry"],
     "schema": ["host", "artifacts", "plan"],
     "unpack": ["host", "artifacts", "plan"],
     "sidecar": [],
@@ -20,10 +20,20 @@ ROOMS = {
     "local": ["host", "artifacts", "plan", "schema", "unpack", "client"],
     "mlflow": ["host", "artifacts", "registry", "plan", "schema", "local"],
     "driver": ["host", "artifacts", "plan", "schema", "client"],
-    "table_job": ["host", "artifacts", "plan", "schema", "driver"],
-    "envbuild": ["host", "artifacts", "plan", "unpack"],
+    "table_job": ["host", "artifacts", "registry", "plan", "schema", "driver"],
+    "envbuild": ["host", "artifacts", "registry", "plan", "unpack"],
     "testing": ["host"],
-    "cli": ["host", "artifacts", "plan", "unpack", "driver", "local", "table_job", "envbuild"],
+    "cli": [
+        "host",
+        "artifacts",
+        "registry",
+        "plan",
+        "unpack",
+        "driver",
+        "local",
+        "table_job",
+        "envbuild",
+    ],
 }
 # Modules that all rooms may import, but for the sidecar's.
 COMMON = ["dai_spark.errors", "dai_spark.metrics", "dai_spark._version"]
