@@ -151,7 +151,7 @@ def _frame(make: Callable[[], Any]) -> Any:
 
 
 def _is_ours(schema: Any) -> bool:
-    return schema.has_input_names() and tuple(schema.input_names()) in _inputs
+    return is_unchanged(schema) and tuple(schema.input_names()) in _inputs
 
 
 def _are_records(rows: Any) -> bool:

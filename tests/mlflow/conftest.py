@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,13 @@ import pytest
 if sys.version_info < (3, 10):
     pytest.skip("MLflow has left Python 3.9.", allow_module_level=True)
 
+# MLflow and its libraries warn of each other, when they are imported as well; ours must not.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import mlflow
+    import mlflow.pyfunc.scoring_server
+
 HERE = Path(__file__).parent
-# MLflow and its libraries warn of each other; ours must not.
 WARNINGS = ("default", "error:::dai_spark")
 
 
@@ -30,8 +36,6 @@ def store(tmp_path_factory, license_text):
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         patch.setenv("DRIVERLESS_AI_LICENSE_KEY", license_text)
         patch.chdir(folder)
-        import mlflow
-
         mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
         yield folder
         mlflow.set_tracking_uri(None)
