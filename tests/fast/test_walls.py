@@ -31,6 +31,7 @@ ROOMS = {
         "unpack",
         "driver",
         "local",
+        "mlflow",
         "table_job",
         "envbuild",
     ],
