@@ -126,6 +126,27 @@ def test_page(name, given, evaluate, folder):
         assert frame["prediction"].notna().all()
 
 
+@pytest.mark.filterwarnings("default")
+def test_model_registry(given, evaluate, folder, tmp_path, monkeypatch):
+    """The page's model is the reader's pipeline, registered; each form scores every row."""
+    mlflow = pytest.importorskip("mlflow")
+    from dai_spark.mlflow import log_model
+
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/store.db")
+    try:
+        archive = (folder / "dai-1.10.tar.zst").resolve()
+        log_model(folder / "scorer.zip", archive, registered_model_name="flights", probe=False)
+        mlflow.MlflowClient().set_registered_model_alias("flights", "champion", "1")
+        n_run, reasons = pages.run(pages.ROOT / "docs" / "model_registry.md", evaluate, **given)
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert (n_run, reasons) == (1, [])
+    by_alias, by_version = (list(frame["prediction"]) for frame in evaluate.shown)
+    assert by_alias == by_version
+    assert len(by_alias) == N_ROWS
+
+
 def test_each_page_with_python_is_run():
     """No page with Python blocks is forgotten here."""
     with_python = {
@@ -133,4 +154,4 @@ def test_each_page_with_python_is_run():
         for page in pages.PAGES
         if any(pages.is_code(example) for example in pages.blocks(page, None).examples())
     }
-    assert with_python == {"README", "scoring", "environment_for_your_pipeline"}
+    assert with_python == {"README", "scoring", "environment_for_your_pipeline", "model_registry"}
