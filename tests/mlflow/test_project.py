@@ -1,4 +1,4 @@
-"""The MLflow Project of jobs/mlflow, run by `mlflow run`; its bundle, read by Databricks' classes."""
+"""The MLflow Project of jobs/mlflow by `mlflow run`; its bundle by Databricks' own classes."""
 
 import os
 import subprocess
