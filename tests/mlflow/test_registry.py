@@ -1,8 +1,11 @@
 """A model of MLflow's as the pipeline of every face that has no Spark."""
 
 import contextlib
+import os
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -11,6 +14,7 @@ from linear import build_linear
 from mlflow.models import Model
 from tracking_server import TrackingServer
 
+import dai_spark
 from dai_spark import open_scorer, score_pandas
 from dai_spark.cli.main import main
 from dai_spark.errors import (
@@ -138,7 +142,7 @@ def test_a_model_of_another_flavour_is_told_by_its_flavours(store):
     class Other:
         @staticmethod
         def save_model(path, mlflow_model):
-            path = type(store)(path)
+            path = Path(path)
             path.mkdir(parents=True)
             mlflow_model.add_flavor("xgboost", version="3")
             mlflow_model.add_flavor("python_function", loader_module="mlflow.xgboost")
@@ -304,3 +308,26 @@ def test_a_password_stands_in_no_message():
         find_model("models:/line@champion")
     assert "http://***@127.0.0.1:1" in raised.value.text
     assert "abracadabra" not in raised.value.text
+
+
+def test_the_importable_zip_takes_a_model(champion, store, tmp_path):
+    """The zip on sys.path is all of dai_spark that a process has."""
+    package = Path(dai_spark.__file__).parent
+    shutil.make_archive(str(tmp_path / "dai_spark"), "zip", package.parent, package.name)
+    program = (
+        "import dai_spark, pandas; print(dai_spark.__file__); "
+        "frame = pandas.DataFrame({'x': [3.0]}); "
+        "print(dai_spark.score_pandas(frame, 'models:/line@champion')['y'].tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "dai_spark.zip")},
+        cwd=store,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    where, scores = done.stdout.splitlines()
+    assert where.startswith(str(tmp_path / "dai_spark.zip"))
+    assert scores == "[6.0]"
