@@ -2,6 +2,7 @@
 
 import ast
 import os
+import sys
 from unittest import SkipTest
 
 import pages
@@ -126,6 +127,25 @@ def test_page(name, given, evaluate, folder):
         assert frame["prediction"].notna().all()
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="MLflow has left Python 3.9")
+def test_page_of_mlflow(given, evaluate):
+    """Each block runs with a store in the reader's folder, and the UDF scores every row."""
+    from mlflow_store import imported
+
+    mlflow = imported()
+    before = mlflow.get_tracking_uri()
+    try:
+        n_run, reasons = pages.run(pages.ROOT / "docs" / "mlflow.md", evaluate, **given)
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert n_run >= 5
+    assert reasons == []
+    (scored,) = evaluate.shown
+    assert len(scored) == N_ROWS
+    assert scored["prediction"].notna().all()
+
+
 def test_each_page_with_python_is_run():
     """No page with Python blocks is forgotten here."""
     with_python = {
@@ -133,4 +153,4 @@ def test_each_page_with_python_is_run():
         for page in pages.PAGES
         if any(pages.is_code(example) for example in pages.blocks(page, None).examples())
     }
-    assert with_python == {"README", "scoring", "environment_for_your_pipeline"}
+    assert with_python == {"README", "scoring", "environment_for_your_pipeline", "mlflow"}
