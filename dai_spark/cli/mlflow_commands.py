@@ -36,7 +36,8 @@ _PROMOTE_EXAMPLES = """\
   dai-spark mlflow promote flights challenger
   dai-spark mlflow promote flights 7 --alias production"""
 _ROLLBACK_DETAILS = """\
-As often as the alias was moved by `promote`, `alias` or --alias."""
+That works as often as the alias was moved by `promote`, `alias` or --alias, whose moves a tag of
+the registered model remembers; what other tools did to it is not known."""
 
 
 def add_mlflow_commands(commands: "Commands") -> None:

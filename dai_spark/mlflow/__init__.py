@@ -40,6 +40,7 @@ from dai_spark.mlflow.load_model import _load_pyfunc, load_model
 from dai_spark.mlflow.log_model import log_model
 from dai_spark.mlflow.registered_versions import promote, register_model, rollback
 from dai_spark.mlflow.save_model import save_model
+from dai_spark.mlflow.unchanged_input import keep_unchanged
 
 __all__ = [
     "_load_pyfunc",
@@ -50,3 +51,6 @@ __all__ = [
     "rollback",
     "save_model",
 ]
+
+# Here as well as where a model is loaded: `spark_udf` looks at params where none is.
+keep_unchanged()

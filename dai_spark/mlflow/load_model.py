@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 import mlflow
-from mlflow.models import Model
+import yaml
+from mlflow.types.schema import Schema
 
 from dai_spark.errors import DaiSparkError
 from dai_spark.mlflow.call_params import OUTPUT, check_output
@@ -112,19 +113,20 @@ def _load_pyfunc(path: str, model_config: Optional[Mapping[str, Any]] = None) ->
         ``spark_udf(model_config=)`` and MLflow's servers give them; None says nothing.
     """
     folder = Path(path).absolute()
-    model = Model.load(str(folder))
-    keep_unchanged(model.get_input_schema())
+    model = _mlmodel(folder)
+    told = (model.get("signature") or {}).get("inputs")
+    inputs = Schema.from_json(told) if told else None
+    keep_unchanged(inputs)
     given = _given.get() or _Given()
     config = {name: value for name, value in (model_config or {}).items() if value is not None}
     env = given.env if given.env is not None else config.pop(ENV, None)
     config.pop(ENV, None)
-    label = f"the model {model.model_id or model.model_uuid or folder.name}"
-    inputs = model.get_input_schema()
+    label = f"the model {model.get('model_id') or model.get('model_uuid') or folder.name}"
     optional = inputs.optional_input_names() if inputs is not None else []
     try:
         loaded = PipelineModel(
             folder,
-            LoggedPipeline.from_flavors(model.flavors, label),
+            LoggedPipeline.from_flavors(model.get("flavors") or {}, label),
             label,
             optional,
             env,
@@ -137,3 +139,12 @@ def _load_pyfunc(path: str, model_config: Optional[Mapping[str, Any]] = None) ->
     except DaiSparkError as error:
         raise mlflow_exception(error) from error
     return loaded
+
+
+def _mlmodel(folder: Path) -> Dict[str, Any]:
+    """What stands in ``MLmodel``, by the fast parser: each task of Spark's reads it."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: Dict[str, Any] = yaml.load(
+        (folder / "MLmodel").read_text(encoding="utf-8"), Loader=loader
+    )
+    return found

@@ -5,11 +5,12 @@ MLflow holds rows and params to a model's signature before the model sees them. 
 a missing one become floats (2^53 + 1 becomes 2^53); it refuses every CSV body, since AnyType has no
 pandas type; it drops params that the signature does not name, with nothing but a line in the log.
 
-So, in a process that has loaded a logged pipeline, four functions of MLflow's ask first whether it
-is one of these that is meant, by its loader or by the names of its inputs, and then leave rows to
-`dai_spark.schema.columns` and params to `dai_spark.mlflow.call_params`.  They do for every other
-model what they did.  They are no public API of MLflow's: where a version has one no more, it does
-what MLflow does, and docs/mlflow.md says what that is.
+So, in a process that has imported this room or loaded a logged pipeline, four functions of
+MLflow's ask first whether it is one of these that is meant, by its loader or by the names of its
+inputs, and then leave rows to `dai_spark.schema.columns` and params to
+`dai_spark.mlflow.call_params`.  They do for every other model what they did.  They are no public
+API of MLflow's: where a version has one no more, it does what MLflow does, and docs/mlflow.md says
+what that is.
 """
 
 import functools

@@ -1,8 +1,6 @@
-"""An MLflow store of the suite's own, pipelines logged to it, and its tools as they are started."""
+"""An MLflow store of the suite's own, and pipelines that are logged to it."""
 
-import os
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -10,13 +8,11 @@ import pytest
 if sys.version_info < (3, 10):
     pytest.skip("MLflow has left Python 3.9.", allow_module_level=True)
 
-# MLflow and its libraries warn of each other, when they are imported as well; ours must not.
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import mlflow
-    import mlflow.pyfunc.scoring_server
+from mlflow_store import imported, store_in
 
+imported()
 HERE = Path(__file__).parent
+# What MLflow and its libraries warn of is not ours to mend; of ours nothing may warn.
 WARNINGS = ("default", "error:::dai_spark")
 
 
@@ -30,15 +26,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session", autouse=True)
 def store(tmp_path_factory, license_text):
     """A folder with a store in sqlite, which this process and those that it starts use."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/store.db")
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.setenv("DRIVERLESS_AI_LICENSE_KEY", license_text)
-        patch.chdir(folder)
-        mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    with store_in(tmp_path_factory.mktemp("mlflow"), license_text) as folder:
         yield folder
-        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")
