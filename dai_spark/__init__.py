@@ -5,7 +5,8 @@
 >>> df.withColumn("prediction", score())                                # doctest: +SKIP
 
 Public are the names of this module, and those of `dai_spark.errors`, `dai_spark.environments`,
-`dai_spark.files` and `dai_spark.testing`; every other module is private and may move.
+`dai_spark.files`, `dai_spark.mlflow` and `dai_spark.testing`; every other module is private and may
+move.
 
 ::
 
@@ -17,6 +18,7 @@ Public are the names of this module, and those of `dai_spark.errors`, `dai_spark
     cli/          dai-spark, a file for each group of commands
     table_job/    a source table scored into a target table
     driver/       what runs beside the SparkSession
+    mlflow/       pipelines as MLflow models
     local/        the same scoring with no Spark
     envbuild/     builds and checks packed environments
     testing/      stand-ins for exports, for tests
@@ -26,6 +28,7 @@ Public are the names of this module, and those of `dai_spark.errors`, `dai_spark
     unpack/       archives to folders of this host
     schema/       what a row meets: columns, casts, predictions
     plan/         what is asked, and what is decided of it
+    registry/     a pipeline that was logged with MLflow, and what it says of itself
     artifacts/    what a user brings: pipeline, environment, licence
     host/         this machine: folders, locks, files
 

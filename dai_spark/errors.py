@@ -8,6 +8,8 @@
     │   ├── PipelineNotFoundError (also FileNotFoundError)
     │   └── NotAPipelineError              a MOJO, no or several scoring wheels, a damaged zip
     │       └── UnreadableFileError        one file of an export: damaged, or encrypted
+    ├── ModelRegistryError                 MLflow's registry: no such model, or no pipeline in it
+    │   └── RegistryUnreachableError       it does not answer
     ├── PackedEnvironmentError                   the packed environment
     │   ├── EnvironmentNotFoundError (also FileNotFoundError)
     │   ├── EnvironmentMismatchError       wrong Python, DAI line, processor or C library
@@ -52,6 +54,7 @@ __all__ = [
     "EnvironmentNotFoundError",
     "EnvironmentUnpackError",
     "LicenseError",
+    "ModelRegistryError",
     "NotAPipelineError",
     "OptionError",
     "OverlapError",
@@ -59,6 +62,7 @@ __all__ = [
     "PipelineError",
     "PipelineNotFoundError",
     "ProtocolError",
+    "RegistryUnreachableError",
     "ScorerBusyError",
     "ScorerClosedError",
     "ScoringError",
@@ -172,6 +176,17 @@ class NotAPipelineError(PipelineError):
 
 class UnreadableFileError(NotAPipelineError):
     """One file of an export cannot be read: it is damaged, encrypted, or a link out of it."""
+
+
+class ModelRegistryError(DaiSparkError):
+    """MLflow's registry has no such model, or what it has is no pipeline that can be scored with.
+
+    Also where a file is not the one that was logged.
+    """
+
+
+class RegistryUnreachableError(ModelRegistryError):
+    """MLflow's registry does not answer; the same call may well succeed a little later."""
 
 
 class PackedEnvironmentError(DaiSparkError):

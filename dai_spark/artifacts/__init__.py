@@ -6,6 +6,7 @@
     export/           an export as it comes: zip, tar or folder, and its small files
     pipeline_columns  the input columns that it declares
     slim_copy         the part of an export that travels
+    lean_export       an export without the wheels of what its pipeline needs
     environment       the packed environment: its Python, whether it fits
     manifest          what it states of itself
     archive           its archive as a stream of members

@@ -33,11 +33,14 @@ class PipelineColumn:
         integers), ``"object"`` for text and dates, ``"unknown"`` where the export does not tell.
     samples : tuple of (str or None)
         The example's values, as text; None where missing.
+    has_missing : bool or None
+        Whether the training data had rows without a value; None where the export does not tell.
     """
 
     name: str
     dtype: str
     samples: Tuple[Optional[str], ...] = ()
+    has_missing: Optional[bool] = None
 
     @property
     def is_number(self) -> bool:

@@ -46,6 +46,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from dai_spark.cli.env_commands import add_env_commands
+    from dai_spark.cli.mlflow_commands import add_mlflow_commands
     from dai_spark.cli.pipeline_commands import add_pipeline_commands
     from dai_spark.cli.score_table_command import add_score_table
 
@@ -58,4 +59,5 @@ def _parser() -> argparse.ArgumentParser:
     add_score_table(commands)
     add_pipeline_commands(commands)
     add_env_commands(commands)
+    add_mlflow_commands(commands)
     return parser

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from dai_spark.cli.command import add_command, add_group
+from dai_spark.cli.command import add_command, add_group, tell
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
@@ -34,15 +34,18 @@ def add_pipeline_commands(commands: "Commands") -> None:
         examples=_EXAMPLES,
     )
     show.add_argument(
-        "pipeline", metavar="ZIP", help="scorer.zip, or the folder it was unpacked to"
+        "pipeline",
+        metavar="ZIP",
+        help="scorer.zip, the folder it was unpacked to, or a model (models:/NAME@ALIAS)",
     )
 
 
 def _show(arguments: argparse.Namespace) -> None:
     from dai_spark.artifacts.pipeline import ScoringPipeline
     from dai_spark.plan.doubts import path_doubt
+    from dai_spark.registry.open_model import export_at_hand
 
-    pipeline = ScoringPipeline(arguments.pipeline)
+    pipeline = ScoringPipeline(export_at_hand(arguments.pipeline, tell))
     print(pipeline)
     for column in pipeline.columns:
         samples = ", ".join(str(s) for s in column.samples[:3] if s is not None)

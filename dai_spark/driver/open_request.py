@@ -8,7 +8,7 @@ from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.filesystem.uris import fetch, read_bytes
 from dai_spark.driver.session import setting
-from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.chosen_files import ChosenFiles
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest
 
@@ -39,7 +39,8 @@ def open_request(
     overrides : mapping of str to object
         Fields of `ScoringOptions`, laid over `options`.
     on_message : callable
-        Is told what is fetched, which environment was found, and what of the export is damaged.
+        Is told what is fetched, which model and environment were found, and what of the export is
+        damaged.
 
     Returns
     -------
@@ -47,17 +48,21 @@ def open_request(
 
     Raises
     ------
-    OptionError, PipelineError, PackedEnvironmentError, LicenseError, ShippingError
+    OptionError, PipelineError, ModelRegistryError, PackedEnvironmentError, LicenseError,
+    ShippingError
     """
+    files = ChosenFiles.of(pipeline, env, partial(setting, spark), on_message, reads_uris=True)
     request = ScoringRequest.of(
-        pipeline,
-        chosen_environment(env, partial(setting, spark), on_message),
+        files.pipeline,
+        files.env,
         license,
         license_file,
         options,
         overrides,
         read_uri=partial(read_bytes, spark),
         fetch=partial(fetch, spark, on_message=on_message),
+        origin=files.origin,
+        logged=files.logged,
     )
     for note in request.pipeline.notes:
         on_message(f"warning: {note}")

@@ -24,6 +24,7 @@ from dai_spark.envbuild.python.conda_python import CondaOptions, CondaPython
 from dai_spark.envbuild.python.interpreter import find_interpreter
 from dai_spark.envbuild.python.python_source import LocalPython, PythonSource
 from dai_spark.errors import EnvironmentBuildError, OptionError
+from dai_spark.registry.open_model import export_at_hand
 
 __all__ = [
     "check_build_machine",
@@ -86,7 +87,7 @@ def read_requirements(
     if (reference is None) == (dai is None):
         raise OptionError("Give either reference= (an export) or dai= (a line such as '1.10').")
     if reference is not None:
-        export = ScoringPipeline(reference)
+        export = ScoringPipeline(export_at_hand(reference))
         return from_export(export, choice, sources), export
     assert dai is not None
     return from_line(dai, choice), None

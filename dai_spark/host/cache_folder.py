@@ -10,10 +10,15 @@ from pathlib import Path
 
 from dai_spark.errors import EnvironmentUnpackError, OptionError
 
-__all__ = ["LIMIT_SETTING", "cache_folder", "cache_limit_bytes", "private_folder"]
+__all__ = ["LIMIT_SETTING", "cache_folder", "cache_limit_bytes", "private_folder", "user_id"]
 
 LIMIT_SETTING = "DAI_SPARK_CACHE_MAX_BYTES"
 _LIMIT_BYTES = 20 << 30
+
+
+def user_id() -> int:
+    """Return the number of this user; on Windows, which has none, 0, as it shows of files."""
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def private_folder(path: Path, setting: str = "DAI_SPARK_CACHE") -> Path:
@@ -39,11 +44,11 @@ def private_folder(path: Path, setting: str = "DAI_SPARK_CACHE") -> Path:
     except OSError as error:
         raise EnvironmentUnpackError(
             f"The folder {path} cannot be made ({error.strerror or error}); "
-            f"set {setting} to a folder that user {os.getuid()} may write."
+            f"set {setting} to a folder that user {user_id()} may write."
         ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user_id():
         raise EnvironmentUnpackError(
-            f"{path} is not a folder of user {os.getuid()} (it belongs to user {found.st_uid}), "
+            f"{path} is not a folder of user {user_id()} (it belongs to user {found.st_uid}), "
             f"so nothing can safely be run from it; set {setting} to a folder of this user."
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
@@ -67,7 +72,7 @@ def cache_folder() -> Path:
         with contextlib.suppress(FileExistsError):
             (home / ".cache").mkdir(mode=0o700)
         return private_folder(home / ".cache" / "dai_spark")
-    return private_folder(Path(tempfile.gettempdir()) / f"dai_spark-cache-{os.getuid()}")
+    return private_folder(Path(tempfile.gettempdir()) / f"dai_spark-cache-{user_id()}")
 
 
 def cache_limit_bytes() -> int:

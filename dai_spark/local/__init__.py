@@ -5,6 +5,7 @@
     open_scorer      the function
     scorer_handle    Scorer, which it returns: for all threads and tasks of a process
     pandas_call      score_pandas: a pandas DataFrame in, one out
+    kept_scorers     handles that stay open until this process ends
     row_source       what callers give as record batches, and the answer in their kind
     frame_columns    columns of a pandas frame as Arrow arrays, and which values cannot be one
     lease            the scorer that one call has, waited for and given back

@@ -8,7 +8,7 @@ from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.local.local_plan import no_uri, plan_here
 from dai_spark.local.scorer_handle import Scorer
-from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.chosen_files import ChosenFiles
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.ranges import whole_number
 from dai_spark.plan.request import ScoringRequest
@@ -67,9 +67,18 @@ def open_scorer(
     """
     if max_waiting is not None:
         max_waiting = whole_number("max_waiting", max_waiting, 0, 1_000_000)
-    chosen = chosen_environment(env, lambda name: None, _LOG.info)
+    files = ChosenFiles.of(pipeline, env, lambda name: None, _LOG.info, reads_uris=False)
     request = ScoringRequest.of(
-        pipeline, chosen, license, license_file, options, overrides, no_uri, no_uri
+        files.pipeline,
+        files.env,
+        license,
+        license_file,
+        options,
+        overrides,
+        no_uri,
+        no_uri,
+        files.origin,
+        files.logged,
     )
     scorer = Scorer(plan_here(request), request.options.max_scorers, max_waiting)
     try:

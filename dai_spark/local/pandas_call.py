@@ -10,10 +10,11 @@ from dai_spark.artifacts.license import read_license
 from dai_spark.artifacts.manifest import MANIFEST_NAME
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.host.uri import is_uri, local_path
+from dai_spark.local.kept_scorers import kept_scorer
 from dai_spark.local.lease import Limits
-from dai_spark.local.local_plan import no_uri, plan_here
+from dai_spark.local.local_plan import no_uri
 from dai_spark.local.scorer_handle import Scorer
-from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.plan.chosen_files import ChosenFiles
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest
 
@@ -28,8 +29,7 @@ __all__ = ["score_pandas"]
 _Key = Tuple[Any, ...]
 _LOG = logging.getLogger("dai_spark")
 
-# One handle for each content, and how calls of before named it.  They end with this process.
-_by_content: Dict[_Key, Scorer] = {}
+# How calls of before named the handles that are kept.
 _by_files: Dict[_Key, Scorer] = {}
 
 
@@ -65,9 +65,9 @@ def score_pandas(
     ColumnError, OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError,
     ScoringError
     """
-    chosen = chosen_environment(env, lambda name: None, _LOG.info)
+    chosen = ChosenFiles.of(pipeline, env, lambda name: None, _LOG.info, reads_uris=False)
     resolved = ScoringOptions.resolve(options, overrides)
-    files = _stamps(pipeline, chosen)
+    files = _stamps(chosen.pipeline, chosen.env)
     scorer = None
     if files is not None:
         carried = read_license(license, license_file, no_uri)
@@ -75,22 +75,22 @@ def score_pandas(
         scorer = _by_files.get(files)
     if scorer is None:
         request = ScoringRequest.of(
-            pipeline, chosen, license, license_file, resolved, {}, no_uri, no_uri
+            chosen.pipeline,
+            chosen.env,
+            license,
+            license_file,
+            resolved,
+            {},
+            no_uri,
+            no_uri,
+            chosen.origin,
+            chosen.logged,
         )
-        scorer = _scorer_of(request)
+        scorer = kept_scorer(request)
         if files is not None:
             _by_files[files] = scorer
     scored: pd.DataFrame = scorer.score_with(frame, resolved, Limits(None, None))
     return scored
-
-
-def _scorer_of(request: ScoringRequest) -> Scorer:
-    plan = plan_here(request)
-    made = Scorer(plan, request.options.max_scorers, None)
-    kept = _by_content.setdefault((made.key, request.options.max_scorers), made)
-    if kept is not made:
-        made.close()
-    return kept
 
 
 def _stamps(

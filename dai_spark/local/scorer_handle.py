@@ -290,12 +290,20 @@ class Scorer:
 
         Asks a scorer only for options of a call (`**overrides`) that nobody has asked for before.
         """
-        asked = self._asked_for(self._options(overrides))
+        return self.describe_for(self._options(overrides))
+
+    def describe_for(self, options: ScoringOptions) -> Description:
+        """As `describe`, with options that are resolved already."""
+        asked = self._asked_for(options)
         lease = self._lease(asked, Limits(None, None))
         with self._told_of_close(lease), closing(lease):
             described = self._described(asked, lease).described
         assert described is not None
         return described
+
+    def plan_for(self, options: ScoringOptions) -> ScoringPlan:
+        """The plan of calls with these options; described where a call has asked already."""
+        return self._asked_for(options).plan
 
     def metrics(self) -> ScoringMetrics:
         """What all calls of this handle took together; a task is a call that had rows."""

@@ -8,10 +8,12 @@ from typing import Any, Callable, Mapping, Optional, Union
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.license import License, read_license
 from dai_spark.artifacts.pipeline import ScoringPipeline
-from dai_spark.errors import EnvironmentNotFoundError
+from dai_spark.errors import EnvironmentNotFoundError, ShippingError
 from dai_spark.host.uri import is_uri, local_path, without_password
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan, ShippedFile
+from dai_spark.registry.logged_pipeline import LoggedPipeline
+from dai_spark.registry.origin import ModelOrigin
 
 __all__ = ["ScoringRequest"]
 
@@ -36,6 +38,8 @@ class ScoringRequest:
     options : ScoringOptions
     labels : mapping of str to str
         What the caller calls ``"pipeline"`` and ``"environment"`` where they were fetched.
+    origin : ModelOrigin or None
+        The model of MLflow's that the pipeline was taken from.
     """
 
     pipeline: ScoringPipeline
@@ -43,6 +47,7 @@ class ScoringRequest:
     license: Optional[License]
     options: ScoringOptions
     labels: Mapping[str, str] = field(default_factory=dict)
+    origin: Optional[ModelOrigin] = None
 
     @classmethod
     def of(
@@ -55,6 +60,8 @@ class ScoringRequest:
         overrides: Mapping[str, Any],
         read_uri: Callable[[str], bytes],
         fetch: Callable[[str], Path],
+        origin: Optional[ModelOrigin] = None,
+        logged: Optional[LoggedPipeline] = None,
     ) -> "ScoringRequest":
         """Check a caller's arguments.
 
@@ -75,6 +82,10 @@ class ScoringRequest:
             Fields of `ScoringOptions`, laid over `options`.
         read_uri, fetch : callable
             Read a small file, and bring a large one to this host, by a URI that is no path of it.
+        origin : ModelOrigin, optional
+            The model of MLflow's that the pipeline was taken from.
+        logged : LoggedPipeline, optional
+            What that model says of the environment, where `env` is the one that it names.
 
         Raises
         ------
@@ -87,7 +98,10 @@ class ScoringRequest:
             if isinstance(pipeline, ScoringPipeline)
             else ScoringPipeline(_at_hand(pipeline, fetch))
         )
-        environment = _environment(env, fetch)
+        if origin is not None and logged is not None:
+            environment = _logged_environment(env, fetch, logged, origin)
+        else:
+            environment = _environment(env, fetch)
         if isinstance(environment, PackedEnvironment):
             environment.check_fits(found)
         carried = read_license(license, license_file, read_uri)
@@ -96,7 +110,21 @@ class ScoringRequest:
             for name, value in (("pipeline", pipeline), ("environment", env))
             if isinstance(value, str) and is_uri(value)
         }
-        return cls(found, environment, carried, resolved, labels)
+        if origin is not None:
+            labels["pipeline"] = origin.text
+        return cls(found, environment, carried, resolved, labels, origin)
+
+    @property
+    def pipeline_text(self) -> str:
+        """How messages and reports name the pipeline: its URI where it has one, else its path."""
+        return self.labels.get("pipeline", str(self.pipeline.path))
+
+    @property
+    def environment_text(self) -> str:
+        """How a report names the environment: its URI, path, or the name of a shipped archive."""
+        if isinstance(self.environment, ShippedFile):
+            return self.environment.name
+        return self.labels.get("environment", str(self.environment.path))
 
     def plan(self, ship: Callable[[Path, str, str, str], ShippedFile]) -> ScoringPlan:
         """Make the plan of this request.
@@ -107,8 +135,7 @@ class ScoringRequest:
             ``ship(path, digest, ending, label)`` brings a file to where it is scored.
         """
         slim = self.pipeline.slim_path
-        label = self.labels.get("pipeline", str(self.pipeline.path))
-        pipeline = ship(slim, self.pipeline.digest, "pipeline", label)
+        pipeline = ship(slim, self.pipeline.digest, "pipeline", self.pipeline_text)
         interpreter = ""
         if isinstance(self.environment, ShippedFile):
             environment = self.environment
@@ -133,6 +160,29 @@ class ScoringRequest:
             options=self.options,
             target=self.pipeline.target,
         )
+
+
+def _logged_environment(
+    env: Union[PathLike, PackedEnvironment],
+    fetch: Callable[[str], Path],
+    logged: LoggedPipeline,
+    origin: ModelOrigin,
+) -> Union[PackedEnvironment, ShippedFile]:
+    """The environment that a model names, if it is the one that it was logged with.
+
+    What this host cannot look into is taken at its word, as everywhere.
+    """
+    try:
+        environment = _environment(env, fetch)
+    except (EnvironmentNotFoundError, ShippingError) as error:
+        raise EnvironmentNotFoundError(
+            f"The environment that {origin.text} was logged with is not at hand: {error.message} "
+            "Bring it back, or give env= (--env).",
+            error.details,
+        ) from None
+    if isinstance(environment, PackedEnvironment):
+        logged.check_environment(environment, origin.text)
+    return environment
 
 
 def _at_hand(name: PathLike, fetch: Callable[[str], Path]) -> PathLike:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from dai_spark._version import __version__
+from dai_spark.registry.origin import ModelOrigin
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -110,6 +111,8 @@ class RunRecord:
         Which rows the run took; None in records that say nothing of it.
     is_default_name : bool
         Whether the job has its name from the target.
+    model : ModelOrigin or None
+        The model of MLflow's that the pipeline was taken from.
     """
 
     job_name: str
@@ -129,6 +132,7 @@ class RunRecord:
     source_id: Optional[str] = None
     scope: Optional[Scope] = None
     is_default_name: bool = False
+    model: Optional[ModelOrigin] = None
 
     def to_json(self) -> str:
         """The text that goes into a commit."""
@@ -149,7 +153,8 @@ class RunRecord:
             known: Dict[str, Any] = {
                 name: fields[name] for name in cls.__dataclass_fields__ if name in fields
             }
-            return cls(**{**known, "scope": Scope.of(known.get("scope"))})
+            model = ModelOrigin.from_json(known.get("model"))
+            return cls(**{**known, "scope": Scope.of(known.get("scope")), "model": model})
         except (ValueError, KeyError, TypeError):
             return None
 

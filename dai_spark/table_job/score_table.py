@@ -2,16 +2,14 @@
 
 import dataclasses
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.open_request import open_request
 from dai_spark.driver.progress.messages import log_message
-from dai_spark.driver.session import active, setting
+from dai_spark.driver.session import active
 from dai_spark.driver.spark_errors.telling import telling
-from dai_spark.plan.default_environment import chosen_environment
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.table_job.report.outcome import refusing
 from dai_spark.table_job.report.report import Report
@@ -92,8 +90,6 @@ def score_table(
             }
         )
         session = active(spark)
-        chosen = chosen_environment(env, partial(setting, session), on_message)
-        job = dataclasses.replace(job, env=_text(chosen))
         # Once, before anything asks where a table lies.
         job = dataclasses.replace(
             job,
@@ -108,7 +104,7 @@ def score_table(
         return open_request(
             session,
             pipeline,
-            chosen,
+            env,
             license=license,
             license_file=job.license_file,
             options=job.options,

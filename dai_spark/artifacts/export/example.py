@@ -3,6 +3,7 @@
 import ast
 import re
 import warnings
+from dataclasses import replace
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from dai_spark.artifacts.export.text import source_text
@@ -14,6 +15,8 @@ __all__ = ["ExampleColumns", "example_columns"]
 _TRAINING_PART = "fit_transform_batch("
 _RULE = re.compile(r"#\s*-{5,}\s*$")
 _TITLE = re.compile(r"#\s*(Name)\s+(Type)\s+(Range)\s*$")
+# Behind the range of a column that was not always there in training.
+_OR_NONE = "or None"
 
 
 class ExampleColumns(NamedTuple):
@@ -47,8 +50,16 @@ def example_columns(content: bytes) -> ExampleColumns:
         found, trouble = (), f"is no Python program ({error.msg}, line {error.lineno})"
     except (ValueError, RecursionError, MemoryError) as error:
         found, trouble = (), f"is no Python program ({error or type(error).__name__})"
-    if not found:
-        found = tuple(_in_comments(source))
+    commented = {column.name: column for column in _in_comments(source)}
+    if found:
+        found = tuple(
+            replace(column, has_missing=commented[column.name].has_missing)
+            if column.name in commented
+            else column
+            for column in found
+        )
+    else:
+        found = tuple(commented.values())
     if not found and trouble is None:
         trouble = "declares no columns in a way that is known"
     return ExampleColumns(found, trouble)
@@ -81,7 +92,7 @@ def _in_calls(tree: ast.AST, source: str) -> Iterator[PipelineColumn]:
 def _in_comments(source: str) -> Iterator[PipelineColumn]:
     """The table Name, Type, Range: columns as wide as their title's place says, between rules."""
     places: Optional[Tuple[int, int, int]] = None
-    found: Dict[str, str] = {}
+    found: Dict[str, PipelineColumn] = {}
     for line in source.splitlines():
         title = _TITLE.match(line)
         if title is not None:
@@ -94,9 +105,11 @@ def _in_comments(source: str) -> Iterator[PipelineColumn]:
                 break
             name, dtype = line[places[0] : places[1]].strip(), line[places[1] : places[2]].strip()
             if name and dtype and " " not in dtype:
-                found.setdefault(name, dtype)
-    for name, dtype in found.items():
-        yield PipelineColumn(name, dtype)
+                values = line[places[2] :].strip()
+                # Of text the table says nothing, a dash.
+                has_missing = values.endswith(_OR_NONE) if values.startswith("[") else None
+                found.setdefault(name, PipelineColumn(name, dtype, has_missing=has_missing))
+    yield from found.values()
 
 
 def _word(node: Optional[ast.AST]) -> Optional[str]:

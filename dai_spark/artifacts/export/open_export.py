@@ -12,6 +12,7 @@ from dai_spark.artifacts.export.folder_files import FolderFiles
 from dai_spark.artifacts.export.tar_files import TarFiles
 from dai_spark.artifacts.export.zip_files import ZipFiles
 from dai_spark.errors import NotAPipelineError, PipelineNotFoundError
+from dai_spark.host.cache_folder import user_id
 
 __all__ = ["open_export", "path_of"]
 
@@ -66,7 +67,7 @@ def open_export(path: Path, is_kept: Callable[[str], bool]) -> ExportFiles:
         found = path.stat()
     except PermissionError as error:
         raise NotAPipelineError(
-            f"{path} cannot be read by user {os.getuid()} ({error.strerror}); let this user read "
+            f"{path} cannot be read by user {user_id()} ({error.strerror}); let this user read "
             "it, and the folders above it."
         ) from error
     except (OSError, ValueError):
@@ -95,7 +96,7 @@ def _begin(path: Path) -> bytes:
             return stream.read(_USTAR_AT + len(_USTAR))
     except OSError as error:
         raise NotAPipelineError(
-            f"{path} cannot be read by user {os.getuid()} ({error.strerror or error}); let this "
+            f"{path} cannot be read by user {user_id()} ({error.strerror or error}); let this "
             "user read it."
         ) from error
 

@@ -25,6 +25,7 @@ from dai_spark.envbuild.check.sandbox import Sandbox
 from dai_spark.envbuild.check.smoke_test import SmokeTest, run_smoke_test
 from dai_spark.envbuild.prefix.shared_libraries import is_base, missing_libraries, newest_glibc
 from dai_spark.errors import EnvironmentMismatchError
+from dai_spark.registry.open_model import export_at_hand
 
 __all__ = ["CheckReport", "check_environment"]
 
@@ -196,7 +197,7 @@ def check_environment(
     environment = PackedEnvironment(archive)
     environment.check_machine()
     if pipeline is not None and not isinstance(pipeline, ScoringPipeline):
-        pipeline = ScoringPipeline(pipeline)
+        pipeline = ScoringPipeline(export_at_hand(pipeline, on_message))
     problems, notes = _compare(environment, pipeline)
     with tempfile.TemporaryDirectory(prefix="dai_spark-check-") as folder:
         root = Path(os.path.realpath(folder))

@@ -154,6 +154,7 @@ def _lineage(report: Report) -> List[Dict[str, Any]]:
         ("mode", report.mode, False),
         ("scored at", report.scored_at, False),
         ("pipeline", report.pipeline, False),
+        ("model", report.model.details if report.model is not None else "", False),
         ("experiment", report.experiment_id, True),
         ("pipeline digest", report.pipeline_digest, True),
         ("environment", report.environment, False),

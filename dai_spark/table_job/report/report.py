@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from dai_spark.errors import shortened
 from dai_spark.metrics import ScoringMetrics
+from dai_spark.registry.origin import ModelOrigin
 from dai_spark.table_job.report.check import FAILED, OK, UNKNOWN, WARNING, Check
 from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.drift import LITTLE, psi_of_each, reading
@@ -90,6 +91,8 @@ class Report:
         Lineage, as in the column ``scoring``.
     source_version, high_water_mark : str
         What was read; up to which value of ``--since``.
+    model : ModelOrigin or None
+        The model of MLflow's that the pipeline was taken from: name, version, model id, run.
     """
 
     source: str
@@ -142,6 +145,7 @@ class Report:
     scored_at: str = ""
     source_version: str = ""
     high_water_mark: str = ""
+    model: Optional[ModelOrigin] = None
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -257,6 +261,7 @@ class Report:
             names = {f.name for f in dataclasses.fields(ScoringMetrics)}
             metrics = {name: v for name, v in known["metrics"].items() if name in names}
             known["metrics"] = ScoringMetrics(**metrics)
+        known["model"] = ModelOrigin.from_json(known.get("model"))
         if known.get("verified") is not None:
             n_rows, n_differing = known["verified"]
             known["verified"] = (n_rows, n_differing)
@@ -273,6 +278,7 @@ class Report:
         lines += [
             f"source      {self.source}{version}",
             f"pipeline    {self.pipeline} (experiment {self.experiment_id})",
+            *([f"model       {self.model.details}"] if self.model is not None else []),
             f"columns     {len(self.columns)}: {shortened(self.columns, _N_NAMES)}",
             f"prediction  {shortened(self.prediction, _N_NAMES)}",
         ]

@@ -95,6 +95,7 @@ def new_record(
         source_id=source.table_id,
         scope=scope_of(source, job),
         is_default_name=job.has_default_name,
+        model=request.origin,
     )
 
 

@@ -15,9 +15,11 @@ from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import telling, told
-from dai_spark.errors import DaiSparkError, TableJobError
+from dai_spark.errors import DaiSparkError, RegistryUnreachableError, TableJobError
 from dai_spark.host.uri import without_password
 from dai_spark.plan.request import ScoringRequest
+from dai_spark.registry.find_model import has_moved
+from dai_spark.registry.origin import ModelOrigin
 from dai_spark.table_job.contract.acceptance import Acceptance
 from dai_spark.table_job.contract.read import read_contract
 from dai_spark.table_job.report.outcome import refusing
@@ -67,7 +69,7 @@ def run_stream(
     job : TableJob
     make_request : callable
         Reads the pipeline, the environment and the licence; called again where the pipeline's file
-        was replaced.
+        was replaced, or the alias of its model was moved.
     on_message : callable
         Is told what is being done.
     shows_progress : bool, default True
@@ -218,7 +220,10 @@ class _MicroBatches:
         self.results.append(result)
 
     def _take_new_pipeline(self) -> None:
-        """See whether the pipeline's file was replaced, and go on with the new one."""
+        """See whether the pipeline was replaced, and go on with the new one."""
+        if self.request.origin is not None:
+            self._follow_alias(self.request.origin)
+            return
         stamp = _stamp(self.request)
         if stamp is None or stamp == self._stamp:
             return
@@ -229,6 +234,22 @@ class _MicroBatches:
                 f"pipeline {request.pipeline.path} was replaced; the new one scores from now"
             )
             self.request = request
+
+    def _follow_alias(self, origin: ModelOrigin) -> None:
+        """Ask the registry where the alias leads now, and go on with that version."""
+        try:
+            if not has_moved(origin):
+                return
+            request = self._make_request()
+        except RegistryUnreachableError as error:
+            # A registry that is down for a night must not stop what needs nothing of it.
+            self._on_message(f"warning: {error.message} {origin.text} scores on.")
+            return
+        assert request.origin is not None
+        same = request.pipeline.digest == self.request.pipeline.digest
+        which = "with the same pipeline" if same else "whose pipeline scores from now"
+        self._on_message(f"{origin.uri} leads to version {request.origin.version} now, {which}")
+        self.request = request
 
 
 def _stamp(request: ScoringRequest) -> Optional[Tuple[int, int]]:

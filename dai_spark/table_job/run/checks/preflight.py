@@ -198,7 +198,10 @@ def _checks(context: RunContext, new: NewRows) -> List[Check]:
         Check(
             "pipeline", f"experiment {pipeline.experiment_id}, DAI {pipeline.dai_version}, loads"
         ),
-        Check("environment", f"Python {described.versions['python']}, {without_password(job.env)}"),
+        Check(
+            "environment",
+            f"Python {described.versions['python']}, {context.request.environment_text}",
+        ),
         Check("licence", "accepted by the pipeline"),
         Check("rows", f"{counted:,} to be scored"),
         *before_scoring(context, counted, held),
