@@ -55,12 +55,14 @@ def score_udf(
     ----------
     pipeline : str, Path or ScoringPipeline
         The exported ``scorer.zip``, or the folder it was unpacked to; as text also the URI of a
-        zip that Spark's file systems read.
+        zip that Spark's file systems read, or a model of MLflow's, ``models:/NAME@ALIAS``,
+        ``models:/NAME/VERSION``, ``models:/m-ID`` or ``runs:/RUN/PATH``, looked up now and once.
     env : str, Path or PackedEnvironment, optional
         A packed archive (it is shipped; as text also any URI that Spark's file systems read), an
         absolute folder that is on every executor, or the name of an archive that
-        ``--archives x.tar.gz#name`` shipped.  Left out, what the session's setting
-        ``spark.dai_spark.env`` names, else the driver's environment variable ``DAI_SPARK_ENV``.
+        ``--archives x.tar.gz#name`` shipped.  Left out, the one that a model was logged with,
+        else what the session's setting ``spark.dai_spark.env`` names, else the driver's
+        environment variable ``DAI_SPARK_ENV``.
     spark : SparkSession, optional
         By default the active one; classic or Connect.
     license : str, optional
@@ -82,7 +84,7 @@ def score_udf(
 
     Raises
     ------
-    OptionError, PipelineError, PackedEnvironmentError, LicenseError
+    OptionError, PipelineError, ModelRegistryError, PackedEnvironmentError, LicenseError
 
     Examples
     --------

@@ -6,6 +6,7 @@
     option_arguments     the options as keywords that an editor shows
     ranges               what numbers, times and flags may be
     default_environment  what `env=` is where it is left out
+    chosen_files         what `pipeline=` and `env=` come down to, models of MLflow's too
     request              pipeline, environment, licence and options of one caller, checked
     packed_function      a task's function in few bytes, with the licence beside them
     plan                 what a task needs to score: plain data that travels

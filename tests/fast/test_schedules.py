@@ -176,3 +176,17 @@ def test_prometheus_tells_of_a_run_that_failed_or_never_was():
         "spark_application_failed_submission_count",
         "spark_application_success_count",
     }
+
+
+def test_variables_that_are_honoured_are_read():
+    """The page's table names each variable once; the programs read those that it says they do."""
+    page = (JOBS.parent / "docs" / "mlflow_project.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[A-Z][^|]*) \| (honoured|replaced)", page, flags=re.MULTILINE)
+    names = [(name, how) for cell, how in rows for name in re.findall(r"`([A-Z0-9_]+)`", cell)]
+    assert len(names) == len(dict(names)) == 28
+    sources = "".join(
+        path.read_text(encoding="utf-8") for path in sorted((JOBS / "mlflow").rglob("*.py"))
+    )
+    elsewhere = {"DATABRICKS_HOST", "DATABRICKS_TOKEN", "DRIVERLESS_AI_LICENSE_FILE"}
+    for name, how in names:
+        assert (f'"{name}"' in sources) == (how == "honoured" and name not in elsewhere), name

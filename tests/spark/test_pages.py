@@ -146,6 +146,30 @@ def test_page_of_mlflow(given, evaluate):
     assert scored["prediction"].notna().all()
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="MLflow has left Python 3.9")
+def test_model_registry(given, evaluate, folder, tmp_path):
+    """The page's model is the reader's pipeline, registered; each form scores every row."""
+    from mlflow_store import imported
+
+    mlflow = imported()
+    from dai_spark.mlflow import log_model
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/store.db")
+    try:
+        archive = (folder / "dai-1.10.tar.zst").resolve()
+        log_model(folder / "scorer.zip", archive, registered_model_name="flights", probe=False)
+        mlflow.MlflowClient().set_registered_model_alias("flights", "champion", "1")
+        n_run, reasons = pages.run(pages.ROOT / "docs" / "model_registry.md", evaluate, **given)
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert (n_run, reasons) == (1, [])
+    by_alias, by_version = (list(frame["prediction"]) for frame in evaluate.shown)
+    assert by_alias == by_version
+    assert len(by_alias) == N_ROWS
+
+
 def test_each_page_with_python_is_run():
     """No page with Python blocks is forgotten here."""
     with_python = {
@@ -153,4 +177,5 @@ def test_each_page_with_python_is_run():
         for page in pages.PAGES
         if any(pages.is_code(example) for example in pages.blocks(page, None).examples())
     }
-    assert with_python == {"README", "scoring", "environment_for_your_pipeline", "mlflow"}
+    mlflow = {"mlflow", "model_registry"}
+    assert with_python == {"README", "scoring", "environment_for_your_pipeline", *mlflow}

@@ -12,14 +12,18 @@ __all__ = ["GROUPS"]
 def _what_to_score(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what to score with")
     group.add_argument(
-        "--pipeline", metavar="ZIP", help="scorer.zip as Driverless AI exports it: path or URI"
+        "--pipeline",
+        metavar="ZIP",
+        help="scorer.zip as Driverless AI exports it: path or URI; or a model of MLflow's: "
+        "models:/NAME@ALIAS, models:/NAME/VERSION, models:/m-ID, runs:/RUN/PATH",
     )
     group.add_argument(
         "--env",
         metavar="ENV",
         help="packed environment (.tar.gz or .tar.zst: path or URI), an absolute folder that is on "
-        "every executor, or the name behind # of an archive in --archives (default: what the "
-        "setting spark.dai_spark.env names, else the environment variable DAI_SPARK_ENV)",
+        "every executor, or the name behind # of an archive in --archives (default: what a model "
+        "of MLflow's was logged with, else what the setting spark.dai_spark.env names, else the "
+        "environment variable DAI_SPARK_ENV)",
     )
     group.add_argument(
         "--license-file",
