@@ -10,11 +10,11 @@ scores in the user's own Python, by the handle that `open_scorer` gives.
 
 ::
 
-    log_model            a pipeline logged as a model, registered if asked
-    save_model           a model's folder: pipeline, environment, MLmodel
+    logged_model         a pipeline logged as a model, registered if asked
+    model_folder         a model's folder: pipeline, environment, MLmodel
     call_signature       inputs, outputs and params of a model, as MLflow writes them
     probe                what a pipeline answers, asked of it or read in its export
-    load_model           a logged model loaded; what MLflow itself calls to do so
+    loaded_model         a logged model loaded; what MLflow itself calls to do so
     found_environment    the packed environment of a logged model, on this machine
     pipeline_model       the object that scores, behind MLflow's own
     call_params          params of a call: options of scoring by MLflow's names
@@ -25,8 +25,13 @@ scores in the user's own Python, by the handle that `open_scorer` gives.
     registered_versions  versions of a registered model: found again, promoted, rolled back
 """
 
+import warnings
+
 try:
-    import mlflow as _mlflow  # noqa: F401
+    with warnings.catch_warnings():
+        # MLflow warns of its own classes when it is imported.
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc as _pyfunc  # noqa: F401
 except ModuleNotFoundError as error:
     if error.name != "mlflow":
         raise
@@ -36,14 +41,14 @@ except ModuleNotFoundError as error:
         name="mlflow",
     ) from None
 
-from dai_spark.mlflow.load_model import _load_pyfunc, load_model
-from dai_spark.mlflow.log_model import log_model
+from dai_spark.mlflow.loaded_model import _load_pyfunc as _load_pyfunc
+from dai_spark.mlflow.loaded_model import load_model
+from dai_spark.mlflow.logged_model import log_model
+from dai_spark.mlflow.model_folder import save_model
 from dai_spark.mlflow.registered_versions import promote, register_model, rollback
-from dai_spark.mlflow.save_model import save_model
 from dai_spark.mlflow.unchanged_input import keep_unchanged
 
 __all__ = [
-    "_load_pyfunc",
     "load_model",
     "log_model",
     "promote",

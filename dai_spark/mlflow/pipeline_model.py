@@ -22,9 +22,9 @@ __all__ = ["PipelineModel"]
 class PipelineModel:
     """A logged pipeline that scores.
 
-    MLflow makes one behind each `mlflow.pyfunc.PyFuncModel`; ``unwrap_python_model`` does not give
-    it, ``get_raw_model`` does.  Runs in any process; in a task of Spark's it scores by the sidecar
-    of its executor, which `score_udf` shares.
+    MLflow makes one behind each `mlflow.pyfunc.PyFuncModel`, whose ``get_raw_model`` gives it.
+    Runs in any process; in a task of Spark's it scores by the sidecar of its executor, which
+    `score_udf` shares.
 
     Parameters
     ----------
@@ -90,6 +90,10 @@ class PipelineModel:
             return self._predict(model_input, params)
         except DaiSparkError as error:
             raise mlflow_exception(error) from error
+
+    def get_raw_model(self) -> "PipelineModel":
+        """Itself, for ``mlflow.pyfunc.PyFuncModel.get_raw_model``: the way to its handle."""
+        return self
 
     def warm(self) -> None:
         """Load the pipeline now, and not with the first rows."""

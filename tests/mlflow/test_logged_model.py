@@ -100,6 +100,8 @@ def test_one_object_scores_for_many_threads(log, own, rows):
     assert len(found) == 8
     for one in found:
         assert_frame_equal(one, own)
+    raw = model.get_raw_model()
+    assert raw.scorer() is mlflow.pyfunc.load_model(log().model_uri).get_raw_model().scorer()
 
 
 def test_one_column(log, export, own, rows):

@@ -12,9 +12,11 @@ import dai_spark
 from dai_spark import environments, errors, files, testing
 
 if sys.version_info < (3, 10):
-    pytest.skip("Sybil and Sphinx have left Python 3.9.", allow_module_level=True)
+    pytest.skip("Sybil, Sphinx and MLflow have left Python 3.9.", allow_module_level=True)
 
 from sphinx.util.inventory import InventoryFile
+
+import dai_spark.mlflow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD_LIMIT_S = 120
@@ -46,7 +48,7 @@ def test_the_site_shows_what_is_public(site):
     ]
     public = [
         f"{module.__name__}.{name}"
-        for module in (dai_spark, environments, errors, files, testing)
+        for module in (dai_spark, environments, errors, files, dai_spark.mlflow, testing)
         for name in module.__all__
         # Constants are told where they are taken.
         if not name.isupper()

@@ -22,7 +22,7 @@ from dai_spark.host.uri import is_uri, without_password
 from dai_spark.mlflow.call_params import OUTPUT, check_output
 from dai_spark.mlflow.call_signature import SignatureChoice, call_signature
 from dai_spark.mlflow.found_environment import Environment, named_environment
-from dai_spark.mlflow.load_model import ENV
+from dai_spark.mlflow.loaded_model import ENV
 from dai_spark.mlflow.probe import Answer, asked_answer, told_answer
 from dai_spark.mlflow.unchanged_input import LOADER
 from dai_spark.plan.default_environment import chosen_environment
