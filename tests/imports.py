@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,6 +50,16 @@ def module_name(path):
     """The dotted name of a module's file; a package's is that of its folder."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def not_offered(paths):
+    """Names in the `__all__` of modules, which are imported, that these do not have."""
+    wrong = []
+    for path in paths:
+        module = importlib.import_module(module_name(path))
+        offered = getattr(module, "__all__", ["__all__"])
+        wrong += [f"{module.__name__}.{name}" for name in offered if not hasattr(module, name)]
+    return wrong
 
 
 def import_graph(name_of=lambda module: module):

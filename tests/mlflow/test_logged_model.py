@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
+from imports import modules, not_offered
 from mlflow.exceptions import MlflowException
 from pandas.testing import assert_frame_equal, assert_series_equal
 
@@ -29,6 +30,13 @@ def files(folder):
 def own(own_scores, export, rows):
     """The pipeline's own scores of the rows, with their index."""
     return own_scores(export(), rows.reset_index(drop=True)).set_axis(rows.index, axis=0)
+
+
+def test_every_module_lists_what_it_offers():
+    """As everywhere else in the package; these cannot be imported without MLflow."""
+    paths = [path for path in modules("mlflow") if path.stem != "__init__"]
+    assert len(paths) > 10
+    assert not_offered(paths) == []
 
 
 @pytest.mark.parametrize("by", ["alias", "version", "id", "folder"])
