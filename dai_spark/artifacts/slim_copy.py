@@ -37,11 +37,15 @@ def slim_copy(
     Path
     """
     sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+    # Not compressed: builds of zlib differ in the bytes that they make of the same content, and a
+    # model that one host has logged is held to its digest by others.  Wheels are compressed anyway.
+    with zipfile.ZipFile(sink, "w") as archive:
         text = json.dumps(about, sort_keys=True)
-        archive.writestr(zip_entry("pipeline.json", mode=0o600), text.encode("utf-8"))
+        archive.writestr(
+            zip_entry("pipeline.json", mode=0o600, deflate=False), text.encode("utf-8")
+        )
         for member in members:
-            archive.writestr(zip_entry(member, mode=0o600), read(member))
+            archive.writestr(zip_entry(member, mode=0o600, deflate=False), read(member))
     content = sink.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     path = private_folder(cache_folder() / "slim") / f"{digest}.pipeline"
