@@ -301,7 +301,7 @@ def test_the_second_call_of_score_pandas_does_nothing_again(
         patched.setattr(ScoringPipeline, "__init__", _never)
         patched.setattr("dai_spark.artifacts.pipeline.slim_copy", _never)
         patched.setattr("dai_spark.host.digest.hashlib.sha256", _never)
-        patched.setattr("dai_spark.local.pandas_call.plan_here", _never)
+        patched.setattr("dai_spark.local.kept_scorers.plan_here", _never)
         assert_frame_equal(call(), own, check_exact=True)
         assert list(call(labels=True).columns) == [*own.columns, "label"]
         assert connections == opened

@@ -9,6 +9,9 @@ DELTA = (
     "TBLPROPERTIES (delta.enableChangeDataFeed = true, delta.columnMapping.mode = 'name', "
     "delta.enableTypeWidening = true)"
 )
+MERGE_ON_READ = ", ".join(
+    f"'write.{change}.mode' = 'merge-on-read'" for change in ("delete", "update", "merge")
+)
 WORDS = {
     "changes": {"incremental": "changes"},
     "missing": {"incremental": "missing"},
@@ -66,13 +69,11 @@ def test_columns_of_the_source_change(nights, kind, how):
     [
         ("delta", "TBLPROPERTIES (delta.enableDeletionVectors = true)"),
         ("delta", "TBLPROPERTIES (delta.columnMapping.mode = 'id')"),
-        ("iceberg", "TBLPROPERTIES ('write.delete.mode' = 'merge-on-read', 'write.update.mode' = "
-                    "'merge-on-read', 'format-version' = '2')"),
-        ("iceberg", "TBLPROPERTIES ('write.delete.mode' = 'merge-on-read', 'write.update.mode' = "
-                    "'merge-on-read', 'format-version' = '3')"),
+        ("iceberg", f"TBLPROPERTIES ({MERGE_ON_READ}, 'format-version' = '2')"),
+        ("iceberg", f"TBLPROPERTIES ({MERGE_ON_READ}, 'format-version' = '3')"),
     ],
     ids=["deletion vectors", "mapping by id", "merge on read", "puffin deletes"],
-)  # fmt: skip
+)
 def test_rows_that_are_deleted_beside_their_file_stay_away(nights, kind, more):
     """Deletion vectors, delete files, mapped columns: a run sees the table as its format says."""
     of = nights(kind)
@@ -86,12 +87,60 @@ def test_rows_that_are_deleted_beside_their_file_stay_away(nights, kind, more):
     assert of.run(incremental="missing", delete_missing=True).n_scored == 0
     assert of.is_right()
     if kind == "iceberg":
-        first = of.run(incremental="changes")
-        assert first.n_scored == 17
-        of.change("DELETE FROM {} WHERE id = 11")
-        of.refused("Delete files are currently not supported", TableJobError, incremental="changes")
-        assert of.run(delete_missing=True).n_scored == 16
+        # Its log of changes tells no delete files; the advice is right.
+        advice = "Delete files are currently not supported.* --mode merge --delete-missing"
+        of.refused(advice, TableJobError, incremental="changes")
+        assert of.run(delete_missing=True).n_scored == 17
+        assert of.run(incremental="changes").status == "nothing to do"
+        of.change("INSERT INTO {} VALUES (60, 60)")
+        assert of.run(incremental="changes").n_scored == 1
         assert of.is_right()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("delta", "delta.enableDeletionVectors = true"),
+        ("delta", "delta.columnMapping.mode = 'name'"),
+        ("iceberg", f"{MERGE_ON_READ}, 'format-version' = '2'"),
+        ("iceberg", f"{MERGE_ON_READ}, 'format-version' = '3'"),
+    ],
+    ids=["deletion vectors", "mapping by name", "merge on read", "puffin deletes"],
+)
+def test_targets_take_rows_out_beside_their_files(nights, kind, more):
+    """Merges, others' deletions, compaction, a settled quarantine: however rows are deleted."""
+    of = nights(kind).create(rows="SELECT /*+ COALESCE(1) */ id, id FROM range(0, 20, 1, 1)")
+    assert of.run(verify=20).verified == (20, 0)
+    of.sql(f"ALTER TABLE {of.scores} SET TBLPROPERTIES ({more})")
+    of.change(
+        "DELETE FROM {} WHERE id IN (3, 7)",
+        "UPDATE {} SET x = 100 WHERE id = 5",
+        "INSERT INTO {} VALUES (50, 50)",
+    )
+    assert of.run(delete_missing=True, verify=19).verified == (2, 0)
+    assert of.is_right()
+    assert of.run(delete_missing=True).status == "already done"
+    of.sql(f"DELETE FROM {of.scores} WHERE id IN (11, 12)")
+    assert of.run(incremental="missing").n_scored == 2
+    assert of.is_right()
+    if kind == "delta":
+        of.sql(f"OPTIMIZE {of.scores}")
+    else:
+        name = of.scores.removeprefix("ice.")
+        of.sql(
+            f"CALL ice.system.rewrite_data_files(table => '{name}', "
+            "options => map('rewrite-all', 'true'))"
+        )
+        of.sql(f"CALL ice.system.rewrite_position_delete_files(table => '{name}')")
+    assert of.run(incremental="missing").status == "nothing to do"
+    of.change("UPDATE {} SET x = -1 WHERE id = 1")
+    bad = of.source.replace(of.folder, f"{of.folder}-bad") if kind == "delta" else f"{of.source}b"
+    assert of.run(quarantine=bad, delete_missing=True).n_quarantined == 1
+    assert [row[0] for row in of.target_rows() if row[0] < 2] == [0]
+    of.change("UPDATE {} SET x = 1 WHERE id = 1")
+    assert of.run(quarantine=bad, incremental="quarantine").n_scored == 1
+    assert of.is_right()
 
 
 def test_a_database_is_read_in_parts_and_no_secret_is_shown(spark, nights, tmp_path):
@@ -128,9 +177,11 @@ def test_a_database_is_read_in_parts_and_no_secret_is_shown(spark, nights, tmp_p
     assert "hush" not in "".join(told)
 
 
-@pytest.mark.parametrize("kind", ["csv", pytest.param("orc", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "kind", ["csv", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("orc", "avro"))]
+)
 def test_files_of_other_formats_are_sources(spark, nights, kind, tmp_path):
-    """CSV with a header and ORC: known by their files, and incremental by the target."""
+    """CSV with a header, ORC, Avro: known by their files, and incremental by the target."""
     of = nights("delta")
     rows = spark.range(6).selectExpr("id", "cast(id AS double) AS x")
     rows.write.option("header", "true").format(kind).save(f"{tmp_path}/rows")

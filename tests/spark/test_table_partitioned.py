@@ -55,7 +55,10 @@ def formatted(kind):
 
 @pytest.mark.parametrize(
     "kind",
-    ["parquet", long("orc"), long("parquet catalog"), "delta", long("delta catalog"), "iceberg"],
+    [
+        *("parquet", "delta", "iceberg"),
+        *map(long, ("orc", "avro", "parquet catalog", "delta catalog")),
+    ],
 )
 def test_a_partition_column_may_begin_with_an_underscore(spark, score_plain, tables, kind):
     """Readers pass by files that do; folders of partitions they see, and so does the job."""

@@ -165,13 +165,14 @@ def _version_of_one(spark: Any, table: TableName, provider: Optional[str]) -> st
 
 def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> Optional[str]:
     """SHA-256 of the names, sizes and times of the files that a frame reads."""
-    if provider not in FILE_FORMATS:
+    # Of Hive's tables Spark reads those of Parquet and ORC as files of its own, and lists no others.
+    if provider not in (*FILE_FORMATS, "hive"):
         return None
     spark = frame.sparkSession
     try:
         paths = sorted(frame.inputFiles())
         if not paths:
-            return "no files"
+            return None if provider == "hive" else "no files"
         # Only listed: the content is read for the column `content` alone.
         listed = spark.read.format("binaryFile").load(paths)
         rows = listed.select("path", "length", "modificationTime").collect()

@@ -65,6 +65,12 @@ def target_of(
                 "one (spark.sql.catalog.NAME)."
             )
         return IcebergTarget(spark, job, table, schema, before_commit)
+    if provider == "hive" and schema is not None:
+        raise TableJobError(
+            f"The target {table.text} is a table of Hive's own (STORED AS ...), which Spark replaces "
+            "by another one, without its partitions, storage and place; create the target with "
+            "USING parquet (or delta), or name one that is not there, which the job creates."
+        )
     work = work_folder(spark, job, table)
     if provider in FILE_FORMATS and work is not None:
         return FileTableTarget(spark, job, table, schema, provider, work, before_commit)

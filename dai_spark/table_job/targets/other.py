@@ -44,14 +44,17 @@ class OtherTarget(Target):
         self.has_structs = provider not in ("csv", "jdbc")
 
     def partitioning(self) -> Tuple[str, ...]:
-        """See `Target.partitioning`: all rows are replaced, and so is how they are partitioned."""
-        return tuple(self.job.partition_by)
+        """See `Target.partitioning`; of a path nobody tells, so it is as the job says."""
+        if self.table.format is not None:
+            return tuple(self.job.partition_by)
+        columns = self.spark.catalog.listColumns(self.table.name)
+        return tuple(column.name for column in columns if column.isPartition)
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:
         """See `Target.write`; Spark's own committer decides what a killed run leaves."""
         writer = self.shaped(frame).write.options(**self.write_options())
-        if self.job.partition_by:
-            writer = writer.partitionBy(*self.job.partition_by)
+        if self.partition_by:
+            writer = writer.partitionBy(*self.partition_by)
         writer = writer.mode("error" if self.job.mode == "fail" else "overwrite")
         if self.table.format is None:
             writer.format(self.provider).saveAsTable(self.table.name)
