@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from dai_spark.driver.schema import quoted, sql_text
+from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.settings.job import TableJob
@@ -165,14 +166,15 @@ def _version_of_one(spark: Any, table: TableName, provider: Optional[str]) -> st
 
 def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> Optional[str]:
     """SHA-256 of the names, sizes and times of the files that a frame reads."""
-    # Of Hive's tables Spark reads those of Parquet and ORC as files of its own, and lists no others.
+    if provider == "hive" and not _are_files(frame):
+        return None
     if provider not in (*FILE_FORMATS, "hive"):
         return None
     spark = frame.sparkSession
     try:
         paths = sorted(frame.inputFiles())
         if not paths:
-            return None if provider == "hive" else "no files"
+            return "no files"
         # Only listed: the content is read for the column `content` alone.
         listed = spark.read.format("binaryFile").load(paths)
         rows = listed.select("path", "length", "modificationTime").collect()
@@ -180,3 +182,13 @@ def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> O
         raise told(error, "The source's files cannot be listed") from None
     text = json.dumps(sorted([r["path"], r["length"], str(r["modificationTime"])] for r in rows))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _are_files(frame: "DataFrame") -> bool:
+    """Whether Spark reads a Hive table as files of its own, as it does with Parquet and ORC.
+
+    Of another one it names the table's folder alone, and partitions may lie elsewhere.
+    """
+    if is_connect(frame.sparkSession):
+        return False
+    return "HiveTableRelation" not in frame._jdf.queryExecution().optimizedPlan().toString()

@@ -67,8 +67,8 @@ def target_of(
         return IcebergTarget(spark, job, table, schema, before_commit)
     if provider == "hive" and schema is not None:
         raise TableJobError(
-            f"The target {table.text} is a table of Hive's own (STORED AS ...), which Spark replaces "
-            "by another one, without its partitions, storage and place; create the target with "
+            f"The target {table.text} is a table of Hive's own (STORED AS ...), which Spark "
+            "replaces by another one, without its partitions, storage and place; create it with "
             "USING parquet (or delta), or name one that is not there, which the job creates."
         )
     work = work_folder(spark, job, table)
