@@ -68,7 +68,9 @@ def notebook(endpoint, monkeypatch):
         monkeypatch.setitem(sys.modules, "databricks.sdk.runtime", runtime)
         return runpy.run_path(str(NOTEBOOKS / f"{name}.py"))
 
-    return run
+    yield run
+    # A notebook sets the experiment of its process, which other tests share.
+    mlflow.set_experiment("Default")
 
 
 def test_the_waits_are_the_documented_ones(monkeypatch):
