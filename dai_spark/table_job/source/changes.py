@@ -21,6 +21,7 @@ _BEFORE = ("update_preimage", "update_before")
 _DELETE = "delete"
 _FEED = "delta.enableChangeDataFeed"
 # Delta names the first version that has recorded nothing.
+_ROW_DELETES = "Delete files are currently not supported in changelog scans"
 _NOT_RECORDED = re.compile(
     r"DELTA_MISSING_CHANGE_DATA.*?not\s+recorded\s+for\s+version \[(\d+)\]", re.DOTALL
 )
@@ -179,6 +180,15 @@ def _no_changes(source: Source, after: str, error: BaseException) -> TableJobErr
     if kind_of(error) not in _GAPS:
         wrong = told(error, f"The changes of {source.table.text} cannot be read")
         return TableJobError(wrong.message, wrong.details)
+    if _ROW_DELETES in str(error):
+        # A full merge would not mend it: the next run meets the same delete files.
+        return TableJobError(
+            f"{source.table.text} deletes rows beside their files (merge-on-read), which Iceberg's "
+            "log of changes does not tell; use --mode merge --delete-missing without --incremental,"
+            " or a source that copies on write (write.delete.mode, write.update.mode, "
+            "write.merge.mode).",
+            in_full(error),
+        )
     unrecorded = _NOT_RECORDED.search(str(error))
     if unrecorded is not None:
         cause = f"the change data feed was off at version {unrecorded.group(1)}"
