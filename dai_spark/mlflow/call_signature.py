@@ -37,7 +37,8 @@ def call_signature(
         no value is changed.  ``"strict"``: ``double`` and ``string``, which MLflow holds rows to
         and casts them to.  None: no inputs.  Of a signature inputs and outputs are taken.
     columns : sequence of PipelineColumn
-        One that the export says always had a value in training is required.
+        One that the export says always had a value in training is required, which to MLflow also
+        means that it may not hold a missing one; the model itself wants all of them.
     answer : list of pyarrow.Field
         Columns of a prediction, empty where they are not known.
 

@@ -115,20 +115,17 @@ def _load_pyfunc(path: str, model_config: Optional[Mapping[str, Any]] = None) ->
     folder = Path(path).absolute()
     model = _mlmodel(folder)
     told = (model.get("signature") or {}).get("inputs")
-    inputs = Schema.from_json(told) if told else None
-    keep_unchanged(inputs)
+    keep_unchanged(Schema.from_json(told) if told else None)
     given = _given.get() or _Given()
     config = {name: value for name, value in (model_config or {}).items() if value is not None}
     env = given.env if given.env is not None else config.pop(ENV, None)
     config.pop(ENV, None)
     label = f"the model {model.get('model_id') or model.get('model_uuid') or folder.name}"
-    optional = inputs.optional_input_names() if inputs is not None else []
     try:
         loaded = PipelineModel(
             folder,
             LoggedPipeline.from_flavors(model.get("flavors") or {}, label),
             label,
-            optional,
             env,
             given.license,
             given.license_file,

@@ -3,7 +3,7 @@
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from dai_spark.errors import DaiSparkError, OptionError
 from dai_spark.mlflow.call_params import call_params
@@ -33,8 +33,6 @@ class PipelineModel:
     logged : LoggedPipeline
     label : str
         What errors call the model.
-    optional : sequence of str
-        Columns that rows may do without.
     env : str, Path, PackedEnvironment or None
         In place of the one that it was logged with.
     license, license_file : str or None
@@ -47,7 +45,6 @@ class PipelineModel:
         folder: Path,
         logged: LoggedPipeline,
         label: str,
-        optional: "List[str]",
         env: Optional[Environment],
         license: Optional[str],
         license_file: Optional[str],
@@ -59,7 +56,6 @@ class PipelineModel:
         self._folder = folder
         self._logged = logged
         self._label = label
-        self._optional = optional
         self._env = env
         self._license = license
         self._license_file = license_file
@@ -140,7 +136,7 @@ class PipelineModel:
         words = {**asked.options, **output_options(output)}
         options = self._options if not words else _laid_over(self._options, words)
         wanted = {column.name: column for column in self.pipeline.columns}
-        rows = self._with_optional(frame_of(model_input, wanted))
+        rows = frame_of(model_input, wanted)
         from dai_spark.local.lease import Limits
 
         scored = scorer.score_with(rows, options, Limits(None, None))
@@ -153,15 +149,6 @@ class PipelineModel:
         plan = scorer.plan_for(options)
         labels = plan.described.labels if plan.described is not None else None
         return picked_column(output, scored, PredictionShape.of(plan).schema, labels)
-
-    def _with_optional(self, rows: Any) -> Any:
-        """Rows with a column of nothing for each optional one that they lack."""
-        if not hasattr(rows, "iloc"):
-            return rows
-        lacking = [name for name in self._optional if name not in rows.columns]
-        if not lacking or len(rows.columns) == 0:
-            return rows
-        return rows.assign(**dict.fromkeys(lacking))
 
 
 def _laid_over(options: Any, words: Mapping[str, Any]) -> Any:
