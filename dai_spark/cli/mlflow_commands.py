@@ -128,11 +128,10 @@ def _add(
     name: str,
     function: Callable[[argparse.Namespace], None],
     summary: str,
-    *,
-    details: str = "",
-    examples: str = "",
+    **texts: str,
 ) -> argparse.ArgumentParser:
-    command = add_command(group, name, function, summary, details=details, examples=examples)
+    """A command of the group: `add_command`, and where MLflow's store is."""
+    command = add_command(group, name, function, summary, **texts)
     command.add_argument(
         "--tracking-uri",
         metavar="URI",

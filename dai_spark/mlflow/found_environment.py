@@ -8,10 +8,10 @@ from typing import Optional, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.errors import EnvironmentNotFoundError, OptionError, first_line
-from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.host.uri import is_uri, local_path, without_password
 from dai_spark.plan.default_environment import VARIABLE
 from dai_spark.registry.logged_pipeline import LoggedPipeline
+from dai_spark.registry.model_cache import kept_by_digest, models_folder
 
 __all__ = ["Environment", "fetched", "found_environment", "named_environment"]
 
@@ -61,9 +61,18 @@ def found_environment(
             f"it there, name another place by env= or the environment variable {VARIABLE}, or log "
             "the model with embed_env=True."
         )
-    found = PackedEnvironment(local_path(uri)) if is_here else fetched(uri, logged.env.digest)
-    logged.check_environment(found, label)
-    return found
+
+    def checked(found: PackedEnvironment) -> PackedEnvironment:
+        logged.check_environment(found, label)
+        return found
+
+    if is_here:
+        return checked(PackedEnvironment(local_path(uri)))
+    return kept_by_digest(
+        logged.env.digest,
+        lambda aside: _download(uri, aside),
+        lambda kept: checked(_archive_in(kept)),
+    )
 
 
 def named_environment(env: Environment) -> PackedEnvironment:
@@ -75,44 +84,47 @@ def named_environment(env: Environment) -> PackedEnvironment:
     return PackedEnvironment(env)
 
 
-def fetched(uri: str, digest: Optional[str] = None) -> PackedEnvironment:
-    """An environment from elsewhere, in the cache folder; brought there unless it is.
+def fetched(uri: str) -> PackedEnvironment:
+    """An environment from elsewhere, brought into the cache folder.
 
     Parameters
     ----------
     uri : str
         Of whatever MLflow reads: ``s3://``, ``gs://``, ``dbfs:/``, ``runs:/``, ``https://`` ...
-    digest : str, optional
-        Of the file that is wanted.  Without it the file is fetched in any case.
 
     Raises
     ------
     EnvironmentNotFoundError
         MLflow could not read it.
     """
-    home = private_folder(cache_folder() / "fetched")
-    if digest is not None:
-        for kept in sorted((home / digest).glob("*")):
-            return PackedEnvironment(kept)
-    # By MLflow, which has a reader for every store that it keeps models in.
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=models_folder()) as aside:
+        path = _download(uri, Path(aside))
+        digest = PackedEnvironment(path).digest
+        return kept_by_digest(digest, lambda kept: path.replace(kept / path.name), _archive_in)
+
+
+def _archive_in(folder: Path) -> PackedEnvironment:
+    """The environment that was downloaded into a folder of its own."""
+    for path in folder.iterdir():
+        return PackedEnvironment(path)
+    raise EnvironmentNotFoundError(f"{folder} holds no environment; give the place it is from.")
+
+
+def _download(uri: str, folder: Path) -> Path:
+    """Bring an archive into a folder, by MLflow: it reads every store that it keeps models in."""
     from mlflow.artifacts import download_artifacts
 
     shown = without_password(uri)
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=home) as aside:
-        try:
-            path = Path(download_artifacts(artifact_uri=uri, dst_path=aside))
-        except Exception as error:
-            raise EnvironmentNotFoundError(
-                f"The environment {shown} cannot be read by MLflow "
-                f"({without_password(first_line(error, 300))}); check that it is there and that "
-                "this process may read it, or give env= a path of this machine."
-            ) from error
-        if path.is_dir():
-            raise OptionError(
-                f"{shown} is a folder; an environment that is fetched must be an archive."
-            )
-        found = PackedEnvironment(path)
-        place = home / found.digest
-        place.mkdir(mode=0o700, exist_ok=True)
-        path.replace(place / path.name)
-        return PackedEnvironment(place / path.name)
+    try:
+        path = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+    except Exception as error:
+        raise EnvironmentNotFoundError(
+            f"The environment {shown} cannot be read by MLflow "
+            f"({without_password(first_line(error, 300))}); check that it is there and that "
+            "this process may read it, or give env= a path of this machine."
+        ) from error
+    if path.is_dir():
+        raise OptionError(
+            f"{shown} is a folder; an environment that is fetched must be an archive."
+        )
+    return path

@@ -11,15 +11,20 @@ from dai_spark.errors import DaiSparkError
 from dai_spark.host.atomic_file import beside
 from dai_spark.host.cache_folder import cache_folder, private_folder
 
-__all__ = ["kept_by_digest"]
+__all__ = ["kept_by_digest", "models_folder"]
 
 _UNUSED_S = 7 * 24 * 3600.0
 
 Found = TypeVar("Found")
 
 
+def models_folder() -> Path:
+    """The folder of this user's cache where files of models lie."""
+    return private_folder(cache_folder() / "models")
+
+
 def kept_by_digest(
-    digest: str, download: Callable[[Path], None], read: Callable[[Path], Found]
+    digest: str, download: Callable[[Path], object], read: Callable[[Path], Found]
 ) -> Found:
     """Read what has a digest from this host's cache, downloaded where it is not there.
 
@@ -40,7 +45,7 @@ def kept_by_digest(
     object
         What `read` returned; it lies in the cache.
     """
-    models = private_folder(cache_folder() / "models")
+    models = models_folder()
     folder = models / digest
     if folder.exists():
         # Whatever is wrong with it here, the store has it whole.

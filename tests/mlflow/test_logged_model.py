@@ -17,6 +17,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 import dai_spark.mlflow
 from dai_spark.errors import EnvironmentMismatchError, EnvironmentNotFoundError, OptionError
+from dai_spark.registry.model_cache import models_folder
 from dai_spark.testing import build_export
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -294,6 +295,11 @@ def test_an_environment_by_uri_is_fetched_by_mlflow(export, packed_environment, 
     uri = f"runs:/{run.info.run_id}/{packed_environment.path.name}"
     info = log(env=uri)
     assert len(mlflow.pyfunc.load_model(info.model_uri).predict(rows)) == len(rows)
+    # A copy that was damaged here is fetched again; one that is whole is enough.
+    (copy,) = models_folder().glob(f"{packed_environment.digest}/*")
+    copy.write_bytes(b"cut off")
+    assert len(mlflow.pyfunc.load_model(info.model_uri).predict(rows)) == len(rows)
+    assert copy.stat().st_size == packed_environment.path.stat().st_size
     mlflow.MlflowClient().delete_run(run.info.run_id)
     (kept,) = store.glob(f"mlruns/*/{run.info.run_id}/artifacts/*")
     kept.unlink()

@@ -166,9 +166,7 @@ def _version_of_one(spark: Any, table: TableName, provider: Optional[str]) -> st
 
 def _listing(frame: "DataFrame", provider: Optional[str] = FILE_FORMATS[0]) -> Optional[str]:
     """SHA-256 of the names, sizes and times of the files that a frame reads."""
-    if provider == "hive" and not _are_files(frame):
-        return None
-    if provider not in (*FILE_FORMATS, "hive"):
+    if provider not in FILE_FORMATS and not (provider == "hive" and _are_files(frame)):
         return None
     spark = frame.sparkSession
     try:

@@ -13,7 +13,7 @@ from dai_spark.errors import OptionError, TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.targets.base import NO_RECORDS, Target
-from dai_spark.table_job.targets.columns.difference import Difference
+from dai_spark.table_job.targets.columns.difference import Difference, unlike
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -52,12 +52,11 @@ class JdbcTarget(Target):
         """See `Target.check_schema`; what the database would round is refused, too."""
         found = super().check_schema(scored)
         there = {} if self.schema is None else {f.name.lower(): f for f in self.schema.fields}
+        pairs = [(there.get(one.name.lower()), one) for one in scored.fields]
         rounded = [
-            f"{one.name}: target {there[name].dataType.simpleString()}, "
-            f"scored {one.dataType.simpleString()}"
-            for one in scored.fields
-            for name in [one.name.lower()]
-            if name in there and _rounds(there[name].dataType, one.dataType)
+            unlike(one.name, old.dataType, one.dataType)
+            for old, one in pairs
+            if old is not None and _rounds(old.dataType, one.dataType)
         ]
         if rounded:
             raise TableJobError(

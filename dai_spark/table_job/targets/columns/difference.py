@@ -8,7 +8,7 @@ from dai_spark.driver.schema import quoted, sql_type
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["Difference", "how_to_do_without"]
+__all__ = ["Difference", "how_to_do_without", "unlike"]
 
 # Integers by width; a wider one holds every value of those before it.
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
@@ -70,10 +70,10 @@ class Difference:
             elif name in inferred or _same(there.dataType, one.dataType):
                 continue
             elif _is_wider(there.dataType, one.dataType):
-                unlike = _unlike(full, there.dataType, one.dataType)
-                self.widened.append((full, sql_type(one.dataType), unlike))
+                differs = unlike(full, there.dataType, one.dataType)
+                self.widened.append((full, sql_type(one.dataType), differs))
             else:
-                self.wrong.append(_unlike(full, there.dataType, one.dataType))
+                self.wrong.append(unlike(full, there.dataType, one.dataType))
         for name, there in before.items():
             if name not in after and not prefix:
                 self.lacking.append(there)
@@ -101,7 +101,16 @@ def how_to_do_without(columns: Sequence[Any], table: str) -> str:
     )
 
 
-def _unlike(full: str, there: "DataType", one: "DataType") -> str:
+def unlike(full: str, there: "DataType", one: "DataType") -> str:
+    """Say how a column, or a field of a struct, differs.
+
+    Parameters
+    ----------
+    full : str
+        Its name, perhaps quoted.
+    there, one : DataType
+        The table's type, and that of what would be written.
+    """
     shown = full.replace("`", "")
     return f"{shown}: target {there.simpleString()}, scored {one.simpleString()}"
 
