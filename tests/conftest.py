@@ -256,7 +256,9 @@ def spark(tmp_path_factory):
     )
     for name, value in lakehouse.settings(tmp_path_factory.mktemp("lakehouse")).items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    # Two processes that fetch jars into one empty cache spoil each other's files.
+    with alone(TESTS_BUILD / "jars"):
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
