@@ -1,6 +1,7 @@
 """Spark Connect: no JVM gateway, no SparkContext, files as artifacts of the session."""
 
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -73,3 +74,30 @@ def test_an_error_of_the_server_is_one_sentence(run):
 def test_nothing_is_left(run, nothing_left):
     """Client and server have ended, and no sidecar or file of theirs is left."""
     nothing_left(run)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="MLflow has left Python 3.9.")
+def test_a_registered_model_scores_over_connect(
+    run_program, export, packed_environment, license_file, flights_parquet, own_flight_scores
+):
+    """By MLflow's UDF, by ours and by the table job: the pipeline's own scores."""
+    made = run_program(
+        "connect_mlflow.py",
+        {
+            "pipeline": export(),
+            "env": packed_environment.path,
+            "license_file": license_file,
+            "flights": flights_parquet,
+        },
+        # MLflow's UDF imports the package from the executors' own Python.
+        PYSPARK_PYTHON=sys.executable,
+    )
+    assert made.exit_code == 0, made.stderr
+    assert made.findings["session"].startswith("pyspark.sql.connect")
+    own = own_flight_scores(export())
+    for way in ("spark_udf", "score_udf", "table"):
+        scores = pd.read_parquet(made.out / f"{way}.parquet").set_index("flight_id").sort_index()
+        assert_frame_equal(scores, own, check_exact=True)
+    assert made.findings["n_rows"] == len(own)
+    assert made.findings["model"]["version"] == "1"
