@@ -358,11 +358,35 @@ def handle(figures: dict[str, Any], folder: Path) -> Lines:
     ]
 
 
+def mlflow_face(figures: dict[str, Any], folder: Path) -> Lines:
+    """A row through MLflow's server, and MLflow's UDF beside `score_udf`."""
+    spark = figures["spark_s"]
+    ratios = figures["over_score_udf"]
+    return [
+        "## As an MLflow model",
+        f"One row of a request, {figures['trees']} trees: *empty* is MLflow's server with a model "
+        "of the same signature that answers a constant.",
+        table(
+            ["one row", "p50, ms", "p99, ms"],
+            [[way, *found.values()] for way, found in figures["one_row"].items()],
+        ),
+        f"Above direct and empty together lie {shown(figures['over_direct_and_empty_ms'])} ms, to "
+        f"stay below {figures['to_reach_ms']:g}.",
+        f"MLflow's UDF on Spark, over {spark['rows']:,} rows:",
+        table(
+            ["on Spark", "s", "x score_udf"],
+            [[way, spark[way], ratio] for way, ratio in ratios.items()],
+        ),
+        f"To reach {figures['to_reach_over_score_udf']:g}.",
+    ]
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
     "throughput": throughput,
     "one_batch": one_batch,
     "checks": checks,
     "handle": handle,
+    "mlflow_face": mlflow_face,
     "peers": peers,
     "memory": memory,
     "cold_start": cold_start,
