@@ -16,6 +16,8 @@
     │   ├── EnvironmentUnpackError         damaged archive, full disk, unsafe member
     │   └── EnvironmentBuildError          `dai-spark env build` could not finish
     ├── ColumnError                        the table's columns against the pipeline's
+    │   ├── RefusedValuesError             values that the pipeline cannot be given unchanged
+    │   └── UnreadableRowsError            bytes that are no JSON, CSV, Arrow or Parquet
     ├── LicenseError                       no licence, or one that the pipeline refuses
     ├── SidecarError                       the process that holds the scorer
     │   ├── SidecarStartError              it did not come up, or Scorer() raised
@@ -62,6 +64,7 @@ __all__ = [
     "PipelineError",
     "PipelineNotFoundError",
     "ProtocolError",
+    "RefusedValuesError",
     "RegistryUnreachableError",
     "ScorerBusyError",
     "ScorerClosedError",
@@ -75,6 +78,7 @@ __all__ = [
     "TableJobError",
     "TooFewRowsError",
     "UnreadableFileError",
+    "UnreadableRowsError",
     "VerificationError",
     "from_spark",
 ]
@@ -217,6 +221,22 @@ class ColumnError(DaiSparkError):
 
     Names every offender at once.
     """
+
+
+class RefusedValuesError(ColumnError):
+    """Values of rows that the pipeline cannot be given unchanged; names row, column and value.
+
+    Attributes
+    ----------
+    offenders : tuple of (int, str, str)
+        The first of them: row, column, and what is wrong with the value.
+    """
+
+    offenders: Tuple[Tuple[int, str, str], ...] = ()
+
+
+class UnreadableRowsError(ColumnError):
+    """Bytes that are not of the format that they are said to have."""
 
 
 class LicenseError(DaiSparkError):

@@ -15,6 +15,7 @@ UNKNOWN = "unknown"
 _NUMBER = re.compile(
     r"(u?int(eger)?|float|double|real|bool(ean)?|number|numeric)\d*(\[pyarrow\])?", re.IGNORECASE
 )
+_INTEGER = re.compile(r"u?int(eger)?\d*(\[pyarrow\])?", re.IGNORECASE)
 _TEXT = re.compile(r"(object|str|cat|enum|date|time|image|text|unicode|id\b)", re.IGNORECASE)
 _IMAGE_ENDINGS = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".gif", ".webp", ".jp2", ".dcm")
@@ -46,6 +47,11 @@ class PipelineColumn:
     def is_number(self) -> bool:
         """Whether the pipeline wants numbers in this column; False where that is not known."""
         return _is_number(self.dtype) is True
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the export declares a type of whole numbers, as those of before DAI 1.7 do."""
+        return _INTEGER.fullmatch(self.dtype) is not None
 
     @property
     def is_known(self) -> bool:

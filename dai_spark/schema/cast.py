@@ -14,31 +14,15 @@ import pyarrow.compute as pc
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
 from dai_spark.schema.columns import Refused, is_text, known_as, sent_as
+from dai_spark.schema.text_numbers import numbers_of_texts
 from dai_spark.schema.zones import local_seconds
 
-__all__ = ["MISSING_WORDS", "CastBatch", "cast_batch", "decoded"]
-
-# What Driverless AI reads as missing; the same list in the exports of all its versions.
-MISSING_WORDS = (
-    "",
-    "?",
-    "None",
-    "nan",
-    "NA",
-    "N/A",
-    "unknown",
-    "inf",
-    "-inf",
-    "1.7976931348623157e+308",
-    "-1.7976931348623157e+308",
-)
+__all__ = ["CastBatch", "cast_batch", "decoded"]
 
 # Above it a float64 leaves integers out.
 _LARGEST_EXACT = 2**53
 # A float64 gives back every decimal of so many digits.
 _EXACT_DIGITS = 15
-# What float() of Python takes is more: 1_000, Infinity, digits of other scripts.
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 # Spark writes years beyond these with a sign.
 _YEAR_0_S = -62_167_219_200
 _YEAR_10000_S = 253_402_300_800
@@ -141,7 +125,7 @@ def _cast(found: pa.Array, column: PipelineColumn, on_cast: str, jvm_pid: Option
         found, misfits = _readable(found)
         if not column.is_number:
             return found.cast(to), misfits
-        return _parsed(found)
+        return numbers_of_texts(found)
     if found.type == to:
         return found, None
     if pa.types.is_boolean(found.type):
@@ -247,23 +231,3 @@ def _far_text(seconds: int) -> str:
     near = np.datetime64(seconds - cycles * _CYCLE_S, "s").astype(str)
     year = int(near[:4]) + cycles * 400
     return f"{'-' if year < 0 else '+'}{abs(year):04}{near[4:].replace('T', ' ')}"
-
-
-def _parsed(found: pa.Array) -> _Found:
-    texts = pc.utf8_trim_whitespace(found.cast(pa.string()))
-    is_missing = pc.is_in(texts, value_set=pa.array(MISSING_WORDS, pa.string()))
-    texts = pc.if_else(is_missing, pa.scalar(None, pa.string()), texts)
-    numbers = pc.if_else(
-        pc.match_substring_regex(texts, _NUMBER), texts, pa.scalar(None, pa.string())
-    )
-    # The one form of them that Arrow does not read.
-    numbers = pc.replace_substring_regex(numbers, r"^\+", "")
-    try:
-        sent = numbers.cast(pa.float64())
-    except pa.ArrowInvalid:
-        # One is too large for a double, or too small.
-        values = (None if text is None else float(text) for text in numbers.to_pylist())
-        sent = pa.array(values, pa.float64())
-    sent = pc.if_else(pc.is_finite(sent), sent, pa.scalar(None, pa.float64()))
-    misfits = pc.and_(sent.is_null(), texts.is_valid()).to_numpy(zero_copy_only=False)
-    return sent, misfits

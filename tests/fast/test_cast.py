@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import ColumnError
-from dai_spark.schema.cast import MISSING_WORDS, cast_batch
+from dai_spark.schema.cast import cast_batch
+from dai_spark.schema.text_numbers import MISSING_WORDS
 from dai_spark.testing.scoring_package import columns as standin_columns
 
 NUMBER = {"x": PipelineColumn("x", "float32")}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description
-from dai_spark.schema import cast, prediction
+from dai_spark.schema import prediction, text_numbers
 from dai_spark.sidecar import protocol
 from dai_spark.sidecar.pipeline import answer_columns
 from dai_spark.testing.scoring_package import columns
@@ -190,4 +190,4 @@ def test_both_sides_know_the_same_types_of_answers():
 
 def test_stand_ins_read_missing_values_as_the_casts_do():
     """The list of words that stand for nothing is needed on both sides of the process."""
-    assert set(cast.MISSING_WORDS) == set(columns.MISSING_WORDS)
+    assert set(text_numbers.MISSING_WORDS) == set(columns.MISSING_WORDS)
