@@ -146,9 +146,13 @@ def _names(
     schema: pa.Schema, wanted: Mapping[str, PipelineColumn], keep: Sequence[str], what: str
 ) -> List[str]:
     names = list(dict.fromkeys([*wanted, *keep]))
-    check_once(names, schema.names, what)
-    check_columns(dict(zip(schema.names, schema.types)), wanted, what)
-    there = {name: pa.null() for name in schema.names}
+    try:
+        found = schema.names
+    except UnicodeDecodeError as error:
+        raise _unreadable(what, error) from None
+    check_once(names, found, what)
+    check_columns(dict(zip(found, schema.types)), wanted, what)
+    there = {name: pa.null() for name in found}
     check_columns(there, {name: PipelineColumn(name, "object") for name in keep}, what)
     return names
 

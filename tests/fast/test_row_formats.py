@@ -290,7 +290,7 @@ def test_bytes_that_were_cut_off_are_refused(form, end):
         read(data, form, WANTED)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 255))
 def test_a_damaged_arrow_stream_is_read_or_refused(at, byte):
     """Nobody vouches for a request's bytes: no crash, no foreign error."""
@@ -331,7 +331,7 @@ TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]))
 TABLES = st.lists(st.tuples(NUMBERS, st.none() | st.integers(-(2**31), 2**31), TEXTS), max_size=8)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TABLES, st.sampled_from(["records", "split", "columns", "jsonl"]))
 def test_json_comes_in_as_it_was_given(given_rows, form):
     """Each value, whatever stands beside it."""
@@ -348,7 +348,7 @@ def test_json_comes_in_as_it_was_given(given_rows, form):
     assert [tuple(row.values()) for row in found] == given_rows
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TABLES)
 def test_csv_comes_in_as_it_was_given(given_rows):
     """Python's own writer of CSV made it; an empty text is a missing one there."""
@@ -356,7 +356,11 @@ def test_csv_comes_in_as_it_was_given(given_rows):
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["n", "i", "t"])
     # Python's writer does not quote what Arrow takes for the end of a line.
-    given_rows = [(n, i, t and t.replace("\r", "")) for n, i, t in given_rows]
+    # The largest float is one of Driverless AI's words for a missing value.
+    given_rows = [
+        (None if n is not None and abs(n) > 1.79e308 else n, i, t and t.replace("\r", ""))
+        for n, i, t in given_rows
+    ]
     for n, i, t in given_rows:
         writer.writerow([repr(n) if n is not None else "", "" if i is None else i, t or ""])
     found = read(text.getvalue().encode(), "csv", WANTED).to_pylist()
