@@ -5,6 +5,8 @@
     main                  the parser, errors on one line, exit statuses
     command               adds one command to a parser, with what all commands share
     score_table_command   ``dai-spark score-table``
+    predict_command       ``dai-spark predict``
+    info_command          ``dai-spark info``
     pipeline_commands     ``dai-spark pipeline show``
     env_build_commands    ``dai-spark env build`` and ``env download``
     env_commands          ``dai-spark env show``, ``env check`` and ``env cache``

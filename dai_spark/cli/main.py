@@ -46,8 +46,10 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from dai_spark.cli.env_commands import add_env_commands
+    from dai_spark.cli.info_command import add_info
     from dai_spark.cli.mlflow_commands import add_mlflow_commands
     from dai_spark.cli.pipeline_commands import add_pipeline_commands
+    from dai_spark.cli.predict_command import add_predict
     from dai_spark.cli.score_table_command import add_score_table
 
     parser = argparse.ArgumentParser(
@@ -57,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dai-spark {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_score_table(commands)
+    add_predict(commands)
+    add_info(commands)
     add_pipeline_commands(commands)
     add_env_commands(commands)
     add_mlflow_commands(commands)

@@ -10,6 +10,7 @@
     arrow_rows        Arrow streams and files, and Parquet
     cells             one column's Python values in the type that the pipeline is sent
     refused_cells     the values that do not fit, many at once
+    json_schema       what rows and predictions are, as JSON Schema
     prediction_texts  a prediction's values as the shortest texts that give the same bits
     prediction_bytes  a prediction as JSON, JSON Lines, CSV or Arrow
 

@@ -8,12 +8,13 @@ import pyarrow.compute as pc
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.row_formats.refused_cells import RefusedCells, shown
 
-__all__ = ["column_of"]
+__all__ = ["column_of", "kept_column"]
 
 _NOTHING = type(None)
 _NUMBERS = {int, float, _NOTHING}
 _TEXTS = {str, _NOTHING}
 _WHOLE = {int, str, _NOTHING}
+_SIMPLE = {bool, int, float, str}
 
 
 def column_of(
@@ -38,6 +39,29 @@ def column_of(
         return array
     fault = _number_fault if is_number else _text_fault
     _refuse(name, values, lambda value: fault(value, column), refused)
+    return None
+
+
+def kept_column(name: str, values: Sequence[Any], refused: RefusedCells) -> Optional[pa.Array]:
+    """Values that no pipeline reads, in the type that they have; None where some were refused.
+
+    Parameters
+    ----------
+    name, values, refused
+        See `column_of`.
+    """
+    try:
+        found = pa.array(values)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError, ValueError, TypeError):
+        found = None
+    if found is not None and not pa.types.is_nested(found.type):
+        return found
+    first = next((type(value) for value in values if value is not None), _NOTHING)
+    for row, value in enumerate(values):
+        if value is not None and (type(value) is not first or first not in _SIMPLE):
+            refused.add(row, name, f"{shown(value)} (a kept column holds values of one type)")
+    if not refused:
+        refused.add(0, name, "a value of this kept column has no type of Arrow's")
     return None
 
 

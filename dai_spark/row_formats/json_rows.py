@@ -5,14 +5,21 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import pyarrow as pa
 
-from dai_spark.artifacts.pipeline_columns import UNKNOWN, PipelineColumn
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import UnreadableRowsError, shortened
-from dai_spark.row_formats.cells import column_of
+from dai_spark.row_formats.cells import column_of, kept_column
 from dai_spark.row_formats.refused_cells import RefusedCells, shown
 from dai_spark.row_formats.strict_json import json_value
 from dai_spark.schema.columns import check_columns, check_once
 
-__all__ = ["read_json", "table_of_columns", "table_of_json", "table_of_records", "table_of_split"]
+__all__ = [
+    "is_split",
+    "read_json",
+    "table_of_columns",
+    "table_of_json",
+    "table_of_records",
+    "table_of_split",
+]
 
 _WHERE = "The JSON"
 # What rows are called beside their columns.
@@ -54,7 +61,7 @@ def table_of_json(
     if isinstance(value, list):
         return table_of_records(value, wanted, keep)
     if isinstance(value, dict):
-        if "columns" in value and not ("columns" in wanted and value.keys() >= wanted.keys()):
+        if is_split(value, wanted):
             rows = next((value[name] for name in _ROWS if name in value), None)
             return table_of_split(value["columns"], rows, wanted, keep)
         if value and all(isinstance(found, list) for found in value.values()):
@@ -63,6 +70,23 @@ def table_of_json(
     raise UnreadableRowsError(
         f"{_WHERE} holds {shown(value)} in place of rows; send a list of objects, or an object "
         'with "columns" and "data".'
+    )
+
+
+def is_split(value: Any, wanted: Mapping[str, PipelineColumn]) -> bool:
+    """Whether a value of JSON has names of columns, and rows beside them.
+
+    Parameters
+    ----------
+    value : object
+        Of `json_value`.
+    wanted : mapping of str to PipelineColumn
+        One of them may be called ``columns``.
+    """
+    return (
+        isinstance(value, dict)
+        and "columns" in value
+        and not ("columns" in wanted and value.keys() >= wanted.keys())
     )
 
 
@@ -207,7 +231,9 @@ def _table(
 ) -> pa.Table:
     refused = RefusedCells(where, first_row)
     arrays = [
-        column_of(name, values, wanted.get(name) or PipelineColumn(name, UNKNOWN), refused)
+        column_of(name, values, wanted[name], refused)
+        if name in wanted
+        else kept_column(name, values, refused)
         for name, values in found.items()
     ]
     refused.check()

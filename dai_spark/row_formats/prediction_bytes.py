@@ -15,6 +15,8 @@ __all__ = [
     "csv_bytes",
     "json_bytes",
     "json_lines_bytes",
+    "json_lists",
+    "json_objects",
     "parquet_bytes",
     "plain_table",
 ]
@@ -44,9 +46,9 @@ def json_bytes(table: pa.Table, form: str = "records") -> bytes:
         ]
         return ("{" + ",".join(parts) + "}").encode()
     if form == "records":
-        return ("[" + ",".join(_objects(table)) + "]").encode()
+        return ("[" + ",".join(json_objects(table)) + "]").encode()
     if form in ("split", "lists"):
-        data = "[" + ",".join(_lists(table)) + "]"
+        data = "[" + ",".join(json_lists(table)) + "]"
         if form == "split":
             data = f'{{"columns":{json.dumps(table.column_names)},"data":{data}}}'
         return data.encode()
@@ -55,7 +57,7 @@ def json_bytes(table: pa.Table, form: str = "records") -> bytes:
 
 def json_lines_bytes(table: pa.Table) -> bytes:
     """A table as JSON Lines: an object a line."""
-    return "".join(f"{text}\n" for text in _objects(table)).encode()
+    return "".join(f"{text}\n" for text in json_objects(table)).encode()
 
 
 def csv_bytes(table: pa.Table, has_header: bool = True) -> bytes:
@@ -108,12 +110,14 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _objects(table: pa.Table) -> List[str]:
+def json_objects(table: pa.Table) -> List[str]:
+    """Each row as the text of an object."""
     names = [json.dumps(name) for name in table.column_names]
     return _rows(table, [f"{',' if i else ''}{name}:" for i, name in enumerate(names)], "{}")
 
 
-def _lists(table: pa.Table) -> List[str]:
+def json_lists(table: pa.Table) -> List[str]:
+    """Each row as the text of a list of its values."""
     return _rows(table, ["," if i else "" for i in range(table.num_columns)], "[]")
 
 
