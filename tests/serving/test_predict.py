@@ -54,17 +54,8 @@ def run(scored, packed_environment, license_file, pipeline, capsysbinary):
     """Run a command; gives its exit status, what it wrote, and what it said."""
 
     def run(command, *words):
-        status = main(
-            [
-                command,
-                pipeline,
-                *words,
-                "--env",
-                str(packed_environment.path),
-                "--license-file",
-                str(license_file),
-            ]
-        )
+        known = ["--env", packed_environment.path, "--license-file", license_file]
+        status = main([str(word) for word in (command, pipeline, *words, *known)])
         out, said = capsysbinary.readouterr()
         return status, out, said.decode()
 
