@@ -39,11 +39,12 @@ def test_every_folder_is_run():
     ("nodeid", "scope", "turn"),
     [
         ("tests/fast/test_cast.py::test_x", "tests/fast/test_cast.py", 0),
-        ("tests/spark/test_table_modes.py::test_x[delta]", "tables", 1),
-        ("tests/cluster/test_faults_killed.py::test_x", "faults", 2),
-        ("tests/cluster/test_table_jobs.py::test_x", "table jobs", 3),
-        ("tests/spark/test_udf.py::test_x", "spark", 4),
-        ("tests/sidecar/test_isolate.py::test_x", "tests/sidecar/test_isolate.py", 5),
+        ("tests/spark/test_table_years.py::test_x[delta]", "rows of tables", 1),
+        ("tests/spark/test_table_modes.py::test_x[delta]", "tables", 2),
+        ("tests/cluster/test_faults_killed.py::test_x", "faults", 3),
+        ("tests/cluster/test_table_jobs.py::test_x", "table jobs", 4),
+        ("tests/spark/test_udf.py::test_x", "spark", 5),
+        ("tests/sidecar/test_isolate.py::test_x", "tests/sidecar/test_isolate.py", 6),
     ],
 )
 def test_what_is_shared_is_one_scope_and_what_is_long_begins_first(nodeid, scope, turn):

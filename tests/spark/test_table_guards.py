@@ -44,7 +44,7 @@ def source(spark, tmp_path):
     return f"{tmp_path}/source"
 
 
-@pytest.mark.parametrize("target", ["delta", "parquet", long("iceberg")], indirect=True)
+@pytest.mark.parametrize("target", [long("delta"), "parquet", long("iceberg")], indirect=True)
 def test_nothing_replaces_no_rows(spark, score_plain, source, target):
     """A filter, or an emptied source, that leaves no rows; --allow-empty is for who means it."""
     words = {"source": f"delta:{source}", "target": target, "partition_by": ["day"]}

@@ -82,7 +82,7 @@ def assert_scores(spark, target, expected, n_rows):
 
 @pytest.mark.parametrize(
     "target",
-    ["delta", long("delta catalog"), "iceberg", "parquet", long("parquet catalog")],
+    ["delta", long("delta catalog"), long("iceberg"), "parquet", long("parquet catalog")],
     indirect=True,
 )
 def test_a_second_run_writes_nothing_twice(spark, job, target, expected):

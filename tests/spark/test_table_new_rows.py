@@ -104,7 +104,8 @@ def test_missing_rows_are_scored_and_all_again_by_a_new_pipeline(
 
 
 @pytest.mark.parametrize(
-    "kind", ["delta", pytest.param("iceberg", marks=pytest.mark.long), "parquet"]
+    "kind",
+    [*(pytest.param(kind, marks=pytest.mark.long) for kind in ("delta", "iceberg")), "parquet"],
 )
 def test_each_day_scores_its_own_rows(spark, table, kind, export, with_scorer, tmp_path, expected):
     """--since: the mark lies in the target's own commit, and rows below it are not read again."""

@@ -73,7 +73,9 @@ def test_a_partition_column_may_begin_with_an_underscore(spark, score_plain, tab
     assert {row[0] for row in runs.collect()} == {"2"}
 
 
-@pytest.mark.parametrize("kind", ["parquet", "parquet catalog", long("delta"), long("iceberg")])
+@pytest.mark.parametrize(
+    "kind", [long("parquet"), "parquet catalog", long("delta"), long("iceberg")]
+)
 def test_partitions_are_those_of_the_target(spark, score_plain, tables, kind):
     """Without --partition-by the target's own are taken, and another --partition-by is refused."""
     source, target = tables.source(), tables.target(kind)

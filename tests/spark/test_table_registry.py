@@ -148,6 +148,7 @@ def test_a_dry_run_and_refusals_name_the_model(job, champion):
         assert uri in told.value.message
 
 
+@pytest.mark.long
 def test_a_stream_follows_the_alias(job, champion, client):
     """At the micro-batch after the move; a registry that is down stops nothing, and is told."""
     job.tables.change(

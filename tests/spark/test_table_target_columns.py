@@ -236,7 +236,7 @@ def test_what_iceberg_demands_and_has_for_itself(spark, score_plain, source, nam
     assert score_plain(f"delta:{path}", target, **{**more, "run_id": "3"}).status == "done"
 
 
-@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+@pytest.mark.parametrize("kind", [long("delta"), "iceberg"])
 def test_a_wider_type_wants_to_be_allowed(spark, score_plain, source, named, kind):
     """Of int to bigint, in a struct as well: --evolve-schema, or what makes the format able."""
     target = named(kind)
