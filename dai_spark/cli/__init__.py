@@ -7,6 +7,7 @@
     score_table_command   ``dai-spark score-table``
     predict_command       ``dai-spark predict``
     info_command          ``dai-spark info``
+    grpc_commands         ``dai-spark grpc proto`` and ``grpc client``
     pipeline_commands     ``dai-spark pipeline show``
     env_build_commands    ``dai-spark env build`` and ``env download``
     env_commands          ``dai-spark env show``, ``env check`` and ``env cache``

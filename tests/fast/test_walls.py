@@ -20,6 +20,10 @@ ROOMS = {
     "client": ["host", "artifacts", "plan", "schema", "unpack", "sidecar"],
     "local": ["host", "artifacts", "plan", "schema", "unpack", "client"],
     "batch_files": ["host", "artifacts", "plan", "schema", "row_formats", "local"],
+    "serving": [
+        *("host", "artifacts", "registry", "plan", "schema", "row_formats", "local"),
+        "batch_files",
+    ],
     "mlflow": ["host", "artifacts", "registry", "plan", "schema", "row_formats", "local"],
     "driver": ["host", "artifacts", "plan", "schema", "client"],
     "table_job": ["host", "artifacts", "registry", "plan", "schema", "driver"],
@@ -36,6 +40,7 @@ ROOMS = {
         "driver",
         "local",
         "batch_files",
+        "serving",
         "mlflow",
         "table_job",
         "envbuild",

@@ -1,0 +1,96 @@
+"""A gRPC server in a thread of this process, for clients of other people."""
+
+import asyncio
+import contextlib
+import datetime
+import ipaddress
+import threading
+
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
+
+
+class HandleModel:
+    """A handle as gRPC's protocols want a model."""
+
+    def __init__(self, scorer, name="flights"):
+        self._scorer = scorer
+        self.name = name
+        self.plan = scorer.plan_for(ScoringOptions())
+        self.digest = self.plan.pipeline.digest
+        self.calls = []
+        self.n_cancelled = 0
+
+    async def score(self, table, options, timeout_s, request_id):
+        """As the core does, and write down what was asked."""
+        self.calls.append((table.num_rows, timeout_s, request_id))
+        default = ScoringOptions()
+        words = {n: v for n, v in vars(options).items() if v != getattr(default, n)}
+        try:
+            return await self._scorer.score_async(table, timeout_s=timeout_s, **words)
+        except asyncio.CancelledError:
+            self.n_cancelled += 1
+            raise
+
+
+@contextlib.contextmanager
+def grpc_server(get_model, **settings):
+    """A server on a free port of loopback; gives it."""
+    server = GrpcServer(get_model, GrpcSettings(port=0, **settings))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+
+    run(server.start())
+    try:
+        yield server
+    finally:
+        run(server.stop(1.0))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def certificates():
+    """PEM of a CA, and of a server and a client that it signed: ca, (key, cert), (key, cert)."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def made(name, issuer=None, issuer_key=None):
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        loopback = ipaddress.ip_address("127.0.0.1")
+        cert = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer or subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(loopback)]), False)
+            .add_extension(x509.BasicConstraints(issuer is None, None), True)
+            .sign(issuer_key or key, hashes.SHA256())
+        )
+        return key, cert, subject
+
+    def pem(key, cert):
+        return (
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+            cert.public_bytes(serialization.Encoding.PEM),
+        )
+
+    ca_key, ca, name = made("ca")
+    server, client = (pem(*made(n, name, ca_key)[:2]) for n in ("server", "client"))
+    return pem(ca_key, ca)[1], server, client
