@@ -52,7 +52,12 @@ def add_grpc_commands(commands: "Commands") -> None:
     proto.add_argument(
         "pipeline", nargs="?", metavar="PIPELINE", help="the pipeline, or HOST:PORT of a server"
     )
-    proto.add_argument("--service", choices=("typed", "scoring", "inference"), default="typed")
+    proto.add_argument(
+        "--service",
+        choices=("typed", "scoring", "inference"),
+        default="typed",
+        help="the pipeline's own, every pipeline's, or the Open Inference Protocol's",
+    )
     proto.add_argument("--package", help="of the typed service (default: one with a hash in it)")
     proto.add_argument("--env", metavar="ARCHIVE", help="the packed environment")
     proto.add_argument("--license-file", metavar="PATH", help="the licence")
@@ -67,13 +72,17 @@ def add_grpc_commands(commands: "Commands") -> None:
         details=_CLIENT_DETAILS,
         examples=_CLIENT_EXAMPLES,
     )
-    client.add_argument("server", metavar="HOST:PORT")
+    client.add_argument("server", metavar="HOST:PORT", help="where the server listens")
     client.add_argument("source", metavar="FILE", help="rows, or - for standard input")
     client.add_argument("target", metavar="OUT", help="predictions, or - for standard output")
     client.add_argument("--from", dest="from_format", metavar="FORMAT", help="format of FILE")
     client.add_argument("--to", dest="to_format", metavar="FORMAT", help="format of OUT")
     client.add_argument("--labels", action="store_true", help="add the class that is chosen")
-    client.add_argument("--contributions", choices=("transformed", "original"))
+    client.add_argument(
+        "--contributions",
+        choices=("transformed", "original"),
+        help="what each feature, or each column, adds to the margin, in place of the prediction",
+    )
     _add_server(client)
     client.set_defaults(exit_status=wrong_input)
 
