@@ -8,6 +8,7 @@
     predict_command       ``dai-spark predict``
     info_command          ``dai-spark info``
     grpc_commands         ``dai-spark grpc proto`` and ``grpc client``
+    log_commands          ``dai-spark log verify``
     pipeline_commands     ``dai-spark pipeline show``
     env_build_commands    ``dai-spark env build`` and ``env download``
     env_commands          ``dai-spark env show``, ``env check`` and ``env cache``

@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     from dai_spark.cli.env_commands import add_env_commands
     from dai_spark.cli.grpc_commands import add_grpc_commands
     from dai_spark.cli.info_command import add_info
+    from dai_spark.cli.log_commands import add_log_commands
     from dai_spark.cli.mlflow_commands import add_mlflow_commands
     from dai_spark.cli.pipeline_commands import add_pipeline_commands
     from dai_spark.cli.predict_command import add_predict
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_predict(commands)
     add_info(commands)
     add_grpc_commands(commands)
+    add_log_commands(commands)
     add_pipeline_commands(commands)
     add_env_commands(commands)
     add_mlflow_commands(commands)

@@ -1,5 +1,6 @@
 """The log of what a server was asked and answered, and the proof that it is true."""
 
+import json
 import signal
 import stat
 import subprocess
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import dai_spark
+from dai_spark.cli import main
 from dai_spark.errors import OptionError, VerificationError
 from dai_spark.inference_log.inference_log import InferenceLog, LoggedCall
 from dai_spark.inference_log.log_settings import LogSettings
@@ -294,3 +296,28 @@ def test_rows_that_depend_on_each_other_are_proved_call_by_call(
         log(tmp_path, [*calls, together])
         proof = verify_log(tmp_path, scorer)
         assert (proof.n_rows, proof.n_differing) == (120, 0)
+
+
+def test_the_command_line_proves_a_log(
+    scorer, rows, export, packed_environment, license_file, tmp_path, capsys
+):
+    """``log verify``, and ``score-table --verify-log``; a scheduler sees it by the exit status."""
+    good = call(scorer, rows)
+    log(tmp_path / "good", [good])
+    spoiled = good.scored.set_column(0, "late.no", pa.array(np.zeros(200, "float32")))
+    words = {**vars(good), "scored": spoiled}
+    log(tmp_path / "bad", [LoggedCall(**words)])
+    known = ["--env", str(packed_environment.path), "--license-file", str(license_file)]
+    pipeline = str(export())
+    assert main(["log", "verify", pipeline, str(tmp_path / "good"), *known]) == 0
+    assert "200 rows of 1 files scored again, all with the bits" in capsys.readouterr().out
+    table = ["score-table", "--pipeline", pipeline, *known]
+    assert main([*table, "--verify-log", str(tmp_path / "good"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["n_rows"], found["n_differing"], found["is_proved"]) == (200, 0, True)
+    assert main([*table, "--verify-log", str(tmp_path / "bad")]) == 7
+    told = capsys.readouterr()
+    assert "200 with other scores than were logged" in told.out
+    assert "200 of 200 logged rows have other scores" in told.err
+    assert main([*table, "--verify-log", str(tmp_path), "--target", "x"]) == 2
+    assert "--target has no meaning beside it" in capsys.readouterr().err

@@ -19,12 +19,14 @@ OPTION_FIELDS: Mapping[str, str] = {
     "fast_approx": "bool",
     "apply_data_recipes": "bool",
     "on_cast": "string",
+    "nan": "string",
 }
 COMMENTS: Mapping[str, str] = {
     "Options": "As dai_spark.ScoringOptions has them; what is left out is as the server has it.",
     "Options.contributions": '"transformed" or "original", in place of the prediction.',
     "Options.probabilities": '"columns" or "map".',
     "Options.on_cast": '"error", "warn" or "null".',
+    "Options.nan": '"keep" or "bad".',
     "ScoreRequest.arrow": "An Arrow IPC stream.",
     "ScoreRequest.json": "Any of the forms of rows that POST /predict takes.",
     "ScoreReply": "The prediction of each row in their order, in the format of the rows.",
