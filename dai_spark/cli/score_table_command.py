@@ -63,8 +63,8 @@ def _verify_log(arguments: argparse.Namespace) -> None:
     if others:
         flags = ", ".join("--" + name.replace("_", "-") for name in others)
         raise OptionError(
-            f"{_VERIFY_LOG} scores nothing into a table, so {flags} has no meaning beside it; leave "
-            "it out."
+            f"{_VERIFY_LOG} scores nothing into a table, so {flags} has no meaning beside it; "
+            "leave it out."
         )
     if not hasattr(arguments, "pipeline"):
         raise OptionError(f"{_VERIFY_LOG} wants --pipeline: the one that was served.")
