@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 
+from dai_spark.drift.distribution import Distribution
 from dai_spark.metrics import ScoringMetrics
-from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.report import Report
 
 YES = np.random.default_rng(3).beta(2, 5, size=2_000)

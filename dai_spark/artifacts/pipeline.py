@@ -268,4 +268,6 @@ def _completed(column: PipelineColumn, other: Optional[PipelineColumn]) -> Pipel
         column = replace(column, dtype=told)
     if not column.samples and other is not None:
         column = replace(column, samples=other.samples)
+    if column.limits is None and other is not None:
+        column = replace(column, limits=other.limits)
     return column

@@ -36,12 +36,15 @@ class PipelineColumn:
         The example's values, as text; None where missing.
     has_missing : bool or None
         Whether the training data had rows without a value; None where the export does not tell.
+    limits : (float, float) or None
+        Least and largest number of the training data, where the export tells them.
     """
 
     name: str
     dtype: str
     samples: Tuple[Optional[str], ...] = ()
     has_missing: Optional[bool] = None
+    limits: Optional[Tuple[float, float]] = None
 
     @property
     def is_number(self) -> bool:

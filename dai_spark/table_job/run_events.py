@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import urlsplit
 
 from dai_spark._version import __version__
+from dai_spark.drift.input_column import InputColumn
 from dai_spark.errors import DaiSparkError, OptionError, first_line
 from dai_spark.host.uri import without_password
 from dai_spark.table_job.report.check import FAILED
-from dai_spark.table_job.report.inputs import InputColumn
 from dai_spark.table_job.report.report import Report
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import current_version

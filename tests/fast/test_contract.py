@@ -2,11 +2,11 @@
 
 import pytest
 
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.input_column import InputColumn
 from dai_spark.errors import ContractError, OptionError
 from dai_spark.table_job.contract.judge import Figures, judged, refuse_failed
 from dai_spark.table_job.contract.terms import Contract
-from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.inputs import InputColumn
 from dai_spark.table_job.settings.toml_config import read_toml
 
 WHOLE = """

@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.stability_index import LEAST_ROWS, LITTLE, MUCH, psi, psi_of_each, reading
 from dai_spark.errors import DriftError
-from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.drift import (
-    LEAST_ROWS,
-    LITTLE,
-    MUCH,
-    check_drift,
-    psi,
-    psi_of_each,
-    reading,
-)
+from dai_spark.table_job.report.drift_limit import check_drift
 
 NORMAL = np.random.default_rng(7).normal(size=20_000)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)

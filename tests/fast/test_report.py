@@ -11,10 +11,10 @@ import pytest
 from reports import HOSTILE, YES, Read, report
 
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
+from dai_spark.drift.distribution import Distribution
 from dai_spark.errors import OptionError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.table_job.report.charts import histogram
-from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.example_rows import example_rows
 from dai_spark.table_job.report.html_report import check_available, page
 from dai_spark.table_job.report.outcome import STATUSES

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from reports import HOSTILE, Read, report
 
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.input_column import InputColumn
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.report.check import Check
-from dai_spark.table_job.report.distribution import Distribution
 from dai_spark.table_job.report.history import MAX_RUNS, PastRun, past_runs
 from dai_spark.table_job.report.html_report import page
-from dai_spark.table_job.report.inputs import InputColumn
 from dai_spark.table_job.report.report import Report
 
 MILES = np.random.default_rng(5).normal(800, 200, 2_000)

@@ -14,6 +14,7 @@ ROOMS = {
     "registry": ["host", "artifacts"],
     "plan": ["host", "artifacts", "registry"],
     "schema": ["host", "artifacts", "plan"],
+    "drift": [],
     "row_formats": ["artifacts", "plan", "schema"],
     "unpack": ["host", "artifacts", "plan"],
     "sidecar": [],
@@ -23,11 +24,11 @@ ROOMS = {
     "inference_log": ["host", "artifacts", "plan", "schema", "local"],
     "serving": [
         *("host", "artifacts", "registry", "plan", "schema", "row_formats", "local"),
-        *("batch_files", "inference_log"),
+        *("drift", "batch_files", "inference_log"),
     ],
     "mlflow": ["host", "artifacts", "registry", "plan", "schema", "row_formats", "local"],
     "driver": ["host", "artifacts", "plan", "schema", "client"],
-    "table_job": ["host", "artifacts", "registry", "plan", "schema", "driver"],
+    "table_job": ["host", "artifacts", "registry", "plan", "schema", "drift", "driver"],
     "envbuild": ["host", "artifacts", "registry", "plan", "unpack"],
     "testing": ["host"],
     "cli": [

@@ -7,17 +7,17 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from dai_spark import ScoringPipeline
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.stability_index import LEAST_ROWS, psi
 from dai_spark.driver.prepare import prepare
 from dai_spark.plan.request import ScoringRequest
-from dai_spark.table_job.report.distribution import (
+from dai_spark.table_job.report.example_rows import example_distributions, example_rows
+from dai_spark.table_job.report.observed_distributions import (
     MAX_FIELDS,
-    Distribution,
     observe,
     observed_expressions,
     read,
 )
-from dai_spark.table_job.report.drift import LEAST_ROWS, psi
-from dai_spark.table_job.report.example_rows import example_distributions, example_rows
 
 N_ROWS = 20_000
 # Of the quantiles' ranks: what is asked of Spark, and one value more where tasks are merged.

@@ -15,6 +15,7 @@ __all__ = ["ExampleColumns", "example_columns"]
 _TRAINING_PART = "fit_transform_batch("
 _RULE = re.compile(r"#\s*-{5,}\s*$")
 _TITLE = re.compile(r"#\s*(Name)\s+(Type)\s+(Range)\s*$")
+_RANGE = re.compile(r"\[\s*([^,\s\]]+)\s*,\s*([^,\s\]]+)\s*\]")
 # Behind the range of a column that was not always there in training.
 _OR_NONE = "or None"
 
@@ -53,7 +54,11 @@ def example_columns(content: bytes) -> ExampleColumns:
     commented = {column.name: column for column in _in_comments(source)}
     if found:
         found = tuple(
-            replace(column, has_missing=commented[column.name].has_missing)
+            replace(
+                column,
+                has_missing=commented[column.name].has_missing,
+                limits=commented[column.name].limits,
+            )
             if column.name in commented
             else column
             for column in found
@@ -108,8 +113,23 @@ def _in_comments(source: str) -> Iterator[PipelineColumn]:
                 values = line[places[2] :].strip()
                 # Of text the table says nothing, a dash.
                 has_missing = values.endswith(_OR_NONE) if values.startswith("[") else None
-                found.setdefault(name, PipelineColumn(name, dtype, has_missing=has_missing))
+                column = PipelineColumn(
+                    name, dtype, has_missing=has_missing, limits=_limits(values)
+                )
+                found.setdefault(name, column)
     yield from found.values()
+
+
+def _limits(values: str) -> Optional[Tuple[float, float]]:
+    """``[1, 12]`` and ``[1, 12] or None`` alike; a text has a dash."""
+    found = _RANGE.match(values)
+    if found is None:
+        return None
+    try:
+        least, most = (float(text) for text in found.groups())
+    except ValueError:
+        return None
+    return (least, most) if least <= most else None
 
 
 def _word(node: Optional[ast.AST]) -> Optional[str]:

@@ -34,7 +34,7 @@ def statistics_columns(content: bytes, target: Optional[str]) -> Tuple[PipelineC
     if not isinstance(stats, dict):
         raise ValueError("it is no object of columns")
     return tuple(
-        PipelineColumn(name, _type(column), _samples(column))
+        PipelineColumn(name, _type(column), _samples(column), limits=_limits(column))
         for name, column in stats.items()
         if name != target and isinstance(column, dict)
     )
@@ -56,3 +56,15 @@ def _samples(column: Mapping[str, Any]) -> Tuple[Optional[str], ...]:
     if not isinstance(data, list):
         return ()
     return tuple(None if value is None else str(value) for value in data)
+
+
+def _limits(column: Mapping[str, Any]) -> Optional[Tuple[float, float]]:
+    stats = column.get("stats")
+    if not isinstance(stats, dict):
+        return None
+    least, most = stats.get("min"), stats.get("max")
+    if isinstance(least, bool) or not isinstance(least, (int, float)):
+        return None
+    if isinstance(most, bool) or not isinstance(most, (int, float)):
+        return None
+    return (float(least), float(most)) if least <= most else None

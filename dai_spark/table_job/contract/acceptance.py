@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, List, Optional
 
+from dai_spark.drift.stability_index import psi_of_each
 from dai_spark.table_job.contract.judge import Figures, judged, refuse_failed
 from dai_spark.table_job.contract.terms import Contract
 from dai_spark.table_job.report.check import FAILED, OK, UNKNOWN, Check
-from dai_spark.table_job.report.drift import check_drift, psi_of_each
+from dai_spark.table_job.report.drift_limit import check_drift
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.work_folder.last_run import LastRun
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Callable, List, Mapping, Optional, Sequence
 
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.input_column import InputColumn
+from dai_spark.drift.stability_index import psi
 from dai_spark.errors import ContractError
 from dai_spark.table_job.contract.terms import ALL, Contract
 from dai_spark.table_job.report.check import FAILED, OK, UNKNOWN, Check
-from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.drift import psi
-from dai_spark.table_job.report.inputs import InputColumn
 
 __all__ = ["Figures", "judged", "refuse_failed"]
 

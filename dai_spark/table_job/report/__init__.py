@@ -9,8 +9,8 @@
     history       the target's last runs
     outcome       how a run ended: the report's word, the exit status
 
-    distribution  how predictions lie
-    inputs        how the columns that the pipeline reads lie
-    drift         how far they have moved
+    observed_distributions  how predictions lie, seen while they are written
+    inputs        how the columns that the pipeline reads lie, seen while they are scored
+    drift_limit   how far predictions may move
     example_rows  how the predictions of the export's own example rows lie
 """

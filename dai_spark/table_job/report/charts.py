@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.drift.distribution import Distribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,10 +4,11 @@ import logging
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.drift.distribution import Distribution
 from dai_spark.driver.dataframe import scored_frame
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.plan.plan import ScoringPlan
-from dai_spark.table_job.report.distribution import MAX_FIELDS, Distribution, measured_fields
+from dai_spark.table_job.report.observed_distributions import MAX_FIELDS, measured_fields
 
 if TYPE_CHECKING:
     import pandas as pd

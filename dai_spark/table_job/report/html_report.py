@@ -3,11 +3,11 @@
 from importlib import import_module, resources
 from typing import Any, Dict, List, Optional
 
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.input_column import InputColumn
+from dai_spark.drift.stability_index import LITTLE, MUCH, reading
 from dai_spark.errors import OptionError
 from dai_spark.table_job.report.charts import histogram
-from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.drift import LITTLE, MUCH, reading
-from dai_spark.table_job.report.inputs import InputColumn
 from dai_spark.table_job.report.outcome import STATUSES
 from dai_spark.table_job.report.report import Report
 

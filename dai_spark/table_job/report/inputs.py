@@ -10,19 +10,14 @@ What a contract asks of a column is counted over every row.
 
 import dataclasses
 import json
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, Sequence
 
-import numpy as np
-
-from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.drift import LEAST_ROWS, index_of, psi
+from dai_spark.drift.input_column import MOST_CHARS, InputColumn, measured_column
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["MAX_COLUMNS", "InputColumn", "InputSample", "psi_of_inputs"]
+__all__ = ["MAX_COLUMNS", "InputSample"]
 
 MAX_COLUMNS = 20
 # All rows of a table of so many are looked at, and at least half as many of a larger one.
@@ -33,84 +28,6 @@ _PLACE_BITS = 33
 _HASH_BITS = 40
 _NUMERIC = ("float", "double", "tinyint", "smallint", "int", "bigint")
 _TEXT = ("string", "boolean")
-# Rarer values say nothing of a population, and may tell of a person.
-_LEAST_SHARE = 0.01
-_MOST_CATEGORIES = 20
-_MOST_CHARS = 64
-
-
-@dataclass(frozen=True)
-class InputColumn:
-    """How one column lies.
-
-    Attributes
-    ----------
-    n_rows : int
-    null_share : float
-        Between 0 and 1; NaN of a number is no null.
-    numbers : Distribution or None
-        Of a column of numbers, over the rows that were looked at.
-    categories : mapping of str to float
-        Of a column of texts: the share of each value that a hundredth of the rows have.
-    minimum, maximum : float or None
-        Over every row, where a contract asks for them.
-    """
-
-    n_rows: int
-    null_share: float
-    numbers: Optional[Distribution] = None
-    categories: Mapping[str, float] = field(default_factory=dict)
-    minimum: Optional[float] = None
-    maximum: Optional[float] = None
-
-    def to_json(self) -> Dict[str, Any]:
-        """Plain data for `json`."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "InputColumn":
-        """Read what `to_json` gave; what newer versions add is ignored.
-
-        Parameters
-        ----------
-        data : mapping of str to object
-        """
-        known = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
-        if known.get("numbers") is not None:
-            known["numbers"] = Distribution.from_json(known["numbers"])
-        return cls(**known)
-
-    def psi(self, earlier: "InputColumn") -> Optional[float]:
-        """Population stability index against an earlier run; None where too few rows tell.
-
-        Parameters
-        ----------
-        earlier : InputColumn
-        """
-        if self.numbers is not None and earlier.numbers is not None:
-            return psi(earlier.numbers, self.numbers)
-        if min(self.n_rows, earlier.n_rows) < LEAST_ROWS or self.numbers or earlier.numbers:
-            return None
-        names = [*earlier.categories, *(n for n in self.categories if n not in earlier.categories)]
-        before, after = ([one.categories.get(n, 0.0) for n in names] for one in (earlier, self))
-        return index_of(
-            *(
-                np.array([*shares, one.null_share, max(0.0, 1 - one.null_share - sum(shares))])
-                for shares, one in ((before, earlier), (after, self))
-            )
-        )
-
-
-def psi_of_inputs(
-    earlier: Mapping[str, InputColumn], later: Mapping[str, InputColumn]
-) -> Dict[str, Optional[float]]:
-    """`InputColumn.psi` of each column that both have, in the later's order.
-
-    Parameters
-    ----------
-    earlier, later : mapping of str to InputColumn
-    """
-    return {name: later[name].psi(earlier[name]) for name in later if name in earlier}
 
 
 class InputSample:
@@ -186,7 +103,7 @@ class InputSample:
         columns = {}
         for i, name in enumerate(self._names):
             values = [row.get(f"c{i}") for row in rows]
-            columns[name] = _column(values, self._is_number[name], n_rows)
+            columns[name] = measured_column(values, self._is_number[name], n_rows)
         for i, name in enumerate(self._exact):
             told = json.loads(found[f"exact {i}"])
             columns[name] = dataclasses.replace(
@@ -225,9 +142,7 @@ def _plain(name: str, is_number: bool) -> "Column":
     from dai_spark.driver.schema import quoted
 
     column = F.col(quoted(name))
-    return (
-        column.cast("double") if is_number else F.substring(column.cast("string"), 1, _MOST_CHARS)
-    )
+    return column.cast("double") if is_number else F.substring(column.cast("string"), 1, MOST_CHARS)
 
 
 def _counted(name: str, is_number: bool) -> "Column":
@@ -242,16 +157,3 @@ def _counted(name: str, is_number: bool) -> "Column":
         finite = F.when(F.abs(value) < float("inf"), value)
         figures += [F.min(finite).alias("minimum"), F.max(finite).alias("maximum")]
     return F.to_json(F.struct(*figures))
-
-
-def _column(values: List[Any], is_number: bool, n_rows: int) -> InputColumn:
-    n_sampled = max(len(values), 1)
-    null_share = values.count(None) / n_sampled
-    if is_number:
-        # to_json writes NaN and infinities as texts.
-        numbers = [None if value is None else float(value) for value in values]
-        return InputColumn(n_rows, null_share, Distribution.of(numbers))
-    often = Counter(str(value) for value in values if value is not None).most_common()
-    shares = {value: n / n_sampled for value, n in often[:_MOST_CATEGORIES]}
-    kept = {value: share for value, share in shares.items() if share >= _LEAST_SHARE}
-    return InputColumn(n_rows, null_share, categories=kept)

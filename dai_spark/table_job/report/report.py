@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.input_column import InputColumn, psi_of_inputs
+from dai_spark.drift.stability_index import LITTLE, psi_of_each, reading
 from dai_spark.errors import shortened
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.registry.origin import ModelOrigin
 from dai_spark.table_job.report.check import FAILED, OK, UNKNOWN, WARNING, Check
-from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.drift import LITTLE, psi_of_each, reading
 from dai_spark.table_job.report.history import PastRun
-from dai_spark.table_job.report.inputs import InputColumn, psi_of_inputs
 from dai_spark.table_job.report.outcome import STATUSES
 
 __all__ = ["Report"]
@@ -172,7 +172,7 @@ class Report:
     def psi(self) -> Dict[str, Optional[float]]:
         """Population stability index of each prediction against the last run's.
 
-        None where either has too few rows to tell; see `dai_spark.table_job.report.drift`.
+        None where either has too few rows to tell; see `dai_spark.drift.stability_index`.
         """
         return psi_of_each(self.last_distributions, self.distributions)
 

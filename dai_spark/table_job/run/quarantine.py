@@ -9,7 +9,7 @@ from dai_spark.driver.isolated_dataframe import isolated_dataframe
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import BadRowsError
 from dai_spark.table_job.contract.judge import Figures
-from dai_spark.table_job.report.distribution import observed_expressions, read
+from dai_spark.table_job.report.observed_distributions import observed_expressions, read
 from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.settle import settle

@@ -20,11 +20,7 @@ from dai_spark.errors import (
 )
 from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.lineage import COLUMN
-from dai_spark.table_job.report.distribution import (
-    observe,
-    observed_expressions,
-    read,
-)
+from dai_spark.table_job.report.observed_distributions import observe, observed_expressions, read
 from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
 from dai_spark.table_job.run.quarantine import write_good_rows

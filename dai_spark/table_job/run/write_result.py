@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Sequence, Tuple
 
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.input_column import InputColumn
 from dai_spark.table_job.contract.judge import Figures
-from dai_spark.table_job.report.distribution import Distribution
-from dai_spark.table_job.report.inputs import InputColumn
 
 __all__ = ["WriteResult"]
 

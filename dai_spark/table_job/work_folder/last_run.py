@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional
 
-from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.drift.distribution import Distribution
+from dai_spark.drift.input_column import InputColumn
 from dai_spark.table_job.report.history import MAX_RUNS
-from dai_spark.table_job.report.inputs import InputColumn
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.table_name import TableName
 from dai_spark.table_job.work_folder.hadoop_path import HadoopPath

@@ -1,4 +1,4 @@
-"""How far predictions have moved: the population stability index of two distributions.
+"""How far a population has moved: the population stability index of two distributions.
 
 The index sums (a - e) * ln(a / e) over bins, where e and a are the shares of the earlier and of the
 later rows in a bin; the bins are the tenths of the earlier.  Credit scoring reads it so: below 0.1
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Dict, Mapping, Optional
 
 import numpy as np
 
-from dai_spark.errors import DriftError
-from dai_spark.table_job.report.distribution import Distribution
+from dai_spark.drift.distribution import Distribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +21,6 @@ __all__ = [
     "LEAST_ROWS",
     "LITTLE",
     "MUCH",
-    "check_drift",
     "index_of",
     "psi",
     "psi_of_each",
@@ -97,30 +95,3 @@ def reading(value: Optional[float]) -> str:
     if value is None:
         return "too few rows"
     return "moved much" if value > MUCH else "moved a little" if value > LITTLE else "stable"
-
-
-def check_drift(
-    earlier: Mapping[str, Distribution], later: Mapping[str, Distribution], limit: float
-) -> None:
-    """Refuse predictions that have moved further than `limit` from those of an earlier run.
-
-    Parameters
-    ----------
-    earlier, later : mapping of str to Distribution
-    limit : float
-
-    Raises
-    ------
-    DriftError
-        Names each of them with its index.
-    """
-    found = psi_of_each(earlier, later)
-    moved = {name: value for name, value in found.items() if value is not None and value > limit}
-    if moved:
-        worst = sorted(moved.items(), key=lambda item: -item[1])
-        named = ", ".join(f"{name} {value:.3f}" for name, value in worst)
-        raise DriftError(
-            f"Predictions have moved further from those of the last run than --fail-on-drift "
-            f"{limit:g} allows (population stability index: {named}), so the target was left as "
-            "it was; look at the report, then at the source or the pipeline, or allow more."
-        )

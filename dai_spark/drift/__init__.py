@@ -1,0 +1,10 @@
+"""How populations lie and how far they have moved, whoever measures them.
+
+::
+
+    distribution     Distribution: how the values of one column or prediction lie
+    input_column     InputColumn: how one column that a pipeline reads lies
+    stability_index  the population stability index of two of them
+    baseline         what later rows are held against: the report of a table job
+    recent_rows      how the rows lie that a server has scored lately
+"""
