@@ -27,6 +27,7 @@
     ├── ScoringError                       the pipeline raised while scoring a batch
     ├── ScorerBusyError                    open_scorer: no scorer was free for a call
     ├── ScorerClosedError                  open_scorer: a call on a scorer that is closed
+    ├── DeadlineError (also TimeoutError)  server: the client's deadline came before its scores
     ├── ShippingError                      the files could not be brought to the executors
     └── TableJobError                      score_table
         ├── TableExistsError
@@ -50,6 +51,7 @@ __all__ = [
     "ColumnError",
     "ContractError",
     "DaiSparkError",
+    "DeadlineError",
     "DriftError",
     "EnvironmentBuildError",
     "EnvironmentMismatchError",
@@ -282,6 +284,10 @@ class ScorerBusyError(DaiSparkError):
 
 class ScorerClosedError(DaiSparkError):
     """A call on a scorer that was closed, before the call or while it went on."""
+
+
+class DeadlineError(DaiSparkError, TimeoutError):
+    """The deadline of a server's client came before its rows had scores."""
 
 
 class ShippingError(DaiSparkError):

@@ -158,8 +158,13 @@ class Scorer:
 
         A task that is cancelled ends its scorer at once; the next call has another.
         """
-        asked = self._asked_for(self._options(overrides))
-        lease = self._lease(asked, Limits(timeout_s, queue_timeout_s))
+        options = self._options(overrides)
+        return await self.score_with_async(rows, options, Limits(timeout_s, queue_timeout_s))
+
+    async def score_with_async(self, rows: Any, options: ScoringOptions, limits: Limits) -> Any:
+        """Score rows with options that are resolved already; see `score_async`."""
+        asked = self._asked_for(options)
+        lease = self._lease(asked, limits)
         taken = rows_of(rows)
         with self._told_of_close(lease):
             await lease.hold_async()

@@ -1,7 +1,16 @@
-"""Servers of one pipeline.
+"""One server for every client: HTTP and gRPC on one loaded pipeline.
 
 ::
 
-    grpc/    the protocols of gRPC
-    tensors  tensors of the Open Inference Protocol, for each of its transports
+    score_call      what a protocol makes of a request: a table of the pipeline's columns, options
+    merger          calls that wait at the same time go to the pipeline as one batch
+    served_model    one loaded pipeline: its handle, its merger, its example
+    open_served     a pipeline by path or URI as such a model
+    http/           HTTP's protocols, each a translator of its own
+    grpc/           gRPC's: a service for every pipeline, one typed by it, and Open Inference's
+    tensors         what the Open Inference Protocol calls columns, for both
+
+Each protocol translates a request onto a table of the pipeline's columns and options, and the
+prediction onto its own answer; a `ServedModel` scores for all of them.  All but scoring runs in one
+event loop of one process; the scorers are the sidecar's.
 """

@@ -1,0 +1,95 @@
+"""open_served: a pipeline by path or URI as a model that is ready to serve."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional, Union
+
+from dai_spark.artifacts.environment import PackedEnvironment
+from dai_spark.local.local_plan import no_uri, plan_here
+from dai_spark.local.scorer_handle import Scorer
+from dai_spark.plan.chosen_files import ChosenFiles
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.request import ScoringRequest
+from dai_spark.serving.served_model import MergeSettings, ServedModel
+
+__all__ = ["ModelSettings", "open_served"]
+
+_LOG = logging.getLogger("dai_spark")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a server opens its pipelines with.
+
+    Attributes
+    ----------
+    env : str, Path, PackedEnvironment or None
+        None for the one that a model names, or ``DAI_SPARK_ENV``.
+    license, license_file : str or None
+        See `open_scorer`.
+    options : ScoringOptions
+        Of a call that names none.
+    merging : MergeSettings
+    name : str or None
+        What clients call the model; by default its name in the registry, or the file's.
+    """
+
+    env: Union[str, Path, PackedEnvironment, None]
+    merging: MergeSettings
+    license: Optional[str] = field(default=None, repr=False)
+    license_file: Optional[str] = None
+    options: ScoringOptions = field(default_factory=ScoringOptions)
+    name: Optional[str] = None
+
+
+def open_served(uri: str, settings: ModelSettings) -> ServedModel:
+    """Load a pipeline and score its example, so that it is ready.
+
+    Blocks for seconds: not for an event loop's own thread.
+
+    Parameters
+    ----------
+    uri : str
+        Path of an export, or ``models:/...``.
+    settings : ModelSettings
+
+    Raises
+    ------
+    DaiSparkError
+        See `open_scorer`; or the pipeline cannot score its own example.
+    """
+    files = ChosenFiles.of(uri, settings.env, lambda name: None, _LOG.info, reads_uris=False)
+    request = ScoringRequest.of(
+        files.pipeline,
+        files.env,
+        settings.license,
+        settings.license_file,
+        settings.options,
+        {},
+        no_uri,
+        no_uri,
+        files.origin,
+        files.logged,
+    )
+    scorer = Scorer(plan_here(request), settings.merging.n_scorers, None)
+    try:
+        scorer.warm()
+        model = ServedModel(
+            settings.name or _name_of(files, uri),
+            request.pipeline,
+            scorer,
+            request.options,
+            settings.merging,
+            files.origin,
+        )
+        scorer.score(model.example())
+    except BaseException:
+        scorer.close()
+        raise
+    return model
+
+
+def _name_of(files: ChosenFiles, uri: str) -> str:
+    named = getattr(files.origin, "name", None)
+    return str(named) if named else Path(uri).stem or "model"

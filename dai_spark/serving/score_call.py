@@ -1,0 +1,44 @@
+"""ScoreCall: what a protocol makes of a request, and what the server's core scores."""
+
+import time
+from dataclasses import dataclass
+from typing import Optional
+
+import pyarrow as pa
+
+from dai_spark.plan.options import ScoringOptions
+
+__all__ = ["ScoreCall"]
+
+
+@dataclass(frozen=True)
+class ScoreCall:
+    """Rows to score for one client.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        The pipeline's columns.
+    options : ScoringOptions
+    request_id : str
+        What logs call it.
+    deadline : float or None
+        Of `time.monotonic`; the client does not wait longer.
+    """
+
+    table: pa.Table
+    options: ScoringOptions
+    request_id: str = ""
+    deadline: Optional[float] = None
+
+    @classmethod
+    def within(
+        cls, table: pa.Table, options: ScoringOptions, request_id: str, timeout_s: Optional[float]
+    ) -> "ScoreCall":
+        """A call whose client waits so many seconds from now."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        return cls(table, options, request_id, deadline)
+
+    def left_s(self) -> Optional[float]:
+        """Seconds until the deadline, not below 0; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())

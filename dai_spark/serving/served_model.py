@@ -1,0 +1,168 @@
+"""ServedModel: one loaded pipeline as the server has it: its handle, its merger, its example."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import pyarrow as pa
+
+from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.artifacts.pipeline_columns import PipelineColumn
+from dai_spark.errors import OptionError
+from dai_spark.local.lease import Limits
+from dai_spark.local.scorer_handle import Scorer
+from dai_spark.plan.options import ScoringOptions
+from dai_spark.plan.plan import Description, ScoringPlan
+from dai_spark.registry.origin import ModelOrigin
+from dai_spark.schema.prediction import PredictionShape
+from dai_spark.serving.example_row import example_row
+from dai_spark.serving.merger import Merger
+from dai_spark.serving.score_call import ScoreCall
+
+__all__ = ["CALL_OPTIONS", "MergeSettings", "ServedModel", "n_scorers_here"]
+
+# Fields of `ScoringOptions` that a request may name.
+CALL_OPTIONS = (
+    *("contributions", "fast_approx", "intervals", "labels", "margin"),
+    *("nan", "on_cast", "probabilities", "threshold", "apply_data_recipes"),
+)
+# Ways to ask that are remembered; clients have few of them.
+_MOST_WAYS = 256
+
+
+@dataclass(frozen=True)
+class MergeSettings:
+    """How calls are given to scorers; see `Merger`."""
+
+    n_scorers: int
+    max_waiting: int = 1000
+    max_batch_rows: int = 10_000
+    merges: bool = True
+
+
+def n_scorers_here() -> int:
+    """As many scorers as this process has cores."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+class ServedModel:
+    """A pipeline that is loaded and scores for all protocols.
+
+    Lives in the server's process, and is used from its event loop.
+
+    Parameters
+    ----------
+    name : str
+        What clients call it.
+    pipeline : ScoringPipeline
+    scorer : Scorer
+        Its handle, warm; the model closes it.
+    options : ScoringOptions
+        Of a call that names none.
+    settings : MergeSettings
+    origin : ModelOrigin or None
+        Its version, where it comes from MLflow's registry.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the pipeline.
+    columns : mapping of str to PipelineColumn
+        Those that it uses, in its own order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pipeline: ScoringPipeline,
+        scorer: Scorer,
+        options: ScoringOptions,
+        settings: MergeSettings,
+        origin: Optional[ModelOrigin] = None,
+    ) -> None:
+        self.name = name
+        self.pipeline = pipeline
+        self.origin = origin
+        self.digest = pipeline.digest
+        self._scorer = scorer
+        self.options = options
+        self.described: Description = scorer.describe_for(options)
+        self._ways: Dict[Tuple[Any, ...], ScoringOptions] = {}
+        self.plan: ScoringPlan = scorer.plan_for(options)
+        self.columns: Mapping[str, PipelineColumn] = self.plan.wanted()
+        self.merger = Merger(
+            self._score,
+            n_scorers=settings.n_scorers,
+            max_waiting=settings.max_waiting,
+            max_batch_rows=settings.max_batch_rows,
+            merges=settings.merges and not self.described.depends_on_batch,
+        )
+
+    # -- scoring ---------------------------------------------------------------------------------
+
+    def options_for(self, words: Mapping[str, Any]) -> ScoringOptions:
+        """The options of a call that names some; one object for all calls that name the same.
+
+        Raises
+        ------
+        OptionError
+            No option of a call, or one that this pipeline cannot answer.
+        """
+        if not words:
+            return self.options
+        fixed = [name for name in words if name not in CALL_OPTIONS]
+        if fixed:
+            raise OptionError(
+                f"{', '.join(map(repr, fixed))} is no option of a call; these are "
+                f"{', '.join(CALL_OPTIONS)}."
+            )
+        # With types, since True and 1 are equal and do not mean the same.
+        key = tuple((name, type(value), repr(value)) for name, value in sorted(words.items()))
+        found = self._ways.get(key)
+        if found is None:
+            found = ScoringOptions.resolve(self.options, words)
+            if len(self._ways) >= _MOST_WAYS:
+                self._ways.clear()
+            self._ways[key] = found
+        return found
+
+    async def score_call(self, call: ScoreCall) -> pa.Table:
+        """Score a call's rows, merged with others that wait; see `Merger.score`."""
+        return await self.merger.score(call)
+
+    async def score(
+        self,
+        table: pa.Table,
+        options: ScoringOptions,
+        timeout_s: Optional[float],
+        request_id: str,
+    ) -> pa.Table:
+        """Score a table of the pipeline's columns: the prediction of each row, in their order."""
+        return await self.merger.score(ScoreCall.within(table, options, request_id, timeout_s))
+
+    async def _score(
+        self, table: pa.Table, options: ScoringOptions, limit_s: Optional[float]
+    ) -> pa.Table:
+        return await self._scorer.score_with_async(table, options, Limits(limit_s, None))
+
+    # -- what it is ------------------------------------------------------------------------------
+
+    async def prediction_schema(self, options: Optional[ScoringOptions] = None) -> pa.Schema:
+        """Names and types of the columns of a prediction."""
+        asked = options or self.options
+        loop = asyncio.get_running_loop()
+        # Asks a scorer where nobody has asked so before.
+        described = await loop.run_in_executor(None, self._scorer.describe_for, asked)
+        return PredictionShape(described, asked).schema
+
+    def example(self) -> pa.Table:
+        """One row of the export's own example."""
+        return example_row(self.columns)
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Answer the calls that are there, and end the scorers."""
+        await self.merger.drain()
+        await asyncio.get_running_loop().run_in_executor(None, self._scorer.close)
