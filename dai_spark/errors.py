@@ -28,6 +28,9 @@
     ├── ScorerBusyError                    open_scorer: no scorer was free for a call
     ├── ScorerClosedError                  open_scorer: a call on a scorer that is closed
     ├── DeadlineError (also TimeoutError)  server: the client's deadline came before its scores
+    ├── NotReadyError                      server: its pipeline is being loaded
+    ├── RequestError                       server: a request that is not of its protocol
+    │   └── TooLargeError                  its body has more bytes than the server takes
     ├── ShippingError                      the files could not be brought to the executors
     └── TableJobError                      score_table
         ├── TableExistsError
@@ -46,44 +49,19 @@ from an executor to the driver, so what was found, where, why and what to do are
 import re
 from typing import Dict, Optional, Sequence, Tuple, Type
 
+# fmt: off
 __all__ = [
-    "BadRowsError",
-    "ColumnError",
-    "ContractError",
-    "DaiSparkError",
-    "DeadlineError",
-    "DriftError",
-    "EnvironmentBuildError",
-    "EnvironmentMismatchError",
-    "EnvironmentNotFoundError",
-    "EnvironmentUnpackError",
-    "LicenseError",
-    "ModelRegistryError",
-    "NotAPipelineError",
-    "OptionError",
-    "OverlapError",
-    "PackedEnvironmentError",
-    "PipelineError",
-    "PipelineNotFoundError",
-    "ProtocolError",
-    "RefusedValuesError",
-    "RegistryUnreachableError",
-    "ScorerBusyError",
-    "ScorerClosedError",
-    "ScoringError",
-    "ShippingError",
-    "SidecarDiedError",
-    "SidecarError",
-    "SidecarStartError",
-    "SidecarTimeoutError",
-    "TableExistsError",
-    "TableJobError",
-    "TooFewRowsError",
-    "UnreadableFileError",
-    "UnreadableRowsError",
-    "VerificationError",
-    "from_spark",
+    "BadRowsError", "ColumnError", "ContractError", "DaiSparkError", "DeadlineError", "DriftError",
+    "EnvironmentBuildError", "EnvironmentMismatchError", "EnvironmentNotFoundError",
+    "EnvironmentUnpackError", "LicenseError", "ModelRegistryError", "NotAPipelineError",
+    "NotReadyError", "OptionError", "OverlapError", "PackedEnvironmentError", "PipelineError",
+    "PipelineNotFoundError", "ProtocolError", "RefusedValuesError", "RegistryUnreachableError",
+    "RequestError", "ScorerBusyError", "ScorerClosedError", "ScoringError", "ShippingError",
+    "SidecarDiedError", "SidecarError", "SidecarStartError", "SidecarTimeoutError",
+    "TableExistsError", "TableJobError", "TooFewRowsError", "TooLargeError", "UnreadableFileError",
+    "UnreadableRowsError", "VerificationError", "from_spark",
 ]
+# fmt: on
 
 # Closes every message that crosses from an executor, so that `from_spark` can tell where our text
 # ends and where the JVM's stack begins.  U+200B is not printed.
@@ -288,6 +266,20 @@ class ScorerClosedError(DaiSparkError):
 
 class DeadlineError(DaiSparkError, TimeoutError):
     """The deadline of a server's client came before its rows had scores."""
+
+
+class NotReadyError(DaiSparkError):
+    """A server's pipeline is still being loaded; the same request may succeed a little later."""
+
+
+class RequestError(DaiSparkError):
+    """A request to a server is not what its protocol says, whatever its rows are."""
+
+    status = "usage"
+
+
+class TooLargeError(RequestError):
+    """The body of a request has more bytes than the server takes."""
 
 
 class ShippingError(DaiSparkError):

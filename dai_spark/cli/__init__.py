@@ -7,6 +7,7 @@
     score_table_command   ``dai-spark score-table``
     predict_command       ``dai-spark predict``
     info_command          ``dai-spark info``
+    serve_command         ``dai-spark serve``
     grpc_commands         ``dai-spark grpc proto`` and ``grpc client``
     log_commands          ``dai-spark log verify``
     pipeline_commands     ``dai-spark pipeline show``

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     from dai_spark.cli.pipeline_commands import add_pipeline_commands
     from dai_spark.cli.predict_command import add_predict
     from dai_spark.cli.score_table_command import add_score_table
+    from dai_spark.cli.serve_command import add_serve
 
     parser = argparse.ArgumentParser(
         prog="dai-spark",
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_score_table(commands)
     add_predict(commands)
     add_info(commands)
+    add_serve(commands)
     add_grpc_commands(commands)
     add_log_commands(commands)
     add_pipeline_commands(commands)

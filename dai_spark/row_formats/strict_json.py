@@ -30,7 +30,7 @@ class _TwiceError(Exception):
     """A key stands twice in one object."""
 
 
-def json_value(data: bytes, what: str = "The body") -> Any:
+def json_value(data: bytes, what: str = "The body", *, nan_is_null: bool = False) -> Any:
     """Read JSON.
 
     Whole numbers are exact whatever their size.  What no float is near (1e400, 1e-400) and the
@@ -42,6 +42,9 @@ def json_value(data: bytes, what: str = "The body") -> Any:
         UTF-8.
     what : str
         What an error calls it.
+    nan_is_null : bool, default False
+        Take the word NaN for null: for protocols whose own clients are Python's, which write
+        missing numbers so.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def json_value(data: bytes, what: str = "The body") -> Any:
             "UTF-8."
         ) from None
     try:
-        return _DECODER.decode(text)
+        return (_DECODER_OF_NAN if nan_is_null else _DECODER).decode(text)
     except _TwiceError as error:
         raise UnreadableRowsError(
             f"{what} has an object with the key {str(error)!r} twice, and either value may be "
@@ -93,6 +96,13 @@ def _float(text: str) -> Any:
     return value
 
 
+def _nan_as_null(text: str) -> Any:
+    return None if text == "NaN" else UnreadNumber(text)
+
+
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_float, parse_constant=UnreadNumber
+)
+_DECODER_OF_NAN = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_float, parse_constant=_nan_as_null
 )

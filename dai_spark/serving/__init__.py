@@ -6,6 +6,8 @@
     merger          calls that wait at the same time go to the pipeline as one batch
     served_model    one loaded pipeline: its handle, its merger, its example
     open_served     a pipeline by path or URI as such a model
+    model_slot      the model that is served now, and how another one takes its place
+    run_server      both protocols in one event loop, until SIGTERM
     http/           HTTP's protocols, each a translator of its own
     grpc/           gRPC's: a service for every pipeline, one typed by it, and Open Inference's
     tensors         what the Open Inference Protocol calls columns, for both

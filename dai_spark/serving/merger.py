@@ -103,7 +103,7 @@ class Merger:
         self._waiting: Deque[List[_Waiting]] = deque()
         self._n_waiting = 0
         self._n_busy = 0
-        self._tasks: Set["asyncio.Task[None]"] = set()
+        self._tasks: Set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._linger_s = 0.0
         self._is_lingering = False
@@ -143,7 +143,7 @@ class Merger:
                 f"{self._n_waiting:,} calls wait for a scorer already, and no more may "
                 f"(--max-waiting {self._max_waiting}); call again later."
             )
-        answer: "asyncio.Future[pa.Table]" = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[pa.Table] = asyncio.get_running_loop().create_future()
         # A model keeps the options that it was asked for, so those that are equal are one object.
         key = (id(call.options), call.table.schema)
         self._put([_Waiting(call, answer, key)], is_first=False)

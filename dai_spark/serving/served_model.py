@@ -15,8 +15,9 @@ from dai_spark.local.scorer_handle import Scorer
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
 from dai_spark.registry.origin import ModelOrigin
+from dai_spark.row_formats.json_rows import table_of_records
+from dai_spark.row_formats.json_schema import example_rows
 from dai_spark.schema.prediction import PredictionShape
-from dai_spark.serving.example_row import example_row
 from dai_spark.serving.merger import Merger
 from dai_spark.serving.score_call import ScoreCall
 
@@ -158,7 +159,7 @@ class ServedModel:
 
     def example(self) -> pa.Table:
         """One row of the export's own example."""
-        return example_row(self.columns)
+        return table_of_records(example_rows(self.columns.values(), 1), self.columns)
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -1,0 +1,150 @@
+"""The command ``dai-spark serve``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from dai_spark.cli.command import add_command, tell
+from dai_spark.cli.predict_command import add_pipeline_arguments, wrong_input
+
+if TYPE_CHECKING:
+    from dai_spark.cli.command import Commands
+
+__all__ = ["add_serve"]
+
+_DETAILS = """\
+HTTP and, with --grpc-port, gRPC answer for one pipeline, which is loaded once.  Calls that wait at
+the same time are scored as one batch.  The server is live at once, and ready (/ready, /ping) when
+the pipeline has scored its own example.  SIGTERM ends it when the calls that are there have their
+answers.  It listens on this host alone unless --host says otherwise."""
+_EXAMPLES = """\
+  dai-spark serve scorer.zip --env dai-1.10.tar.zst
+  curl -H 'Content-Type: text/csv' --data-binary @rows.csv localhost:8080/predict
+  dai-spark serve models:/customers@champion --host 0.0.0.0 --grpc-port 50052 --token-file token"""
+
+
+def add_serve(commands: "Commands") -> None:
+    """Add the command.
+
+    Parameters
+    ----------
+    commands : argparse action
+        The commands of the program.
+    """
+    parser = add_command(
+        commands,
+        "serve",
+        _serve,
+        "answer HTTP and gRPC for one pipeline",
+        details=_DETAILS,
+        examples=_EXAMPLES,
+    )
+    add_pipeline_arguments(parser)
+    parser.add_argument("--name", help="what clients call the model (default: its own name)")
+    listening = parser.add_argument_group("listening")
+    listening.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this host alone)"
+    )
+    listening.add_argument(
+        "--port", type=int, default=8080, metavar="N", help="of HTTP (default: 8080)"
+    )
+    listening.add_argument("--grpc-port", type=int, metavar="N", help="of gRPC (default: no gRPC)")
+    listening.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="PATH",
+        help="file with the token that clients must send (default: DAI_SPARK_TOKEN, else none)",
+    )
+    for name, what in (
+        ("cert", "certificate"),
+        ("key", "the certificate's key"),
+        ("client-ca", "only clients with a certificate of this CA are served"),
+    ):
+        listening.add_argument(f"--tls-{name}", type=Path, metavar="PEM", help=what)
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--max-body-bytes",
+        type=int,
+        default=64 << 20,
+        metavar="N",
+        help="of a request (default: 64 MiB)",
+    )
+    limits.add_argument(
+        "--max-waiting",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="calls that may wait for a scorer; further ones get 429 (default: 1000)",
+    )
+    limits.add_argument(
+        "--max-scorers", type=int, metavar="N", help="batches at once (default: one a CPU)"
+    )
+    limits.add_argument(
+        "--max-batch-rows",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="calls are merged up to so many rows (default: 10000)",
+    )
+    limits.add_argument("--no-merge", action="store_true", help="score each call alone")
+    limits.add_argument(
+        "--drain-s",
+        type=float,
+        default=25.0,
+        metavar="S",
+        help="how long calls may go on behind SIGTERM (default: 25)",
+    )
+    parser.set_defaults(exit_status=wrong_input)
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from dai_spark.serving.open_served import ModelSettings, open_served
+    from dai_spark.serving.run_server import ServerSettings, run_server
+    from dai_spark.serving.served_model import MergeSettings, ServedModel, n_scorers_here
+
+    models = ModelSettings(
+        arguments.env,
+        MergeSettings(
+            arguments.max_scorers or n_scorers_here(),
+            arguments.max_waiting,
+            arguments.max_batch_rows,
+            not arguments.no_merge,
+        ),
+        license_file=arguments.license_file,
+        name=arguments.name,
+    )
+
+    def load() -> ServedModel:
+        return open_served(arguments.pipeline, models)
+
+    run_server(
+        load,
+        ServerSettings(
+            host=arguments.host,
+            port=arguments.port,
+            grpc_port=arguments.grpc_port,
+            token=_token(arguments.token_file),
+            most_bytes=arguments.max_body_bytes,
+            tls_cert=arguments.tls_cert,
+            tls_key=arguments.tls_key,
+            tls_client_ca=arguments.tls_client_ca,
+            drain_s=arguments.drain_s,
+        ),
+        tell,
+    )
+
+
+def _token(file: Optional[Path]) -> Optional[str]:
+    import os
+
+    from dai_spark.errors import OptionError
+
+    if file is None:
+        return os.environ.get("DAI_SPARK_TOKEN") or None
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"--token-file {file} cannot be read ({error}).") from None
+    if not token:
+        raise OptionError(f"--token-file {file} is empty.")
+    return token

@@ -1,0 +1,122 @@
+"""The application of HTTP: the paths of all protocols, and what holds for each request."""
+
+import hmac
+import logging
+from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dai_spark.errors import DaiSparkError
+from dai_spark.serving.http.http_calls import HttpCalls, request_id_of
+from dai_spark.serving.http.http_errors import headers_of, status_of
+from dai_spark.serving.http.protocols.http_protocol import Protocol
+
+__all__ = ["http_app"]
+
+_LOG = logging.getLogger("dai_spark")
+# Asked by what starts and watches servers, which has no token.
+OPEN_PATHS = ("/live", "/ready", "/ping", "/health")
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def http_app(calls: HttpCalls, protocols: Sequence[Protocol], token: Optional[str] = None) -> Any:
+    """Make the application.
+
+    Parameters
+    ----------
+    calls : HttpCalls
+    protocols : sequence of Protocol
+        The first one that has a path answers it.
+    token : str, optional
+        What requests have behind ``Authorization: Bearer``; those that ask for health have none.
+
+    Returns
+    -------
+    ASGI application
+    """
+
+    async def live(request: Request) -> Response:
+        return PlainTextResponse("live\n")
+
+    async def ready(request: Request) -> Response:
+        calls.model()
+        return PlainTextResponse("ready\n")
+
+    routes: List[Route] = [Route("/live", live), Route("/ready", guarded(ready, _plain_error))]
+    for protocol in protocols:
+        routes += [
+            Route(
+                route.path,
+                guarded(route.endpoint, protocol.error),
+                methods=list(route.methods or ()),
+            )
+            for route in protocol.routes
+        ]
+    app: Any = Starlette(routes=routes)
+    return app if token is None else _TokenCheck(app, token)
+
+
+def guarded(
+    endpoint: _Endpoint, told: Callable[[Request, DaiSparkError, int], Response]
+) -> _Endpoint:
+    """An endpoint whose errors are answers of its protocol.
+
+    Parameters
+    ----------
+    endpoint : async callable
+    told : callable
+        See `Protocol.error`.
+    """
+
+    async def answer(request: Request) -> Response:
+        try:
+            response = await endpoint(request)
+        except DaiSparkError as error:
+            status = status_of(error)
+            response = told(request, error, status)
+            response.headers.update(headers_of(status))
+        except Exception:  # noqa: BLE001 - told to the client as 500
+            _LOG.exception("Request %s failed.", request_id_of(request))
+            response = JSONResponse({"error": {"message": "The server failed; its log says why."}})
+            response.status_code = 500
+        response.headers["X-Request-ID"] = request_id_of(request)
+        return response
+
+    return answer
+
+
+def _plain_error(request: Request, error: DaiSparkError, status: int) -> Response:
+    return PlainTextResponse(f"{error.message}\n", status)
+
+
+class _TokenCheck:
+    """Refuses requests without the token, before anything of them is read."""
+
+    def __init__(self, app: Any, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            given = _header(scope["headers"], b"authorization")
+            if not hmac.compare_digest(given, self._expected):
+                response = JSONResponse(
+                    {
+                        "error": {
+                            "message": "The request has no token, or a wrong one; send "
+                            "Authorization: Bearer TOKEN."
+                        }
+                    },
+                    401,
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _header(headers: Sequence[Tuple[bytes, bytes]], name: bytes) -> bytes:
+    return next((value for key, value in headers if key == name), b"")

@@ -1,0 +1,8 @@
+"""Protocols of HTTP, each a translator onto a table of the pipeline's columns and options.
+
+::
+
+    http_protocol  what a protocol is to the application
+    predict        our own: rows in any format, by Content-Type and Accept
+    invocations    MLflow's, SageMaker's and Vertex's
+"""

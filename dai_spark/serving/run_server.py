@@ -1,0 +1,228 @@
+"""run_server: HTTP and gRPC on one loaded pipeline, in one event loop, until it is told to end."""
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
+
+from dai_spark.errors import OptionError
+from dai_spark.serving.model_slot import ModelSlot
+from dai_spark.serving.served_model import ServedModel
+
+__all__ = ["ServerSettings", "run_server"]
+
+# What orchestrators wait between SIGTERM and SIGKILL is 30 s.
+_DRAIN_S = 25.0
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where and for whom a server listens.
+
+    Attributes
+    ----------
+    host : str
+    port : int
+        Of HTTP; 0 takes one that is free.
+    grpc_port : int or None
+        None starts no gRPC.
+    token : str or None
+        What clients must have behind ``Bearer``.
+    most_bytes : int
+        Of a request's body.
+    tls_cert, tls_key, tls_client_ca : Path or None
+        PEM files.
+    predict_paths, health_paths : tuple of str
+        Further paths of ``/invocations`` and ``/ping``, which Vertex names.
+    drain_s : float
+        How long requests may go on when the server is told to end.
+    reload_s : float or None
+        How often the pipeline's file or alias is looked at; None leaves it to SIGHUP.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    grpc_port: Optional[int] = None
+    token: Optional[str] = None
+    most_bytes: int = 64 << 20
+    tls_cert: Optional[Path] = None
+    tls_key: Optional[Path] = None
+    tls_client_ca: Optional[Path] = None
+    predict_paths: Tuple[str, ...] = ()
+    health_paths: Tuple[str, ...] = ()
+    drain_s: float = _DRAIN_S
+    reload_s: Optional[float] = None
+
+
+def run_server(
+    load: Callable[[], ServedModel],
+    settings: ServerSettings,
+    on_message: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; then answer what is there, and end.
+
+    Blocks.  The server is live at once, and ready when the pipeline is loaded and has scored its
+    own example.
+
+    Parameters
+    ----------
+    load : callable
+        Loads the model that is to be served now; called again for each swap.
+    settings : ServerSettings
+    on_message : callable
+        Is told where the server listens, and that it is ready.
+
+    Raises
+    ------
+    DaiSparkError
+        The first model does not load, or the address is taken.
+    """
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_serve(load, settings, on_message))
+    else:
+        uvloop.run(_serve(load, settings, on_message))
+
+
+async def _serve(
+    load: Callable[[], ServedModel],
+    settings: ServerSettings,
+    on_message: Callable[[str], None],
+) -> None:
+    slot = ModelSlot(load)
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    http = _http(slot, settings)
+    serving = asyncio.ensure_future(http.serve())
+    ended = asyncio.ensure_future(ending.wait())
+    grpc_server: Any = None
+    filling: Optional[asyncio.Future[ServedModel]] = None
+    try:
+        while not http.started:
+            if serving.done():
+                await serving
+                raise _address_is_taken(settings.host, settings.port)
+            await asyncio.sleep(0.005)
+        port = http.servers[0].sockets[0].getsockname()[1]
+        scheme = "http" if settings.tls_cert is None else "https"
+        on_message(f"listening on {scheme}://{settings.host}:{port}, loading the pipeline")
+        if settings.grpc_port is not None:
+            grpc_server = _grpc(slot, settings)
+            grpc_port = await grpc_server.start()
+            on_message(f"listening on {settings.host}:{grpc_port} for gRPC")
+        filling = asyncio.ensure_future(slot.fill())
+        await asyncio.wait({filling, ended, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if filling.done():
+            model = await filling
+            if grpc_server is not None:
+                await grpc_server.tell_ready(is_ready=True)
+            on_message(f"ready: {model.name}, SHA-256 {model.digest[:12]}")
+            await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
+            on_message("ending: requests that are there are answered, further ones are not taken")
+    finally:
+        ended.cancel()
+        http.should_exit = True
+        stopping = [grpc_server.stop(settings.drain_s)] if grpc_server is not None else []
+        await asyncio.gather(serving, *stopping, return_exceptions=True)
+        if filling is not None:
+            await asyncio.gather(filling, return_exceptions=True)
+        await slot.close()
+
+
+def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
+    try:
+        import uvicorn
+
+        from dai_spark.serving.http.app import http_app
+        from dai_spark.serving.http.http_calls import HttpCalls
+        from dai_spark.serving.http.protocols.invocations import invocations_protocol
+        from dai_spark.serving.http.protocols.predict import predict_protocol
+    except ImportError as error:
+        raise OptionError(
+            f"The server wants packages that are not here ({error.name}): pip install "
+            "'dai_spark[serving]'."
+        ) from error
+
+    class Server(uvicorn.Server):
+        """Leaves signals to the whole, which ends gRPC and the scorers as well."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    calls = HttpCalls(slot.get, settings.most_bytes)
+    protocols = [
+        predict_protocol(calls),
+        invocations_protocol(
+            calls,
+            ("/invocations", *settings.predict_paths),
+            ("/ping", "/health", *settings.health_paths),
+        ),
+    ]
+    app = http_app(calls, protocols, settings.token)
+    return Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.drain_s),
+            timeout_keep_alive=75,
+            backlog=2048,
+            **_tls(settings),
+        )
+    )
+
+
+def _tls(settings: ServerSettings) -> "dict[str, Any]":
+    import ssl
+
+    if settings.tls_cert is None:
+        return {}
+    found: dict[str, Any] = {
+        "ssl_certfile": str(settings.tls_cert),
+        "ssl_keyfile": str(settings.tls_key),
+    }
+    if settings.tls_client_ca is not None:
+        found.update(ssl_ca_certs=str(settings.tls_client_ca), ssl_cert_reqs=int(ssl.CERT_REQUIRED))
+    return found
+
+
+def _grpc(slot: ModelSlot, settings: ServerSettings) -> Any:
+    try:
+        from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
+    except ImportError as error:
+        raise OptionError(
+            f"gRPC wants packages that are not here ({error.name}): pip install 'dai_spark[grpc]'."
+        ) from error
+    assert settings.grpc_port is not None
+    files: Sequence[Optional[Path]] = (settings.tls_key, settings.tls_cert, settings.tls_client_ca)
+    key, cert, client_ca = (None if file is None else file.read_bytes() for file in files)
+    return GrpcServer(
+        slot.get,
+        GrpcSettings(
+            settings.host,
+            settings.grpc_port,
+            settings.token,
+            key,
+            cert,
+            client_ca,
+            settings.most_bytes,
+        ),
+    )
+
+
+def _address_is_taken(host: str, port: int) -> OptionError:
+    return OptionError(
+        f"The server cannot listen on {host}:{port}: the address is taken, or is none of this "
+        "host's; give another --port or --host."
+    )

@@ -1,0 +1,259 @@
+"""HTTP by clients that are not ours: httpx, MLflow's own, and a socket that hangs up."""
+
+import io
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from processes import processes_of
+
+JSON = {"Content-Type": "application/json"}
+
+
+def same(found, own):
+    """Bit for bit: JSON's numbers as float32."""
+    return [{name: np.float32(value) for name, value in row.items()} for row in found] == own
+
+
+def test_predict_answers_in_the_format_that_is_asked_for(server, rows, records, own):
+    """JSON, JSON Lines, CSV and Arrow, each in and each out: the pipeline's own bits."""
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    bodies = {
+        "application/json": json.dumps(records).encode(),
+        "application/jsonl": "\n".join(map(json.dumps, records)).encode(),
+        "text/csv": rows.to_csv(index=False).encode(),
+        "application/vnd.apache.arrow.stream": sink.getvalue(),
+    }
+
+    def read(kind, content):
+        if kind == "application/json":
+            return json.loads(content)
+        if kind == "application/jsonl":
+            return [json.loads(line) for line in content.splitlines()]
+        if kind == "text/csv":
+            return pd.read_csv(io.BytesIO(content)).to_dict("records")
+        return pa.ipc.open_stream(content).read_all().to_pylist()
+
+    for given, body in bodies.items():
+        for wanted in bodies:
+            answer = server.client.post(
+                "/predict", content=body, headers={"Content-Type": given, "Accept": wanted}
+            )
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["content-type"].startswith(wanted)
+            assert same(read(wanted, answer.content), own), (given, wanted)
+
+
+def test_options_are_chosen_by_the_request(server, records, own):
+    """Contributions, labels, margins, and columns that are kept."""
+    answer = server.client.post("/predict?labels=true&keep=flight", json=records).json()
+    assert {row["label"] for row in answer} <= {"no", "yes"}
+    assert [row["flight"] for row in answer] == [row["flight"] for row in records]
+    found = server.client.post("/predict?contributions=original", json=records).json()
+    assert any("contrib_" in name for name in found[0])
+    wrong = server.client.post("/predict?margin=perhaps", json=records)
+    assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "OptionError")
+    assert server.client.post("/predict?env_vars=x", json=records).status_code == 400
+    assert same(server.client.post("/predict", json=records).json(), own)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "why"),
+    [
+        ("distance", "1545", "it is text"),
+        ("distance", 9007199254740993, "a float would round it"),
+        ("distance", True, "send 1 or 0"),
+        ("carrier", 5.5, "the pipeline wants text"),
+    ],
+)
+def test_a_value_is_given_as_it_is_or_refused_by_its_place(server, records, column, value, why):
+    """Row, column and value stand in the answer."""
+    rows = [dict(row) for row in records[:3]]
+    rows[2][column] = value
+    answer = server.client.post("/predict", json=rows)
+    assert answer.status_code == 400
+    told = answer.json()["error"]
+    assert (told["values"][0]["row"], told["values"][0]["column"]) == (2, column)
+    assert why in told["message"]
+
+
+def test_invocations_takes_every_form_of_mlflows(server, rows, records, own):
+    """One row parser for MLflow, SageMaker and Vertex; the answer is ``predictions``."""
+    split = {"columns": list(rows.columns), "data": [list(row.values()) for row in records]}
+    columns = {name: [row[name] for row in records] for name in rows.columns}
+    for body in (
+        {"dataframe_split": split},
+        {"dataframe_records": records},
+        {"inputs": columns},
+        {"inputs": records},
+        {"instances": records, "parameters": {"labels": False}},
+        {"instances": records, "params": {"contributions": None}},
+    ):
+        answer = server.client.post("/invocations", json=body)
+        assert answer.status_code == 200, answer.text
+        assert same(answer.json()["predictions"], own)
+    answer = server.client.post(
+        "/invocations", content=rows.to_csv(index=False), headers={"Content-Type": "text/csv"}
+    )
+    assert same(answer.json()["predictions"], own)
+    for wrong in ({}, [], {"inputs": columns, "instances": records}, {"rows": records}):
+        answer = server.client.post("/invocations", json=wrong)
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "BAD_REQUEST")
+    assert server.client.get("/ping").text == server.client.get("/health").text == "\n"
+
+
+@pytest.mark.filterwarnings("default")
+def test_mlflows_own_client(server, rows, own):
+    """`ScoringServerClient`, which MLflow itself scores with."""
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+    host, port = server.url.removeprefix("http://").split(":")
+    client = ScoringServerClient(host, int(port))
+    client.wait_server_ready(timeout=10)
+    assert same(client.invoke(rows).get_predictions().to_dict("records"), own)
+
+
+def test_what_is_no_request_is_told_in_a_sentence(server, records):
+    """Never a stack, never a page: a status, and what to do."""
+    for content, headers, status in (
+        (b"{", JSON, 400),
+        (b"\xff", JSON, 400),
+        (b"[]x", JSON, 400),
+        (b"a,b\n1,2\n", {"Content-Type": "text/csv"}, 400),
+        (b"{}", {"Content-Type": "image/png"}, 400),
+        (json.dumps(records[:1]).encode(), {**JSON, "X-Request-Timeout": "soon"}, 400),
+        (json.dumps(records[:1]).encode(), {**JSON, "Content-Encoding": "gzip"}, 400),
+        (json.dumps(records[:1]).encode(), {**JSON, "X-Request-Timeout": "0.0001"}, 504),
+    ):
+        answer = server.client.post("/predict", content=content, headers=headers)
+        assert answer.status_code == status, (content, answer.text)
+        assert "Traceback" not in answer.text
+        assert answer.json()["error"]["message"].endswith(".")
+    assert server.client.post("/predict", json=records[:1]).status_code == 200
+    assert server.client.get("/predict").status_code == 405
+    given = server.client.post("/predict", json=records[:1], headers={"X-Request-ID": "mine-1"})
+    assert given.headers["x-request-id"] == "mine-1"
+
+
+def test_many_clients_at_once_each_get_their_own(server, records, own):
+    """Merged with others' rows, a bad one among them: the same bits as alone."""
+    wrong = []
+
+    def client(number):
+        with_bad = number % 5 == 0
+        for i in range(12):
+            row = (number * 7 + i) % len(records)
+            sent = [dict(records[row])]
+            if with_bad:
+                sent[0]["distance"] = "far"
+            answer = server.client.post("/predict", json=sent)
+            if with_bad and answer.status_code != 400:
+                wrong.append(answer.text)
+            if not with_bad and not same(answer.json(), [own[row]]):
+                wrong.append(answer.text)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_limits_of_a_server(serve, export, records):
+    """Body, queue, token; a client that leaves; SIGTERM answers what is there."""
+    words = ("--max-body-bytes", 20_000, "--max-waiting", 0, "--max-scorers", 1)
+    token = {"DAI_SPARK_TOKEN": "a secret"}
+    server = serve(export(), *words, environment=token)
+    client = server.client
+    assert client.post("/predict", json=records[:1]).status_code == 401
+    client.headers["Authorization"] = "Bearer a secret"
+    assert client.post("/predict", json=records[:1]).status_code == 200
+    answer = client.post("/predict", json=records * 2)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (413, "TooLargeError")
+    assert "a secret" not in server.log.read_text()
+
+    statuses = []
+    ask = lambda: statuses.append(client.post("/predict", json=records[:1]))  # noqa: E731
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused = [answer for answer in statuses if answer.status_code == 429]
+    assert {answer.status_code for answer in statuses} == {200, 429}
+    assert all(answer.headers["retry-after"] == "1" for answer in refused)
+    assert server.end() == 0
+    assert processes_of(f"{server.process.pid} ") == {}
+
+
+def test_a_killed_scorer_costs_no_answer(serve, export, records, own):
+    """All scorers are killed again and again under load: every answer is right."""
+    server = serve(export())
+    ended = threading.Event()
+    wrong = []
+
+    def client(number):
+        row = number
+        while not ended.is_set():
+            row = (row + 1) % len(records)
+            answer = server.client.post("/predict", json=[records[row]])
+            if answer.status_code != 200 or not same(answer.json(), [own[row]]):
+                wrong.append(answer.text)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    n_killed = 0
+    for _ in range(4):
+        time.sleep(0.5)
+        scorers = scorers_of(server.process.pid)
+        n_killed += len(scorers)
+        for pid in scorers[:1]:
+            os.kill(pid, signal.SIGKILL)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert n_killed
+    # A call that is alone twice under a killed scorer is told so; with four kills none was.
+    assert wrong == []
+
+
+def scorers_of(pid):
+    """Process ids of the scorers behind a server."""
+    import psutil
+
+    found = psutil.Process(pid).children(recursive=True)
+    parents = {one.ppid() for one in found}
+    return [one.pid for one in found if one.pid not in parents]
+
+
+def test_a_client_that_hangs_up_leaves_nothing(server, records):
+    """Its connection closes before the answer; the next request is answered."""
+    host, port = server.url.removeprefix("http://").split(":")
+    body = json.dumps(records * 50).encode()
+    for _ in range(5):
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+    assert server.client.post("/predict", json=records[:1]).status_code == 200
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_pipeline_that_does_not_load_ends_the_server(serve, tmp_path):
+    """One sentence, and exit status 1 or 2."""
+    (tmp_path / "no.zip").write_bytes(b"no zip")
+    server = serve(tmp_path / "no.zip", waits=False)
+    assert server.process.wait(60) in (1, 2)
+    assert "Traceback" not in server.log.read_text()
+    assert "no.zip" in server.log.read_text()
