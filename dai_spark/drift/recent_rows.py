@@ -1,11 +1,11 @@
 """RecentRows: how the rows lie that a server has scored lately, and how far they have moved."""
 
-import random
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+import numpy as np
 import pyarrow as pa
 
 from dai_spark.drift.baseline import Baseline
@@ -53,7 +53,7 @@ class _Period:
 class RecentRows:
     """Keeps a sample of what a server scores, period by period.
 
-    Thread-safe; `see` costs a draw a row, and a row of Python's values for those that are kept.
+    Thread-safe; `see` costs a draw a row, and Python's values of those that are kept.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class RecentRows:
         self._numbers = numbers
         self._period_s = period_s
         self._clock = clock
-        self._random = random.Random()
+        self._random = np.random.default_rng()
         self._lock = threading.Lock()
         self._now = _Period(clock())
         self._before: Optional[_Period] = None
@@ -103,13 +103,17 @@ class RecentRows:
                 self._before = self._now if is_next else None
                 self._now = _Period(now_s)
             period = self._now
-            for i in range(rows.num_rows):
-                period.n_rows += 1
-                if len(period.kept) < _MOST_ROWS:
-                    period.kept.append(_row(rows, scored, i))
-                elif self._random.random() * period.n_rows < _MOST_ROWS:
-                    place = self._random.randrange(_MOST_ROWS)
-                    period.kept[place] = _row(rows, scored, i)
+            n_first = min(rows.num_rows, _MOST_ROWS - len(period.kept))
+            for i in range(n_first):
+                period.kept.append(_row(rows, scored, i))
+            # The n-th row of a period stays with the probability of one that is as likely as all.
+            n_later = rows.num_rows - n_first
+            n_seen = period.n_rows + n_first + np.arange(1, n_later + 1)
+            drawn = self._random.random(n_later)
+            for later in np.flatnonzero(drawn * n_seen < _MOST_ROWS).tolist():
+                place = int(self._random.integers(_MOST_ROWS))
+                period.kept[place] = _row(rows, scored, n_first + later)
+            period.n_rows += rows.num_rows
 
     def figures(self) -> DriftFigures:
         """How the rows lie; takes some milliseconds for each column."""

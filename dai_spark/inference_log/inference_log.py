@@ -33,7 +33,7 @@ class LoggedCall:
 
     Attributes
     ----------
-    request_id, protocol, model, digest : str
+    request_id, model, digest : str
     options : ScoringOptions
     rows : pyarrow.Table
         The pipeline's columns, in the types in which they were given to the handle.
@@ -43,7 +43,6 @@ class LoggedCall:
     """
 
     request_id: str
-    protocol: str
     model: str
     digest: str
     options: ScoringOptions
@@ -196,7 +195,6 @@ class InferenceLog:
             "time": pa.array([micros] * n_rows, pa.int64()).cast(pa.timestamp("us", "UTC")),
             "model": pa.array([call.model] * n_rows, pa.string()),
             "digest": pa.array([call.digest] * n_rows, pa.string()),
-            "protocol": pa.array([call.protocol] * n_rows, pa.string()),
             "options": pa.array([options] * n_rows, pa.string()),
             "input": _struct(rows),
             "prediction": _struct(call.scored),

@@ -7,6 +7,7 @@
     served_model    one loaded pipeline: its handle, its merger, its example
     open_served     a pipeline by path or URI as such a model
     model_slot      the model that is served now, and how another one takes its place
+    call_notes      what is noted of answered calls: the inference log, and drift
     run_server      both protocols in one event loop, until SIGTERM
     http/           HTTP's protocols, each a translator of its own
     grpc/           gRPC's: a service for every pipeline, one typed by it, and Open Inference's

@@ -49,7 +49,7 @@ def call(scorer, rows, options=PLAIN, request_id="r"):
     """A call that was answered."""
     scored = scorer.score_with(rows, options, Limits(None, None))
     digest = scorer.plan_for(PLAIN).pipeline.digest
-    return LoggedCall(request_id, "test", "flights", digest, options, rows, scored, time.time())
+    return LoggedCall(request_id, "flights", digest, options, rows, scored, time.time())
 
 
 def log(folder, calls, **settings):
@@ -99,7 +99,7 @@ def test_one_bit_that_differs_is_named(scorer, rows, tmp_path):
     column = good.scored.column("late.yes").to_numpy().copy()
     column.view("uint32")[17] ^= 1
     bad = good.scored.set_column(1, "late.yes", pa.array(column))
-    spoiled = LoggedCall(*[getattr(good, n) for n in list(vars(good))[:6]], bad, good.time_s)
+    spoiled = LoggedCall(*[getattr(good, n) for n in list(vars(good))[:5]], bad, good.time_s)
     log(tmp_path, [spoiled])
     proof = verify_log(tmp_path, scorer)
     assert (proof.n_rows, proof.n_differing) == (50, 1)
@@ -111,7 +111,7 @@ def test_one_bit_that_differs_is_named(scorer, rows, tmp_path):
 def test_a_log_of_another_pipeline_proves_nothing(scorer, rows, tmp_path):
     """And neither does one that was damaged."""
     good = call(scorer, rows)
-    other = LoggedCall("r", "test", "x", "f" * 64, PLAIN, rows, good.scored, good.time_s)
+    other = LoggedCall("r", "x", "f" * 64, PLAIN, rows, good.scored, good.time_s)
     log(tmp_path, [other])
     proof = verify_log(tmp_path, scorer)
     assert (proof.n_rows, proof.n_other) == (0, 200)
@@ -242,7 +242,7 @@ log = InferenceLog(LogSettings(Path(sys.argv[1]), most_file_bytes=100_000))
 rows = pa.table({"a": pa.array(range(1000), "float64")})
 i = 0
 while True:
-    log.put(LoggedCall(f"r{i}", "t", "m", "d" * 64, ScoringOptions(), rows, rows, time.time()))
+    log.put(LoggedCall(f"r{i}", "m", "d" * 64, ScoringOptions(), rows, rows, time.time()))
     i += 1
     time.sleep(0.002)
     if i == 400:
