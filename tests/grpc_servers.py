@@ -6,36 +6,12 @@ import datetime
 import ipaddress
 import threading
 
-from dai_spark.plan.options import ScoringOptions
 from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
-
-
-class HandleModel:
-    """A handle as gRPC's protocols want a model."""
-
-    def __init__(self, scorer, name="flights"):
-        self._scorer = scorer
-        self.name = name
-        self.plan = scorer.plan_for(ScoringOptions())
-        self.digest = self.plan.pipeline.digest
-        self.calls = []
-        self.n_cancelled = 0
-
-    async def score(self, table, options, timeout_s, request_id):
-        """As the core does, and write down what was asked."""
-        self.calls.append((table.num_rows, timeout_s, request_id))
-        default = ScoringOptions()
-        words = {n: v for n, v in vars(options).items() if v != getattr(default, n)}
-        try:
-            return await self._scorer.score_async(table, timeout_s=timeout_s, **words)
-        except asyncio.CancelledError:
-            self.n_cancelled += 1
-            raise
 
 
 @contextlib.contextmanager
 def grpc_server(get_model, **settings):
-    """A server on a free port of loopback; gives it."""
+    """A server of gRPC alone on a free port of loopback, for a model that is loaded; gives it."""
     server = GrpcServer(get_model, GrpcSettings(port=0, **settings))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

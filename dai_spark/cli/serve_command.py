@@ -2,13 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from dai_spark.cli.command import add_command, tell
 from dai_spark.cli.predict_command import add_pipeline_arguments, wrong_input
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
+    from dai_spark.serving.call_notes import CallNotes
 
 __all__ = ["add_serve"]
 
@@ -49,6 +50,11 @@ def add_serve(commands: "Commands") -> None:
         "--port", type=int, default=8080, metavar="N", help="of HTTP (default: 8080)"
     )
     listening.add_argument("--grpc-port", type=int, metavar="N", help="of gRPC (default: no gRPC)")
+    listening.add_argument(
+        "--grpc-package",
+        metavar="NAME",
+        help="of the typed service (default: one with a hash of the pipeline's columns)",
+    )
     listening.add_argument(
         "--token-file",
         type=Path,
@@ -94,7 +100,51 @@ def add_serve(commands: "Commands") -> None:
         metavar="S",
         help="how long calls may go on behind SIGTERM (default: 25)",
     )
+    _add_notes(parser)
     parser.set_defaults(exit_status=wrong_input)
+
+
+def _add_notes(parser: argparse.ArgumentParser) -> None:
+    """Add what is noted of calls: the inference log, and drift."""
+    log = parser.add_argument_group("inference log")
+    log.add_argument(
+        "--log", type=Path, metavar="FOLDER", help="write rows and scores there, as Parquet"
+    )
+    log.add_argument(
+        "--log-sample",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="log so large a share of the calls (default: 1)",
+    )
+    log.add_argument(
+        "--log-mask",
+        action="append",
+        default=[],
+        metavar="a,b",
+        help="log hashes of these columns; such rows cannot be verified",
+    )
+    log.add_argument(
+        "--log-leave-out",
+        action="append",
+        default=[],
+        metavar="a,b",
+        help="do not log these columns; such rows cannot be verified",
+    )
+    log.add_argument(
+        "--log-mask-key",
+        type=Path,
+        metavar="PATH",
+        help="file with the key of the hashes (default: one that is forgotten)",
+    )
+    drift = parser.add_argument_group("drift")
+    drift.add_argument(
+        "--drift-baseline",
+        type=Path,
+        metavar="REPORT",
+        help="report of a table job (JSON) that metrics hold rows and scores against",
+    )
+    drift.add_argument("--no-drift", action="store_true", help="do not look at how rows lie")
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -102,6 +152,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from dai_spark.serving.run_server import ServerSettings, run_server
     from dai_spark.serving.served_model import MergeSettings, ServedModel, n_scorers_here
 
+    notes = _notes(arguments)
     models = ModelSettings(
         arguments.env,
         MergeSettings(
@@ -112,26 +163,65 @@ def _serve(arguments: argparse.Namespace) -> None:
         ),
         license_file=arguments.license_file,
         name=arguments.name,
+        notes=notes,
     )
 
     def load() -> ServedModel:
         return open_served(arguments.pipeline, models)
 
-    run_server(
-        load,
-        ServerSettings(
-            host=arguments.host,
-            port=arguments.port,
-            grpc_port=arguments.grpc_port,
-            token=_token(arguments.token_file),
-            most_bytes=arguments.max_body_bytes,
-            tls_cert=arguments.tls_cert,
-            tls_key=arguments.tls_key,
-            tls_client_ca=arguments.tls_client_ca,
-            drain_s=arguments.drain_s,
-        ),
-        tell,
+    settings = ServerSettings(
+        host=arguments.host,
+        port=arguments.port,
+        grpc_port=arguments.grpc_port,
+        grpc_package=arguments.grpc_package,
+        token=_token(arguments.token_file),
+        most_bytes=arguments.max_body_bytes,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+        tls_client_ca=arguments.tls_client_ca,
+        drain_s=arguments.drain_s,
     )
+    try:
+        run_server(load, settings, tell)
+    finally:
+        notes.close()
+
+
+def _notes(arguments: argparse.Namespace) -> "CallNotes":
+    from dai_spark.drift.baseline import read_baseline
+    from dai_spark.errors import OptionError
+    from dai_spark.inference_log.inference_log import InferenceLog
+    from dai_spark.inference_log.log_settings import LogSettings
+    from dai_spark.serving.call_notes import CallNotes
+
+    log = None
+    if arguments.log is not None:
+        key = arguments.log_mask_key
+        try:
+            log = InferenceLog(
+                LogSettings(
+                    arguments.log,
+                    arguments.log_sample,
+                    _names(arguments.log_mask),
+                    _names(arguments.log_leave_out),
+                    None if key is None else key.read_bytes().strip(),
+                )
+            )
+        except OSError as error:
+            raise OptionError(
+                f"--log {arguments.log}: {error.filename or arguments.log} cannot be used "
+                f"({error.strerror or error})."
+            ) from error
+    elif arguments.log_mask or arguments.log_leave_out or arguments.log_mask_key:
+        raise OptionError("Columns are masked in the inference log; give --log FOLDER too.")
+    baseline = None
+    if arguments.drift_baseline is not None:
+        baseline = read_baseline(arguments.drift_baseline)
+    return CallNotes(log, baseline, watches_drift=not arguments.no_drift)
+
+
+def _names(given: List[str]) -> Tuple[str, ...]:
+    return tuple(name for text in given for name in text.split(",") if name)
 
 
 def _token(file: Optional[Path]) -> Optional[str]:

@@ -80,6 +80,10 @@ class InferenceLog:
     ----------
     settings : LogSettings
 
+    Attributes
+    ----------
+    settings : LogSettings
+
     Raises
     ------
     OSError
@@ -87,7 +91,7 @@ class InferenceLog:
     """
 
     def __init__(self, settings: LogSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         n_removed = remove_abandoned(settings.folder)
         if n_removed:
@@ -116,11 +120,11 @@ class InferenceLog:
         ----------
         call : LoggedCall
         """
-        if self._settings.sample < 1 and self._random.random() >= self._settings.sample:
+        if self.settings.sample < 1 and self._random.random() >= self.settings.sample:
             return
         n_bytes = call.rows.nbytes + call.scored.nbytes
         with self._condition:
-            is_full = self._n_waiting_bytes + n_bytes > self._settings.most_waiting_bytes
+            is_full = self._n_waiting_bytes + n_bytes > self.settings.most_waiting_bytes
             if self._is_closed or (is_full and self._waiting):
                 self._counts.n_dropped += call.rows.num_rows
                 return
@@ -185,7 +189,7 @@ class InferenceLog:
             self._counts.n_written += n_rows
 
     def _kind_and_rows(self, call: LoggedCall) -> Tuple[Tuple[str, str, str], pa.Table]:
-        settings, n_rows = self._settings, call.rows.num_rows
+        settings, n_rows = self.settings, call.rows.num_rows
         rows = masked_rows(call.rows, settings.hashed, settings.left_out, self._key)
         options = json.dumps(call.options.for_prediction(), sort_keys=True)
         micros = int(call.time_s * 1e6)
@@ -203,7 +207,7 @@ class InferenceLog:
         return (call.digest, options, str(table.schema)), table
 
     def _new_file(self, call: LoggedCall, key: Tuple[str, str, str], schema: pa.Schema) -> LogFile:
-        settings = self._settings
+        settings = self.settings
         day = time.strftime("%Y-%m-%d", time.gmtime())
         about = {
             "dai_spark": __version__,
@@ -220,8 +224,8 @@ class InferenceLog:
     def _close_files(self, *, is_all: bool) -> None:
         now_s = time.monotonic()
         for key, file in list(self._open.items()):
-            is_old = now_s - file.begun_s >= self._settings.most_file_s
-            if is_all or is_old or file.n_bytes >= self._settings.most_file_bytes:
+            is_old = now_s - file.begun_s >= self.settings.most_file_s
+            if is_all or is_old or file.n_bytes >= self.settings.most_file_bytes:
                 self._close(key)
 
     def _close(self, key: Tuple[str, str, str]) -> None:
@@ -245,7 +249,7 @@ class InferenceLog:
         told: Optional[str] = getattr(error, "strerror", None) or str(error)
         _LOG.error(
             "The inference log %s cannot be written (%s); calls are answered and not logged.",
-            self._settings.folder,
+            self.settings.folder,
             told,
         )
 

@@ -47,6 +47,21 @@ class CallNotes:
         self._measured_s = float("-inf")
         self._is_measuring = False
 
+    def check_columns(self, columns: Tuple[str, ...]) -> None:
+        """Refuse a model without the columns that are to be masked.
+
+        Parameters
+        ----------
+        columns : tuple of str
+            Those that it uses.
+
+        Raises
+        ------
+        OptionError
+        """
+        if self._log is not None:
+            self._log.settings.check_columns(columns)
+
     def note(
         self,
         *,

@@ -11,6 +11,7 @@ from dai_spark.local.scorer_handle import Scorer
 from dai_spark.plan.chosen_files import ChosenFiles
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest
+from dai_spark.serving.call_notes import CallNotes
 from dai_spark.serving.served_model import MergeSettings, ServedModel
 
 __all__ = ["ModelSettings", "open_served"]
@@ -33,6 +34,8 @@ class ModelSettings:
     merging : MergeSettings
     name : str or None
         What clients call the model; by default its name in the registry, or the file's.
+    notes : CallNotes or None
+        Is told of each call that was answered.
     """
 
     env: Union[str, Path, PackedEnvironment, None]
@@ -41,6 +44,7 @@ class ModelSettings:
     license_file: Optional[str] = None
     options: ScoringOptions = field(default_factory=ScoringOptions)
     name: Optional[str] = None
+    notes: Optional[CallNotes] = None
 
 
 def open_served(uri: str, settings: ModelSettings) -> ServedModel:
@@ -82,7 +86,10 @@ def open_served(uri: str, settings: ModelSettings) -> ServedModel:
             request.options,
             settings.merging,
             files.origin,
+            settings.notes,
         )
+        if settings.notes is not None:
+            settings.notes.check_columns(tuple(model.columns))
         scorer.score(model.example())
     except BaseException:
         scorer.close()

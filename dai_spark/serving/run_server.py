@@ -38,6 +38,8 @@ class ServerSettings:
         Further paths of ``/invocations`` and ``/ping``, which Vertex names.
     drain_s : float
         How long requests may go on when the server is told to end.
+    grpc_package : str or None
+        Of the typed service; None takes one with a hash of the pipeline's columns.
     reload_s : float or None
         How often the pipeline's file or alias is looked at; None leaves it to SIGHUP.
     """
@@ -53,6 +55,7 @@ class ServerSettings:
     predict_paths: Tuple[str, ...] = ()
     health_paths: Tuple[str, ...] = ()
     drain_s: float = _DRAIN_S
+    grpc_package: Optional[str] = None
     reload_s: Optional[float] = None
 
 
@@ -217,6 +220,7 @@ def _grpc(slot: ModelSlot, settings: ServerSettings) -> Any:
             cert,
             client_ca,
             settings.most_bytes,
+            settings.grpc_package,
         ),
     )
 

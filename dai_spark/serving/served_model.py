@@ -18,6 +18,7 @@ from dai_spark.registry.origin import ModelOrigin
 from dai_spark.row_formats.json_rows import table_of_records
 from dai_spark.row_formats.json_schema import example_rows
 from dai_spark.schema.prediction import PredictionShape
+from dai_spark.serving.call_notes import CallNotes
 from dai_spark.serving.merger import Merger
 from dai_spark.serving.score_call import ScoreCall
 
@@ -64,6 +65,8 @@ class ServedModel:
     settings : MergeSettings
     origin : ModelOrigin or None
         Its version, where it comes from MLflow's registry.
+    notes : CallNotes or None
+        Is told of each call that was answered.
 
     Attributes
     ----------
@@ -81,10 +84,12 @@ class ServedModel:
         options: ScoringOptions,
         settings: MergeSettings,
         origin: Optional[ModelOrigin] = None,
+        notes: Optional[CallNotes] = None,
     ) -> None:
         self.name = name
         self.pipeline = pipeline
         self.origin = origin
+        self._notes = notes
         self.digest = pipeline.digest
         self._scorer = scorer
         self.options = options
@@ -130,7 +135,18 @@ class ServedModel:
 
     async def score_call(self, call: ScoreCall) -> pa.Table:
         """Score a call's rows, merged with others that wait; see `Merger.score`."""
-        return await self.merger.score(call)
+        scored = await self.merger.score(call)
+        if self._notes is not None:
+            self._notes.note(
+                name=self.name,
+                digest=self.digest,
+                columns=self.columns,
+                rows=call.table,
+                options=call.options,
+                request_id=call.request_id,
+                scored=scored,
+            )
+        return scored
 
     async def score(
         self,
@@ -140,7 +156,7 @@ class ServedModel:
         request_id: str,
     ) -> pa.Table:
         """Score a table of the pipeline's columns: the prediction of each row, in their order."""
-        return await self.merger.score(ScoreCall.within(table, options, request_id, timeout_s))
+        return await self.score_call(ScoreCall.within(table, options, request_id, timeout_s))
 
     async def _score(
         self, table: pa.Table, options: ScoringOptions, limit_s: Optional[float]

@@ -42,6 +42,7 @@ ROOMS = {
         "driver",
         "local",
         "batch_files",
+        "drift",
         "inference_log",
         "serving",
         "mlflow",

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from grpc_servers import HandleModel, certificates, grpc_server
+from grpc_servers import certificates, grpc_server
 from grpc_status import rpc_status
 from tritonclient.grpc import service_pb2
 
@@ -25,6 +25,8 @@ import dai_spark
 from dai_spark.cli import main
 from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
 from dai_spark.serving.grpc.inference_proto import inference_file
+from dai_spark.serving.open_served import ModelSettings, open_served
+from dai_spark.serving.served_model import MergeSettings
 
 LATE = ["late.no", "late.yes"]
 SCORING = "dai_spark.v1.Scoring"
@@ -73,11 +75,18 @@ def pipeline(export):
 
 @pytest.fixture(scope="module")
 def model(pipeline, packed_environment, license_file):
-    """The pipeline, loaded."""
-    with dai_spark.open_scorer(
-        pipeline, packed_environment.path, license_file=str(license_file)
-    ) as scorer:
-        yield HandleModel(scorer)
+    """The pipeline, loaded as the server has it."""
+    model = open_served(
+        pipeline,
+        ModelSettings(
+            packed_environment.path,
+            MergeSettings(n_scorers=2),
+            license_file=str(license_file),
+            name="flights",
+        ),
+    )
+    yield model
+    asyncio.run(model.close())
 
 
 @pytest.fixture(scope="module")
@@ -272,20 +281,17 @@ def test_a_message_that_is_too_large_is_refused(client, rows):
     assert "when they are unpacked" in caught.value.details()
 
 
-def test_a_deadline_is_told_to_the_core(client, rows, model):
-    """The seconds that are left, and none where there is no deadline."""
-    client.call(SCORING, "Score", arrow=arrow_bytes(rows), timeout=20)
-    # gRPC counts in steps of its own.
-    assert 10 < model.calls[-1][1] < 21
-    client.call(SCORING, "Score", arrow=arrow_bytes(rows), timeout=None)
-    assert model.calls[-1][1] is None
+def test_a_deadline_is_the_clients(client, rows):
+    """What comes too late has no scores, and a call without a deadline has all the time."""
+    data = arrow_bytes(rows)
+    assert client.call(SCORING, "Score", arrow=data, timeout=None).arrow
     with pytest.raises(grpc.RpcError) as caught:
-        client.call(SCORING, "Score", arrow=arrow_bytes(rows), timeout=0.002)
+        client.call(SCORING, "Score", arrow=data, timeout=0.003)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_client_that_goes_away_ends_its_call(client, rows, model):
-    """What is not scored yet is dropped."""
+def test_a_client_that_goes_away_is_not_scored(client, rows, model):
+    """Its rows leave the queue, and the next client's are scored."""
     request, reply = client.messages(SCORING, "Score")
     call = client.channel.unary_unary(
         f"/{SCORING}/Score",
@@ -293,19 +299,35 @@ def test_a_client_that_goes_away_ends_its_call(client, rows, model):
         response_deserializer=reply.FromString,
     )
     data = arrow_bytes(rows)
-    before = model.n_cancelled
-    calls = [call.future(request(arrow=data)) for _ in range(20)]
-    time.sleep(0.01)
+    # Each kind of options is a batch of its own, so that some of them wait.
+    options = [{"labels": True, "threshold": i / 100} for i in range(60)]
+    before = model.merger.counts.n_dropped
+    calls = [call.future(request(arrow=data, options=one)) for one in options]
+    deadline_s = time.monotonic() + 10
+    while model.merger.n_waiting < 20 and time.monotonic() < deadline_s:
+        time.sleep(0.001)
     for one in calls:
         one.cancel()
-    deadline_s = time.monotonic() + 10
-    while model.n_cancelled == before and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    assert model.n_cancelled > before
-    assert np.array_equal(
-        scores(client.call(SCORING, "Score", arrow=data).arrow),
-        scores(client.call(SCORING, "Score", arrow=data).arrow),
+    assert client.call(SCORING, "Score", arrow=data).arrow
+    while model.merger.n_waiting and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert model.merger.counts.n_dropped > before
+
+
+def test_rows_of_many_clients_are_merged(client, info, rows, model, expected):
+    """And each has its own scores."""
+    request, reply = client.messages(info.typed_service, "PredictLate")
+    call = client.channel.unary_unary(
+        f"/{info.typed_service}/PredictLate",
+        request_serializer=lambda sent: sent.SerializeToString(),
+        response_deserializer=reply.FromString,
     )
+    before = model.merger.counts.n_batches
+    records = rows.to_dict("records")
+    calls = [call.future(request(**typed_row(info, row)), timeout=30) for row in records]
+    found = [[one.result().probability_no, one.result().probability_yes] for one in calls]
+    assert np.array_equal(np.array(found, "float32"), expected)
+    assert model.merger.counts.n_batches - before < 50
 
 
 # -- streams -----------------------------------------------------------------------------------

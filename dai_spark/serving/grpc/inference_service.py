@@ -10,7 +10,6 @@ from dai_spark.schema.prediction import PredictionShape
 from dai_spark.serving.grpc.call import answered, model_of, request_id_of, timeout_of
 from dai_spark.serving.grpc.proto_file import Messages
 from dai_spark.serving.grpc.scoring_proto import OPTION_FIELDS
-from dai_spark.serving.grpc.scoring_service import options_of
 from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.tensors import (
     Tensor,
@@ -114,7 +113,7 @@ class InferenceService:
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Score."""
         model = await self._meant(request.model_name, request.model_version, context)
-        options = options_of(model, _words(request.parameters))
+        options = model.options_for(_words(request.parameters))
         is_raw = len(request.raw_input_contents) > 0
         table = table_of_tensors(_tensors(request), model.plan.wanted())
         request_id = request_id_of(context, request.id)

@@ -1,7 +1,7 @@
 """The service that every pipeline has: Info, Score and ScoreStream."""
 
 import asyncio
-from typing import Any, AsyncIterator, Callable, Mapping, Tuple
+from typing import Any, AsyncIterator, Callable, Tuple
 
 import grpc
 import pyarrow as pa
@@ -17,27 +17,12 @@ from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.grpc.status_codes import abort, code_of
 from dai_spark.serving.grpc.typed_service import TypedService
 
-__all__ = ["ScoringService", "options_of"]
+__all__ = ["ScoringService"]
 
 # The fields of rows, and their formats.
 _FORMATS = {"arrow": "arrow", "json": "json", "csv": "csv", "json_lines": "jsonl"}
 # Messages of one stream that are scored at the same time.
 _N_AHEAD = 8
-
-
-def options_of(model: Model, words: Mapping[str, Any]) -> ScoringOptions:
-    """The options of a call, laid over the model's own.
-
-    Parameters
-    ----------
-    model : Model
-    words : mapping
-
-    Raises
-    ------
-    OptionError
-    """
-    return ScoringOptions.resolve(model.plan.options, words) if words else model.plan.options
 
 
 class ScoringService:
@@ -115,7 +100,7 @@ class ScoringService:
     async def _score(self, request: Any, context: Any) -> Any:
         model = await model_of(context, self._get_model)
         request_id = request_id_of(context, request.request_id)
-        options = options_of(model, option_words(request.options))
+        options = model.options_for(option_words(request.options))
         form = request.WhichOneof("rows")
         if form is None:
             raise OptionError("The request has no rows; set arrow, json, csv or json_lines.")
@@ -165,14 +150,14 @@ class ScoringService:
         request_id: str,
         waiting: "asyncio.Queue[Any]",
     ) -> None:
-        options = model.plan.options
+        options = model.options
         n_messages = 0
         try:
             async for request in requests:
                 if request.HasField("options"):
                     if n_messages:
                         raise OptionError("The options of a stream stand in its first message.")
-                    options = options_of(model, option_words(request.options))
+                    options = model.options_for(option_words(request.options))
                     if not request.arrow:
                         n_messages += 1
                         continue

@@ -1,6 +1,6 @@
 """What gRPC's protocols want of the server's core: a model that scores a table."""
 
-from typing import Callable, Optional, Protocol
+from typing import Any, Callable, Mapping, Optional, Protocol
 
 import pyarrow as pa
 
@@ -23,7 +23,14 @@ class Model(Protocol):
 
     @property
     def plan(self) -> ScoringPlan:
-        """Described; with the options that a call has where it names none."""
+        """Described."""
+
+    @property
+    def options(self) -> ScoringOptions:
+        """Of a call that names none."""
+
+    def options_for(self, words: Mapping[str, Any]) -> ScoringOptions:
+        """Of a call that names some."""
 
     async def score(
         self,

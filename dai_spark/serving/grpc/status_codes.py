@@ -11,8 +11,10 @@ from dai_spark.errors import (
     ColumnError,
     DaiSparkError,
     LicenseError,
+    NotReadyError,
     OptionError,
     RefusedValuesError,
+    RequestError,
     ScorerBusyError,
     ScorerClosedError,
     SidecarTimeoutError,
@@ -25,10 +27,12 @@ _DOMAIN = "dai_spark"
 _CODES: Tuple[Tuple[type, grpc.StatusCode], ...] = (
     (ScorerBusyError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (ScorerClosedError, grpc.StatusCode.UNAVAILABLE),
+    (NotReadyError, grpc.StatusCode.UNAVAILABLE),
     (SidecarTimeoutError, grpc.StatusCode.DEADLINE_EXCEEDED),
     (LicenseError, grpc.StatusCode.FAILED_PRECONDITION),
     (ColumnError, grpc.StatusCode.INVALID_ARGUMENT),
     (OptionError, grpc.StatusCode.INVALID_ARGUMENT),
+    (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (TimeoutError, grpc.StatusCode.DEADLINE_EXCEEDED),
 )
 _RETRY_S = 1

@@ -6,7 +6,6 @@ from typing import Any, AsyncIterator, Dict, List, Optional, Tuple
 import grpc
 
 from dai_spark.errors import DaiSparkError, OptionError
-from dai_spark.plan.options import ScoringOptions
 from dai_spark.serving.grpc.call import answered, model_of, request_id_of, timeout_of
 from dai_spark.serving.grpc.proto_file import Messages
 from dai_spark.serving.grpc.served import GetModel, Model
@@ -91,9 +90,7 @@ class TypedService(grpc.GenericRpcHandler):  # type: ignore[misc]
                     "its .proto."
                 )
             request = rows.request.FromString(request.SerializeToString())
-        options = model.plan.options
-        if rows.has_labels:
-            options = ScoringOptions.resolve(options, {"labels": True})
+        options = model.options_for({"labels": True} if rows.has_labels else {})
         scored = await model.score(rows.table([request]), options, timeout_of(context), request_id)
         return rows.replies(scored)[0]
 
