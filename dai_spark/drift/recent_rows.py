@@ -104,15 +104,14 @@ class RecentRows:
                 self._now = _Period(now_s)
             period = self._now
             n_first = min(rows.num_rows, _MOST_ROWS - len(period.kept))
-            for i in range(n_first):
-                period.kept.append(_row(rows, scored, i))
             # The n-th row of a period stays with the probability of one that is as likely as all.
-            n_later = rows.num_rows - n_first
-            n_seen = period.n_rows + n_first + np.arange(1, n_later + 1)
-            drawn = self._random.random(n_later)
-            for later in np.flatnonzero(drawn * n_seen < _MOST_ROWS).tolist():
-                place = int(self._random.integers(_MOST_ROWS))
-                period.kept[place] = _row(rows, scored, n_first + later)
+            n_seen = period.n_rows + np.arange(n_first, rows.num_rows) + 1
+            drawn = self._random.random(rows.num_rows - n_first)
+            later = (np.flatnonzero(drawn * n_seen < _MOST_ROWS) + n_first).tolist()
+            taken = _taken(rows, scored, [*range(n_first), *later])
+            period.kept += taken[:n_first]
+            for one in taken[n_first:]:
+                period.kept[int(self._random.integers(_MOST_ROWS))] = one
             period.n_rows += rows.num_rows
 
     def figures(self) -> DriftFigures:
@@ -152,11 +151,19 @@ class RecentRows:
         return found
 
 
-def _row(rows: pa.Table, scored: pa.Table, i: int) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    return (
-        {name: _plain(column[i].as_py()) for name, column in zip(rows.column_names, rows.columns)},
-        {name: column[i].as_py() for name, column in zip(scored.column_names, scored.columns)},
-    )
+def _taken(
+    rows: pa.Table, scored: pa.Table, places: List[int]
+) -> List[Tuple[Dict[str, Any], Dict[str, Any]]]:
+    """Some rows with their scores as Python's values."""
+    if not places:
+        return []
+    if len(places) < rows.num_rows:
+        rows, scored = rows.take(pa.array(places)), scored.take(pa.array(places))
+    found = rows.to_pylist()
+    for row in found:
+        for name, value in row.items():
+            row[name] = _plain(value)
+    return list(zip(found, scored.to_pylist()))
 
 
 def _plain(value: Any) -> Any:

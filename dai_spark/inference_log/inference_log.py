@@ -8,8 +8,9 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Deque, Dict, Optional, Tuple
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
 import pyarrow as pa
 
 from dai_spark._version import __version__
@@ -21,7 +22,7 @@ from dai_spark.plan.options import ScoringOptions
 __all__ = ["InferenceLog", "LogCounts", "LoggedCall"]
 
 _LOG = logging.getLogger("dai_spark")
-_TICK_S = 1.0
+_TICK_S = 0.2
 # Kinds of calls (pipeline, options, types) that have a file open at the same time.
 _MOST_OPEN = 16
 _COMPLAIN_EVERY_S = 60.0
@@ -130,7 +131,9 @@ class InferenceLog:
                 return
             self._waiting.append((call, n_bytes))
             self._n_waiting_bytes += n_bytes
-            self._condition.notify()
+            # Else the thread comes by itself, and finds many calls to write at once.
+            if self._n_waiting_bytes * 2 > self.settings.most_waiting_bytes:
+                self._condition.notify()
 
     def counts(self) -> LogCounts:
         """What became of rows until now."""
@@ -155,14 +158,15 @@ class InferenceLog:
     def _run(self) -> None:
         while True:
             with self._condition:
-                if not self._waiting and not self._is_closed:
+                is_half = self._n_waiting_bytes * 2 > self.settings.most_waiting_bytes
+                if not self._is_closed and not is_half:
                     self._condition.wait(_TICK_S)
                 calls = [call for call, _ in self._waiting]
                 n_bytes = self._n_waiting_bytes
                 self._waiting.clear()
                 is_closed = self._is_closed
-            for call in calls:
-                self._write(call)
+            for alike in _alike(calls):
+                self._write(alike)
             with self._condition:
                 # Until now they are in memory.
                 self._n_waiting_bytes -= n_bytes
@@ -170,15 +174,15 @@ class InferenceLog:
             if is_closed:
                 return
 
-    def _write(self, call: LoggedCall) -> None:
-        n_rows = call.rows.num_rows
+    def _write(self, calls: List[LoggedCall]) -> None:
+        n_rows = sum(call.rows.num_rows for call in calls)
         try:
-            key, table = self._kind_and_rows(call)
+            key, table = self._kind_and_rows(calls)
             file = self._open.get(key)
             if file is None:
                 if len(self._open) >= _MOST_OPEN:
                     self._close(next(iter(self._open)))
-                file = self._open[key] = self._new_file(call, key, table.schema)
+                file = self._open[key] = self._new_file(calls[0], table.schema)
             file.write(table)
         except Exception as error:  # noqa: BLE001 - whatever it is, calls are answered
             self._complain(error)
@@ -188,25 +192,30 @@ class InferenceLog:
         with self._condition:
             self._counts.n_written += n_rows
 
-    def _kind_and_rows(self, call: LoggedCall) -> Tuple[Tuple[str, str, str], pa.Table]:
-        settings, n_rows = self.settings, call.rows.num_rows
-        rows = masked_rows(call.rows, settings.hashed, settings.left_out, self._key)
-        options = json.dumps(call.options.for_prediction(), sort_keys=True)
-        micros = int(call.time_s * 1e6)
-        same = {
-            "request_id": pa.array([call.request_id] * n_rows, pa.string()),
-            "row": pa.array(range(n_rows), pa.int64()),
-            "time": pa.array([micros] * n_rows, pa.int64()).cast(pa.timestamp("us", "UTC")),
-            "model": pa.array([call.model] * n_rows, pa.string()),
-            "digest": pa.array([call.digest] * n_rows, pa.string()),
-            "options": pa.array([options] * n_rows, pa.string()),
+    def _kind_and_rows(self, calls: List[LoggedCall]) -> Tuple[Tuple[str, str, str], pa.Table]:
+        settings, first = self.settings, calls[0]
+        rows = pa.concat_tables([call.rows for call in calls])
+        rows = masked_rows(rows, settings.hashed, settings.left_out, self._key)
+        scored = pa.concat_tables([call.scored for call in calls])
+        n_rows = [call.rows.num_rows for call in calls]
+        n_all = sum(n_rows)
+        options = json.dumps(first.options.for_prediction(), sort_keys=True)
+        micros = np.repeat([int(call.time_s * 1e6) for call in calls], n_rows)
+        ids = pa.array([call.request_id for call in calls], pa.string())
+        columns = {
+            "request_id": ids.take(pa.array(np.repeat(np.arange(len(calls)), n_rows))),
+            "row": pa.array(np.concatenate([np.arange(n) for n in n_rows]), pa.int64()),
+            "time": pa.array(micros, pa.int64()).cast(pa.timestamp("us", "UTC")),
+            "model": pa.array([first.model] * n_all, pa.string()),
+            "digest": pa.array([first.digest] * n_all, pa.string()),
+            "options": pa.array([options] * n_all, pa.string()),
             "input": _struct(rows),
-            "prediction": _struct(call.scored),
+            "prediction": _struct(scored),
         }
-        table = pa.table(same)
-        return (call.digest, options, str(table.schema)), table
+        table = pa.table(columns)
+        return (first.digest, options, str(table.schema)), table
 
-    def _new_file(self, call: LoggedCall, key: Tuple[str, str, str], schema: pa.Schema) -> LogFile:
+    def _new_file(self, call: LoggedCall, schema: pa.Schema) -> LogFile:
         settings = self.settings
         day = time.strftime("%Y-%m-%d", time.gmtime())
         about = {
@@ -252,6 +261,15 @@ class InferenceLog:
             self.settings.folder,
             told,
         )
+
+
+def _alike(calls: Sequence[LoggedCall]) -> List[List[LoggedCall]]:
+    """Calls that one piece of a file can hold, in their order."""
+    found: Dict[Any, List[LoggedCall]] = {}
+    for call in calls:
+        kind = (call.digest, call.model, id(call.options), call.rows.schema, call.scored.schema)
+        found.setdefault(kind, []).append(call)
+    return list(found.values())
 
 
 def _struct(table: pa.Table) -> pa.StructArray:

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from typing import Any, Iterator, Mapping, Optional, Tuple
+from collections import deque
+from typing import Any, Deque, Iterator, Mapping, Optional, Tuple
 
 import pyarrow as pa
 
@@ -14,8 +15,11 @@ from dai_spark.plan.options import ScoringOptions
 
 __all__ = ["CallNotes"]
 
-# Metrics are asked for more often than populations move.
-_KEEP_FIGURES_S = 30.0
+# How often rows are looked at, and how often they are measured.
+_SEE_EVERY_S = 0.25
+_MEASURE_EVERY_S = 15.0
+# Calls that wait to be looked at.
+_MOST_UNSEEN = 5_000
 
 
 class CallNotes:
@@ -45,7 +49,9 @@ class CallNotes:
         self._recent: Optional[Tuple[str, RecentRows]] = None
         self._figures = DriftFigures()
         self._measured_s = float("-inf")
-        self._is_measuring = False
+        self._unseen: Deque[Any] = deque()
+        self._thread: Optional[threading.Thread] = None
+        self._is_closed = threading.Event()
 
     def check_columns(self, columns: Tuple[str, ...]) -> None:
         """Refuse a model without the columns that are to be masked.
@@ -89,8 +95,24 @@ class CallNotes:
         """
         if self._log is not None:
             self._log.put(LoggedCall(request_id, name, digest, options, rows, scored, time.time()))
-        if self._watches_drift:
-            self._watch(digest, columns).see(rows, scored)
+        # A sample: of calls that come too fast, some are passed over.
+        if self._watches_drift and len(self._unseen) < _MOST_UNSEEN:
+            self._unseen.append((digest, columns, rows, scored))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._see, name="dai_spark-drift", daemon=True
+                )
+                self._thread.start()
+
+    def _see(self) -> None:
+        while not self._is_closed.wait(_SEE_EVERY_S):
+            while self._unseen:
+                digest, columns, rows, scored = self._unseen.popleft()
+                self._watch(digest, columns).see(rows, scored)
+            recent = self._recent
+            if recent is not None and time.monotonic() - self._measured_s >= _MEASURE_EVERY_S:
+                self._figures = recent[1].figures()
+                self._measured_s = time.monotonic()
 
     def _watch(self, digest: str, columns: Mapping[str, PipelineColumn]) -> RecentRows:
         if self._recent is None or self._recent[0] != digest:
@@ -119,7 +141,7 @@ class CallNotes:
             yield files
         if not self._watches_drift:
             return
-        figures = self._figures_now()
+        figures = self._figures
         n_rows = GaugeMetricFamily(
             "dai_spark_drift_rows", "Rows of the period that the drift metrics are of."
         )
@@ -153,26 +175,9 @@ class CallNotes:
         ):
             yield _gauge(GaugeMetricFamily(metric, told, labels=[label]), found)
 
-    def _figures_now(self) -> DriftFigures:
-        """The last figures; new ones are made in a thread, where these are old."""
-        recent = self._recent
-        is_old = time.monotonic() - self._measured_s >= _KEEP_FIGURES_S
-        if recent is not None and is_old and not self._is_measuring:
-            self._is_measuring = True
-            threading.Thread(
-                target=self._measure, args=(recent[1],), name="dai_spark-drift", daemon=True
-            ).start()
-        return self._figures
-
-    def _measure(self, recent: RecentRows) -> None:
-        try:
-            self._figures = recent.figures()
-        finally:
-            self._measured_s = time.monotonic()
-            self._is_measuring = False
-
     def close(self) -> None:
         """Write what waits."""
+        self._is_closed.set()
         if self._log is not None:
             self._log.close()
 

@@ -245,7 +245,7 @@ while True:
     log.put(LoggedCall(f"r{i}", "m", "d" * 64, ScoringOptions(), rows, rows, time.time()))
     i += 1
     time.sleep(0.002)
-    if i == 400:
+    if i == 700:
         print("going", flush=True)
 """
 
