@@ -67,6 +67,11 @@ def add_serve(commands: "Commands") -> None:
         ("client-ca", "only clients with a certificate of this CA are served"),
     ):
         listening.add_argument(f"--tls-{name}", type=Path, metavar="PEM", help=what)
+    listening.add_argument(
+        "--strict-dai",
+        action="store_true",
+        help="/rpc as Driverless AI's server has it, with what is broken in it",
+    )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--max-body-bytes",
@@ -180,6 +185,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         tls_key=arguments.tls_key,
         tls_client_ca=arguments.tls_client_ca,
         drain_s=arguments.drain_s,
+        strict_dai=arguments.strict_dai,
     )
     try:
         run_server(load, settings, tell)

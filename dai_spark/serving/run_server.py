@@ -42,6 +42,8 @@ class ServerSettings:
         Of the typed service; None takes one with a hash of the pipeline's columns.
     reload_s : float or None
         How often the pipeline's file or alias is looked at; None leaves it to SIGHUP.
+    strict_dai : bool
+        See `dai_spark.serving.http.protocols.dai_rpc.dai_rpc_protocol`.
     """
 
     host: str = "127.0.0.1"
@@ -57,6 +59,7 @@ class ServerSettings:
     drain_s: float = _DRAIN_S
     grpc_package: Optional[str] = None
     reload_s: Optional[float] = None
+    strict_dai: bool = False
 
 
 def run_server(
@@ -143,6 +146,7 @@ def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
 
         from dai_spark.serving.http.app import http_app
         from dai_spark.serving.http.http_calls import HttpCalls
+        from dai_spark.serving.http.protocols.dai_rpc import dai_rpc_protocol
         from dai_spark.serving.http.protocols.invocations import invocations_protocol
         from dai_spark.serving.http.protocols.predict import predict_protocol
     except ImportError as error:
@@ -166,6 +170,7 @@ def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
             ("/invocations", *settings.predict_paths),
             ("/ping", "/health", *settings.health_paths),
         ),
+        dai_rpc_protocol(calls, settings.strict_dai),
     ]
     app = http_app(calls, protocols, settings.token)
     return Server(

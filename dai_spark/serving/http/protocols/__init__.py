@@ -5,4 +5,5 @@
     http_protocol  what a protocol is to the application
     predict        our own: rows in any format, by Content-Type and Accept
     invocations    MLflow's, SageMaker's and Vertex's
+    dai_rpc        the JSON-RPC of Driverless AI's own server
 """
