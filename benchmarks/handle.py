@@ -94,7 +94,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def direct_process(
-    path: Path, table: pd.DataFrame, number: int
+    path: Path, table: pd.DataFrame, number: int, rows_per_call: int = 1
 ) -> Iterator[Callable[[int], list[float]]]:
     """A process of the pipeline's own Python: from a number of calls to the seconds of each."""
     python, own = unpacked_python(ENVIRONMENT), fresh(WORK / str(number))
@@ -107,7 +107,7 @@ def direct_process(
     pq.write_table(pa.Table.from_pandas(table, preserve_index=False), own / "rows.parquet")
     script = str(Path(__file__).with_name("handle_worker.py"))
     process = subprocess.Popen(
-        [str(python), script, str(wheel), pipeline.package, "rows.parquet"],
+        [str(python), script, str(wheel), pipeline.package, "rows.parquet", str(rows_per_call)],
         cwd=own,
         env=environment_of(python, own),
         stdin=subprocess.PIPE,

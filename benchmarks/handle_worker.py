@@ -1,10 +1,10 @@
-"""Scores single rows with a pipeline's own Scorer, and says what each call took.
+"""Scores a few rows a call with a pipeline's own Scorer, and says what each call took.
 
 Runs in the pipeline's Python (3.6 and later) and knows nothing of dai_spark::
 
-    python handle_worker.py WHEEL PACKAGE ROWS
+    python handle_worker.py WHEEL PACKAGE ROWS [N]
 
-where ROWS is a Parquet file.  Says ``ready``; each line on standard input is a number of calls,
+where ROWS is a Parquet file and N the rows of a call, one by default.  Says ``ready``; each line on standard input is a number of calls,
 answered by the seconds of each of them as JSON.
 """
 
@@ -17,13 +17,14 @@ import time
 import pyarrow.parquet as pq
 
 wheel, package, rows = sys.argv[1:4]
+n_rows = int(sys.argv[4]) if len(sys.argv) > 4 else 1
 sys.path.insert(0, wheel)
 # A pipeline writes to standard output what it likes; the answers go to the real one.
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 scorer = importlib.import_module(package).Scorer()
 table = pq.read_table(rows).to_pandas()[list(scorer.get_column_names())]
-frames = [table.iloc[[i]].reset_index(drop=True) for i in range(len(table))]
+frames = [table.iloc[i : i + n_rows].reset_index(drop=True) for i in range(0, len(table), n_rows)]
 
 
 def tell(what):

@@ -8,6 +8,7 @@
     json_lines        a row a line
     csv_rows          CSV, whose texts are read by what the pipeline wants
     arrow_rows        Arrow streams and files, and Parquet
+    few_rows          arrays of a few values, without what Arrow's own functions cost
     cells             one column's Python values in the type that the pipeline is sent
     refused_cells     the values that do not fit, many at once
     json_schema       what rows and predictions are, as JSON Schema

@@ -6,10 +6,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
+from dai_spark.row_formats.few_rows import FEW_ROWS, few_floats, few_texts
 from dai_spark.row_formats.refused_cells import RefusedCells, shown
 
 __all__ = ["column_of", "kept_column"]
 
+# No float rounds a whole number up to this one.
+_EXACT = 1 << 53
 _NOTHING = type(None)
 _NUMBERS = {int, float, _NOTHING}
 _TEXTS = {str, _NOTHING}
@@ -69,18 +72,29 @@ def _numbers(values: Sequence[Any], kinds: Any, column: PipelineColumn) -> Optio
     # By the types of all first: Arrow takes True for 1.
     if not kinds <= _NUMBERS:
         return None
-    try:
-        array = pa.array(values, pa.float64())
-    except pa.ArrowInvalid:
-        # Arrow takes no whole number beyond 2^53, also of those that are floats.
-        if not all(type(value) is not int or _is_exact(value) for value in values):
-            return None
-        array = pa.array([v if v is None else float(v) for v in values], pa.float64())
+    if len(values) < FEW_ROWS and kinds <= {float}:
+        array = few_floats(values)
+    elif len(values) < FEW_ROWS and kinds <= {int} and all(-_EXACT <= v <= _EXACT for v in values):
+        array = few_floats(values)
+    else:
+        array = _float64(values)
+    if array is None:
+        return None
     if float in kinds and column.is_integer:
         # Of a column without values it is null.
         is_whole = pc.all(pc.equal(pc.floor(array), array)).as_py()
         return None if is_whole is False else array
     return array
+
+
+def _float64(values: Sequence[Any]) -> Optional[pa.Array]:
+    try:
+        return pa.array(values, pa.float64())
+    except pa.ArrowInvalid:
+        # Arrow takes no whole number beyond 2^53, also of those that are floats.
+        if not all(type(value) is not int or _is_exact(value) for value in values):
+            return None
+        return pa.array([v if v is None else float(v) for v in values], pa.float64())
 
 
 def _texts(values: Sequence[Any], kinds: Any) -> Optional[pa.Array]:
@@ -89,6 +103,8 @@ def _texts(values: Sequence[Any], kinds: Any) -> Optional[pa.Array]:
             return None
         values = [str(value) if type(value) is int else value for value in values]
     try:
+        if len(values) < FEW_ROWS and _NOTHING not in kinds:
+            return few_texts(values)
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
         return None

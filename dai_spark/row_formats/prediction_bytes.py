@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dai_spark.errors import OptionError
-from dai_spark.row_formats.prediction_texts import FEW_ROWS, json_texts
+from dai_spark.row_formats.few_rows import FEW_ROWS
+from dai_spark.row_formats.prediction_texts import few_json_texts, json_texts
 
 __all__ = [
     "FORMS",
@@ -124,7 +125,7 @@ def json_lists(table: pa.Table) -> List[str]:
 def _rows(table: pa.Table, before: List[str], around: str) -> List[str]:
     """Each row as one text; of many rows put together by Arrow, column by column."""
     if table.num_rows < FEW_ROWS:
-        columns = [json_texts(column).to_pylist() for column in table.columns]
+        columns = [few_json_texts(column) for column in table.columns]
         told = [
             "".join([part for pair in zip(before, row) for part in pair]) for row in zip(*columns)
         ]

@@ -1,14 +1,12 @@
 """A prediction's values as texts of JSON: numbers as the shortest that give the same bits."""
 
 import json
-from typing import Any, List, Optional
+from typing import Any, List
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["FEW_ROWS", "json_texts"]
-
-FEW_ROWS = 100
+__all__ = ["few_json_texts", "json_texts"]
 
 
 def json_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -36,23 +34,23 @@ def json_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return texts.fill_null("null")
 
 
+def few_json_texts(column: pa.ChunkedArray) -> List[str]:
+    """As `json_texts`, for a few rows: a call of Arrow costs more than these."""
+    if not pa.types.is_floating(column.type):
+        return [str(text) for text in json_texts(column).to_pylist()]
+    # numpy's text of a float32 is the shortest that gives its bits; NaN is not equal to itself.
+    return [
+        str(value) if value - value == 0 else "null" for value in column.to_numpy(zero_copy_only=False)
+    ]
+
+
 def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if len(column) < FEW_ROWS:
-        # A call of Arrow costs more than a few rows.
-        few = [_json_float(text) for text in column.cast(pa.string()).to_pylist()]
-        return pa.chunked_array([pa.array(few, pa.string())])
     texts = pc.if_else(pc.is_finite(column), column.cast(pa.string()), pa.scalar(None, pa.string()))
     # A reader without types takes 1 for a whole number, and 1.0 for a float.
     is_whole = pc.match_substring_regex(texts, "^-?[0-9]+$")
     if pc.any(is_whole).as_py():
         texts = pc.if_else(is_whole, pc.binary_join_element_wise(texts, ".0", ""), texts)
     return texts
-
-
-def _json_float(text: Optional[str]) -> Optional[str]:
-    if text is None or "." in text or "e" in text:
-        return text
-    return None if "n" in text else f"{text}.0"
 
 
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
@@ -92,6 +93,7 @@ class ServedModel:
         self._notes = notes
         self.digest = pipeline.digest
         self._scorer = scorer
+        self._threads = ThreadPoolExecutor(settings.n_scorers, "dai_spark-score")
         self.options = options
         self.described: Description = scorer.describe_for(options)
         self._ways: Dict[Tuple[Any, ...], ScoringOptions] = {}
@@ -161,7 +163,11 @@ class ServedModel:
     async def _score(
         self, table: pa.Table, options: ScoringOptions, limit_s: Optional[float]
     ) -> pa.Table:
-        return await self._scorer.score_with_async(table, options, Limits(limit_s, None))
+        # In threads that stay: to start one takes a tenth of what a light pipeline takes for a row.
+        scored: pa.Table = await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._scorer.score_with, table, options, Limits(limit_s, None)
+        )
+        return scored
 
     # -- what it is ------------------------------------------------------------------------------
 
@@ -183,3 +189,4 @@ class ServedModel:
         """Answer the calls that are there, and end the scorers."""
         await self.merger.drain()
         await asyncio.get_running_loop().run_in_executor(None, self._scorer.close)
+        self._threads.shutdown(wait=False)
