@@ -4,8 +4,8 @@ Runs in the pipeline's Python (3.6 and later) and knows nothing of dai_spark::
 
     python handle_worker.py WHEEL PACKAGE ROWS [N]
 
-where ROWS is a Parquet file and N the rows of a call, one by default.  Says ``ready``; each line on standard input is a number of calls,
-answered by the seconds of each of them as JSON.
+where ROWS is a Parquet file and N the rows of a call, one by default.  Says ``ready``; each line on
+standard input is a number of calls, answered by the seconds of each of them as JSON.
 """
 
 import importlib

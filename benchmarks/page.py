@@ -381,12 +381,48 @@ def mlflow_face(figures: dict[str, Any], folder: Path) -> Lines:
     ]
 
 
+def serving(figures: dict[str, Any], folder: Path) -> Lines:
+    """The server beside DAI's form of server and MLflow's."""
+    bulk, memory = figures["bulk"], figures["memory"]
+    return [
+        "## The server",
+        f"One row of {figures['columns']} columns a request, {figures['trees']} trees, JSON over "
+        "connections that stay open; each reply is compared with the pipeline's own scores. *DAI's "
+        "form* is Tornado in the pipeline's Python, one thread, as the server in an export is.",
+        table(
+            ["one client", "p50, ms", "p99, ms"],
+            [[way, *found.values()] for way, found in figures["one_client"].items()],
+        ),
+        f"That is {shown(figures['p50_over_direct'])} x direct at the median, to reach "
+        f"{figures['to_reach_p50']:g}, and {shown(figures['p99_over_direct'])} x at the 99th "
+        f"percentile, to reach {figures['to_reach_p99']:g}.",
+        table(
+            ["clients", "server", "rows/s", "p50, ms", "p99, ms"],
+            [
+                [clients, way, one["rows_per_s"], one["p50_ms"], one["p99_ms"]]
+                for clients, found in figures["loads"].items()
+                for way, one in found.items()
+            ],
+        ),
+        "With most clients ours has "
+        + ", ".join(f"{shown(x)} x {name}" for name, x in figures["over_peers"].items())
+        + f", to reach {figures['to_reach_over_peers']:g} x each.",
+        f"10,000 rows a call: {shown(bulk['direct_rows_per_s'])} rows/s direct, "
+        f"{shown(bulk['arrow_over_direct'])} of it as Arrow, to reach "
+        f"{figures['to_reach_bulk_over_direct']:g}, and {shown(bulk['json_over_direct'])} as JSON.",
+        f"Memory: {shown(memory['scorers_mb'])} MB in {memory['n_scorers']} scorers, "
+        f"{shown(memory['scorers_over_separate_loads'])} of as many separate loads, and "
+        f"{shown(memory['front_mb'])} MB in the front.",
+    ]
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
     "throughput": throughput,
     "one_batch": one_batch,
     "checks": checks,
     "handle": handle,
     "mlflow_face": mlflow_face,
+    "serving": serving,
     "peers": peers,
     "memory": memory,
     "cold_start": cold_start,

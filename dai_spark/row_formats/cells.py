@@ -72,9 +72,9 @@ def _numbers(values: Sequence[Any], kinds: Any, column: PipelineColumn) -> Optio
     # By the types of all first: Arrow takes True for 1.
     if not kinds <= _NUMBERS:
         return None
-    if len(values) < FEW_ROWS and kinds <= {float}:
-        array = few_floats(values)
-    elif len(values) < FEW_ROWS and kinds <= {int} and all(-_EXACT <= v <= _EXACT for v in values):
+    if (len(values) < FEW_ROWS and kinds <= {float}) or (
+        len(values) < FEW_ROWS and kinds <= {int} and all(-_EXACT <= v <= _EXACT for v in values)
+    ):
         array = few_floats(values)
     else:
         array = _float64(values)

@@ -40,7 +40,8 @@ def few_json_texts(column: pa.ChunkedArray) -> List[str]:
         return [str(text) for text in json_texts(column).to_pylist()]
     # numpy's text of a float32 is the shortest that gives its bits; NaN is not equal to itself.
     return [
-        str(value) if value - value == 0 else "null" for value in column.to_numpy(zero_copy_only=False)
+        str(value) if value - value == 0 else "null"
+        for value in column.to_numpy(zero_copy_only=False)
     ]
 
 

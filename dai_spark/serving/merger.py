@@ -148,13 +148,15 @@ class Merger:
         key = (id(call.options), call.table.schema)
         self._put([_Waiting(call, answer, key)], is_first=False)
         self._start_soon()
+        left_s = call.left_s()
+        if left_s is None:
+            # A caller that is cancelled cancels what it awaits.
+            return await answer
+        alarm = asyncio.get_running_loop().call_later(left_s, _is_late, answer, call)
         try:
-            return await asyncio.wait_for(answer, call.left_s())
-        except asyncio.TimeoutError:
-            raise DeadlineError(
-                f"The deadline of the call came before its {call.table.num_rows:,} rows had "
-                "scores; wait longer, or send fewer rows."
-            ) from None
+            return await answer
+        finally:
+            alarm.cancel()
 
     async def drain(self) -> None:
         """Take no further calls, and wait until those that are there have their answers."""
@@ -287,6 +289,16 @@ class Merger:
             self.counts.n_scored_again += 1
             left[0].was_alone = len(group) == 1
             self._put(left, is_first=True)
+
+
+def _is_late(answer: "asyncio.Future[pa.Table]", call: ScoreCall) -> None:
+    if not answer.done():
+        answer.set_exception(
+            DeadlineError(
+                f"The deadline of the call came before its {call.table.num_rows:,} rows had "
+                "scores; wait longer, or send fewer rows."
+            )
+        )
 
 
 def _limit_s(group: Sequence[_Waiting]) -> Optional[float]:

@@ -404,7 +404,7 @@ def test_scores_go_out_with_their_bits(singles, doubles, form, times):
 def test_floats_are_the_shortest_that_give_their_bits():
     """0.1 of a float32 is 0.1, and not the 17 digits of the double beside it."""
     table = pa.table({"a": pa.array([0.1, 1.0, 1e-7, 3e38], "float32")})
-    assert json_bytes(table, "lists") == b"[[0.1],[1.0],[1e-7],[3e+38]]"
+    assert json_bytes(table, "lists") == b"[[0.1],[1.0],[1e-07],[3e+38]]"
     assert json_bytes(pa.table({"a": [0.1 + 0.2]}), "lists") == b"[[0.30000000000000004]]"
 
 

@@ -102,18 +102,20 @@ class HttpCalls:
         """
         options = model.options_for(words or {})
         call = ScoreCall.within(table, options, request_id_of(request), timeout_of(request))
-        scoring = asyncio.ensure_future(model.score_call(call))
+        task = asyncio.current_task()
         leaving = asyncio.ensure_future(_left(request))
+        leaving.add_done_callback(lambda left: left.cancelled() or task is None or task.cancel())
         try:
-            await asyncio.wait({scoring, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not scoring.done():
-                # What has no scorer yet is not scored; the answer is read by the log alone.
-                raise DeadlineError("The client has gone before its rows had scores.")
-            return await scoring
+            return await model.score_call(call)
+        except asyncio.CancelledError:
+            if not leaving.done() or leaving.cancelled():
+                raise
+            if task is not None and hasattr(task, "uncancel"):
+                task.uncancel()
+            # What had no scorer yet is not scored; the answer is read by the log alone.
+            raise DeadlineError("The client has gone before its rows had scores.") from None
         finally:
             leaving.cancel()
-            scoring.cancel()
-            await asyncio.gather(leaving, scoring, return_exceptions=True)
 
 
 async def _left(request: Request) -> None:
