@@ -72,9 +72,8 @@ def _numbers(values: Sequence[Any], kinds: Any, column: PipelineColumn) -> Optio
     # By the types of all first: Arrow takes True for 1.
     if not kinds <= _NUMBERS:
         return None
-    if (len(values) < FEW_ROWS and kinds <= {float}) or (
-        len(values) < FEW_ROWS and kinds <= {int} and all(-_EXACT <= v <= _EXACT for v in values)
-    ):
+    array: Optional[pa.Array]
+    if len(values) < FEW_ROWS and _are_floats(values, kinds):
         array = few_floats(values)
     else:
         array = _float64(values)
@@ -85,6 +84,11 @@ def _numbers(values: Sequence[Any], kinds: Any, column: PipelineColumn) -> Optio
         is_whole = pc.all(pc.equal(pc.floor(array), array)).as_py()
         return None if is_whole is False else array
     return array
+
+
+def _are_floats(values: Sequence[Any], kinds: Any) -> bool:
+    """Whether floats hold all of the values, and none is missing."""
+    return kinds <= {float} or (kinds <= {int} and all(-_EXACT <= v <= _EXACT for v in values))
 
 
 def _float64(values: Sequence[Any]) -> Optional[pa.Array]:

@@ -38,11 +38,9 @@ def few_json_texts(column: pa.ChunkedArray) -> List[str]:
     """As `json_texts`, for a few rows: a call of Arrow costs more than these."""
     if not pa.types.is_floating(column.type):
         return [str(text) for text in json_texts(column).to_pylist()]
-    # numpy's text of a float32 is the shortest that gives its bits; NaN is not equal to itself.
-    return [
-        str(value) if value - value == 0 else "null"
-        for value in column.to_numpy(zero_copy_only=False)
-    ]
+    # numpy's text of a float32 is the shortest that gives its bits; those of nan and inf have an n.
+    texts = map(str, column.to_numpy(zero_copy_only=False))
+    return ["null" if "n" in text else text for text in texts]
 
 
 def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
