@@ -15,7 +15,7 @@ from dai_spark.row_formats.refused_cells import RefusedCells, shown
 from dai_spark.schema.columns import check_columns, check_once
 from dai_spark.schema.text_numbers import MISSING_WORDS, changed_numbers, numbers_of_texts
 
-__all__ = ["csv_tables", "read_csv"]
+__all__ = ["csv_tables", "read_csv", "table_of_texts"]
 
 _WHERE = "The CSV"
 # What `pandas.read_csv` takes as missing, beside Driverless AI's words.
@@ -69,12 +69,7 @@ def csv_tables(
         The bytes are no CSV, columns are missing, a row has another number of fields, or a field
         of a number column is none: names rows and columns, many at once.
     """
-    unknown = [name for name, column in wanted.items() if not column.is_known]
-    if unknown:
-        raise ColumnError(
-            f"{_WHERE} cannot tell numbers from text in {shortened(unknown)}, and the pipeline's "
-            "export does not either; send these rows as JSON or Arrow, which have types."
-        )
+    _refuse_unknown(wanted, _WHERE)
     counted = _Counted(source)
     names = list(dict.fromkeys([*wanted, *keep]))
     columns = _header(counted, names)
@@ -91,6 +86,15 @@ def csv_tables(
         raise UnreadableRowsError(
             f'{_WHERE} has an odd number of quotes ("), so one field has no end; a quote in a text '
             "is written twice."
+        )
+
+
+def _refuse_unknown(wanted: Mapping[str, PipelineColumn], where: str) -> None:
+    unknown = [name for name, column in wanted.items() if not column.is_known]
+    if unknown:
+        raise ColumnError(
+            f"{where} cannot tell numbers from text in {shortened(unknown)}, and the pipeline's "
+            "export does not either; send these rows as JSON or Arrow, which have types."
         )
 
 
@@ -211,8 +215,32 @@ def _raise_ragged(ragged: Sequence[Tuple[int, int, int]]) -> None:
     refused.check()
 
 
-def _table(batch: Any, wanted: Mapping[str, PipelineColumn], first_row: int) -> pa.Table:
-    refused = RefusedCells(_WHERE, first_row)
+def table_of_texts(
+    columns: Mapping[str, pa.Array], wanted: Mapping[str, PipelineColumn], where: str
+) -> pa.Table:
+    """Columns of texts, read as CSV's fields are; null is a missing value.
+
+    Parameters
+    ----------
+    columns : mapping of str to pyarrow.Array
+        The wanted ones.
+    wanted : mapping of str to PipelineColumn
+    where : str
+        What an error calls the rows.
+
+    Raises
+    ------
+    ColumnError
+    """
+    _refuse_unknown(wanted, where)
+    batch = pa.RecordBatch.from_arrays([columns[name] for name in wanted], names=list(wanted))
+    return _table(batch, wanted, 0, where)
+
+
+def _table(
+    batch: Any, wanted: Mapping[str, PipelineColumn], first_row: int, where: str = _WHERE
+) -> pa.Table:
+    refused = RefusedCells(where, first_row)
     names = batch.schema.names
     texts = {name: _decoded(name, array, refused) for name, array in zip(names, batch.columns)}
     numbers = [name for name in names if name in wanted and wanted[name].is_number]

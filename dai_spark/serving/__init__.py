@@ -12,6 +12,8 @@
     http/           HTTP's protocols, each a translator of its own
     grpc/           gRPC's: a service for every pipeline, one typed by it, and Open Inference's
     tensors         what the Open Inference Protocol calls columns, for both
+    json_tensors    the same as JSON, and as JSON with raw bytes behind it
+    named_model     what that protocol says of a model by its name
 
 Each protocol translates a request onto a table of the pipeline's columns and options, and the
 prediction onto its own answer; a `ServedModel` scores for all of them.  All but scoring runs in one

@@ -147,7 +147,11 @@ def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
         from dai_spark.serving.http.app import http_app
         from dai_spark.serving.http.http_calls import HttpCalls
         from dai_spark.serving.http.protocols.dai_rpc import dai_rpc_protocol
+        from dai_spark.serving.http.protocols.inference import inference_protocol
         from dai_spark.serving.http.protocols.invocations import invocations_protocol
+        from dai_spark.serving.http.protocols.kserve_v1 import kserve_v1_protocol
+        from dai_spark.serving.http.protocols.mojo import mojo_protocol
+        from dai_spark.serving.http.protocols.odahu import odahu_protocol
         from dai_spark.serving.http.protocols.predict import predict_protocol
     except ImportError as error:
         raise OptionError(
@@ -171,6 +175,10 @@ def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
             ("/ping", "/health", *settings.health_paths),
         ),
         dai_rpc_protocol(calls, settings.strict_dai),
+        odahu_protocol(calls),
+        inference_protocol(calls),
+        kserve_v1_protocol(calls),
+        mojo_protocol(calls),
     ]
     app = http_app(calls, protocols, settings.token)
     return Server(

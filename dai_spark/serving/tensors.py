@@ -18,7 +18,15 @@ from dai_spark.errors import OptionError, UnreadableRowsError, shortened
 from dai_spark.row_formats.refused_cells import RefusedCells
 from dai_spark.schema.columns import check_columns, check_once
 
-__all__ = ["IS_NULL", "Tensor", "datatype_of", "raw_bytes", "table_of_tensors", "tensors_of_table"]
+__all__ = [
+    "IS_NULL",
+    "Tensor",
+    "datatype_of",
+    "numpy_type",
+    "raw_bytes",
+    "table_of_tensors",
+    "tensors_of_table",
+]
 
 IS_NULL = ".is_null"
 _NUMPY: Dict[str, Any] = {
@@ -39,8 +47,9 @@ class Tensor:
     ----------
     name, datatype : str
     shape : tuple of int
-    values : sequence, or bytes
-        Numbers, booleans, or bytes of texts; or all of them as the protocol's raw bytes.
+    values : sequence, bytes or pyarrow.Array
+        Numbers, booleans, or bytes of texts; or all of them as the protocol's raw bytes; or as a
+        column that has its type already.
     """
 
     name: str
@@ -104,14 +113,13 @@ def _length(tensor: Tensor) -> int:
 
 
 def _column(tensor: Tensor, n_rows: int, refused: RefusedCells) -> pa.Array:
+    if isinstance(tensor.values, pa.Array):
+        if len(tensor.values) != n_rows:
+            raise _wrong_length(tensor, f"{len(tensor.values)} values")
+        return tensor.values
     if tensor.datatype == _BYTES:
         return _texts(tensor, n_rows, refused)
-    kind = _NUMPY.get(tensor.datatype)
-    if kind is None:
-        raise UnreadableRowsError(
-            f"{_WHERE} has the tensor {tensor.name} of type {tensor.datatype}, which is none of "
-            f"{', '.join([*_NUMPY, _BYTES])}."
-        )
+    kind = numpy_type(tensor)
     if isinstance(tensor.values, (bytes, memoryview)):
         if len(tensor.values) != n_rows * kind.itemsize:
             raise _wrong_length(tensor, f"{len(tensor.values)} bytes")
@@ -119,6 +127,23 @@ def _column(tensor: Tensor, n_rows: int, refused: RefusedCells) -> pa.Array:
     if len(tensor.values) != n_rows:
         raise _wrong_length(tensor, f"{len(tensor.values)} values")
     return pa.array(np.asarray(tensor.values, kind))
+
+
+def numpy_type(tensor: Tensor) -> Any:
+    """The type in numpy of a tensor that holds no texts.
+
+    Raises
+    ------
+    UnreadableRowsError
+        The protocol has no such type.
+    """
+    kind = _NUMPY.get(tensor.datatype)
+    if kind is None:
+        raise UnreadableRowsError(
+            f"{_WHERE} has the tensor {tensor.name} of type {tensor.datatype}, which is none of "
+            f"{', '.join([*_NUMPY, _BYTES])}."
+        )
+    return kind
 
 
 def _texts(tensor: Tensor, n_rows: int, refused: RefusedCells) -> pa.Array:

@@ -9,15 +9,18 @@ from dai_spark.errors import OptionError
 from dai_spark.schema.prediction import PredictionShape
 from dai_spark.serving.grpc.call import answered, model_of, request_id_of, timeout_of
 from dai_spark.serving.grpc.proto_file import Messages
-from dai_spark.serving.grpc.scoring_proto import OPTION_FIELDS
 from dai_spark.serving.grpc.served import GetModel, Model
-from dai_spark.serving.tensors import (
-    Tensor,
-    datatype_of,
-    raw_bytes,
-    table_of_tensors,
-    tensors_of_table,
+from dai_spark.serving.named_model import (
+    PLATFORM,
+    input_kinds,
+    is_meant,
+    no_such_model,
+    output_kinds,
+    version_of,
+    words_of_parameters,
 )
+from dai_spark.serving.served_model import CALL_OPTIONS
+from dai_spark.serving.tensors import Tensor, raw_bytes, table_of_tensors, tensors_of_table
 
 __all__ = ["InferenceService"]
 
@@ -32,13 +35,6 @@ _CONTENTS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
-# Parameters that clients send by themselves, and that change no score.
-_PASSED_OVER = frozenset(
-    (
-        *("priority", "timeout", "content_type", "binary_data", "binary_data_output", "headers"),
-        *("sequence_id", "sequence_start", "sequence_end", "triton_enable_empty_final_response"),
-    )
-)
 _CALLS = (
     "ServerLive",
     "ServerReady",
@@ -92,22 +88,19 @@ class InferenceService:
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Whether this model scores."""
         model = self._get_model()
-        is_ready = model is not None and _is_meant(model, request.name, request.version)
+        is_ready = model is not None and is_meant(model, request.name, request.version)
         return self._of("ModelReadyResponse")(ready=is_ready)
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         """The columns that a model reads and answers, as tensors."""
         model = await self._meant(request.name, request.version, context)
         reply = self._of("ModelMetadataResponse")(
-            name=model.name, versions=[model.digest[:12]], platform="driverless_ai"
+            name=model.name, versions=[version_of(model)], platform=PLATFORM
         )
-        for name, column in model.plan.wanted().items():
-            datatype = "FP64" if column.is_number else "BYTES"
-            if column.is_integer:
-                datatype = "INT64"
-            reply.inputs.add(name=name, datatype=datatype, shape=[-1, 1])
-        for field in PredictionShape.of(model.plan).schema:
-            reply.outputs.add(name=field.name, datatype=datatype_of(field.type), shape=[-1, 1])
+        for kind in input_kinds(model.plan.wanted()):
+            reply.inputs.add(**kind._asdict())
+        for kind in output_kinds(PredictionShape.of(model.plan).schema):
+            reply.outputs.add(**kind._asdict())
         return reply
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -120,7 +113,7 @@ class InferenceService:
         scored = await model.score(table, options, timeout_of(context), request_id)
         wanted = [output.name for output in request.outputs] or None
         reply = self._of("ModelInferResponse")(
-            model_name=model.name, model_version=model.digest[:12], id=request.id
+            model_name=model.name, model_version=version_of(model), id=request.id
         )
         for tensor in tensors_of_table(scored, wanted):
             output = reply.outputs.add(
@@ -137,42 +130,19 @@ class InferenceService:
 
     async def _meant(self, name: str, version: str, context: Any) -> Model:
         model = await model_of(context, self._get_model)
-        if not _is_meant(model, name, version):
-            told = f"{name!r}, version {version!r}" if version else repr(name)
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND,
-                f"There is no model {told} here; there is {model.name!r}, version "
-                f"{model.digest[:12]!r}.",
-            )
+        if not is_meant(model, name, version):
+            await context.abort(grpc.StatusCode.NOT_FOUND, no_such_model(model, name, version))
         return model
 
 
-def _is_meant(model: Model, name: str, version: str) -> bool:
-    return name == model.name and version in ("", model.digest[:12], model.digest)
-
-
 def _words(parameters: Mapping[str, Any]) -> Dict[str, Any]:
-    """Options of scoring among a request's parameters.
-
-    Raises
-    ------
-    OptionError
-        One that is neither an option nor of the protocol.
-    """
-    words: Dict[str, Any] = {}
-    unknown = []
+    found = {}
     for name, parameter in parameters.items():
         which = parameter.WhichOneof("parameter_choice")
-        if name in OPTION_FIELDS and which is not None:
-            words[name] = getattr(parameter, which)
-        elif name not in _PASSED_OVER:
-            unknown.append(name)
-    if unknown:
-        raise OptionError(
-            f"{', '.join(sorted(unknown))} is no parameter of this model; the parameters are "
-            f"{', '.join(OPTION_FIELDS)}."
-        )
-    return words
+        # One that is there without a value is as good as none.
+        if which is not None or name not in CALL_OPTIONS:
+            found[name] = None if which is None else getattr(parameter, which)
+    return words_of_parameters(found)
 
 
 def _tensors(request: Any) -> List[Tensor]:

@@ -18,7 +18,10 @@ __all__ = ["http_app"]
 
 _LOG = logging.getLogger("dai_spark")
 # Asked by what starts and watches servers, which has no token.
-OPEN_PATHS = ("/live", "/ready", "/ping", "/health")
+OPEN_PATHS = (
+    *("/live", "/ready", "/ping", "/health", "/healthcheck"),
+    *("/v2/health/live", "/v2/health/ready"),
+)
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 

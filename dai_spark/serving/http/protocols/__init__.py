@@ -6,4 +6,8 @@
     predict        our own: rows in any format, by Content-Type and Accept
     invocations    MLflow's, SageMaker's and Vertex's
     dai_rpc        the JSON-RPC of Driverless AI's own server
+    odahu          Odahu's REST images: columns and rows
+    inference      the Open Inference Protocol's version 2: tensors
+    kserve_v1      KServe's first: instances
+    mojo           H2O's MOJO scorers and MLOps: rows of texts
 """

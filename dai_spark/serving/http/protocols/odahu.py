@@ -1,0 +1,138 @@
+"""Odahu's REST images: ``GET /api/model/info`` and ``POST /api/model/invoke``."""
+
+import json
+from typing import Any, Dict, List, Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from dai_spark.errors import DaiSparkError, RequestError
+from dai_spark.row_formats.json_rows import table_of_split
+from dai_spark.row_formats.json_schema import example_rows, rows_schema
+from dai_spark.row_formats.prediction_bytes import json_bytes
+from dai_spark.row_formats.strict_json import json_value
+from dai_spark.serving.http.call_words import words_of_query
+from dai_spark.serving.http.http_calls import HttpCalls
+from dai_spark.serving.http.protocols.http_protocol import Protocol
+from dai_spark.serving.served_model import ServedModel
+
+__all__ = ["odahu_protocol", "swagger_of"]
+
+_INFO, _INVOKE = "/api/model/info", "/api/model/invoke"
+_JSON = "application/json"
+
+
+def odahu_protocol(calls: HttpCalls) -> Protocol:
+    """Columns and rows in, predictions and their columns out; options in the query.
+
+    Parameters
+    ----------
+    calls : HttpCalls
+    """
+
+    async def info(request: Request) -> Response:
+        model = calls.model()
+        if "text/html" in request.headers.get("accept", ""):
+            # A browser: the page to try it.
+            return RedirectResponse(f"/docs#{_INVOKE}")
+        return JSONResponse(swagger_of(model, (await model.prediction_schema()).names))
+
+    async def invoke(request: Request) -> Response:
+        model = calls.model()
+        value = json_value(await calls.body(request), nan_is_null=True)
+        if not isinstance(value, Mapping) or "columns" not in value or "data" not in value:
+            raise RequestError('The body must be an object with "columns" and "data".')
+        words = words_of_query(dict(request.query_params))
+        table = table_of_split(value["columns"], value["data"], model.columns)
+        scored = await calls.score(request, model, table, words)
+        columns = json.dumps(scored.column_names).encode()
+        content = b'{"prediction":' + json_bytes(scored, "lists") + b',"columns":' + columns + b"}"
+        return Response(content, media_type=_JSON, headers={"X-Model-Digest": model.digest})
+
+    async def health(request: Request) -> Response:
+        calls.model()
+        return PlainTextResponse("\n")
+
+    routes: List[Route] = [
+        Route(_INFO, info, methods=["GET"]),
+        Route(_INVOKE, invoke, methods=["POST"]),
+        Route("/healthcheck", health, methods=["GET"]),
+    ]
+    return Protocol("odahu", routes, _error)
+
+
+def swagger_of(model: ServedModel, output_names: List[str]) -> Dict[str, Any]:
+    """The model as Swagger 2.0, which is what Odahu's catalogue reads.
+
+    Parameters
+    ----------
+    model : ServedModel
+    output_names : list of str
+        Columns of a prediction.
+    """
+    rows = example_rows(model.columns.values())
+    types = rows_schema(model.columns.values())["items"]["properties"]
+    parameters = {
+        "columns": _list_of({"type": "string"}, list(model.columns)),
+        "data": _list_of(
+            # Values of a row have types of their own, which Swagger 2.0 has no word for.
+            {"type": "array", "items": {"x-types": [one["type"] for one in types.values()]}},
+            [list(row.values()) for row in rows],
+        ),
+    }
+    answer = {
+        "prediction": _list_of({"type": "array", "items": {}}, [[0] * len(output_names)]),
+        "columns": _list_of({"type": "string"}, output_names),
+    }
+    return {
+        "swagger": "2.0",
+        "info": {
+            "title": model.name,
+            "description": f"Scoring pipeline {model.pipeline.experiment_id} of Driverless AI",
+            "version": model.digest[:12],
+        },
+        "schemes": ["http", "https"],
+        "paths": {
+            _INFO: {
+                "get": {
+                    "summary": "Info",
+                    "description": "Return a swagger info about model",
+                    "produces": [_JSON],
+                    "responses": {"200": {"description": "Info", "schema": {"type": "object"}}},
+                }
+            },
+            _INVOKE: {
+                "post": {
+                    "summary": "Prediction",
+                    "description": "Execute prediction",
+                    "consumes": [_JSON],
+                    "produces": [_JSON],
+                    "parameters": [
+                        {
+                            "in": "body",
+                            "name": "PredictionParameters",
+                            "required": True,
+                            "schema": _object(parameters),
+                        }
+                    ],
+                    "responses": {
+                        "200": {"description": "Results", "schema": _object(answer)},
+                        "400": {"description": "Rows that the pipeline cannot be given"},
+                    },
+                }
+            },
+        },
+    }
+
+
+def _object(properties: Dict[str, Any]) -> Dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _list_of(items: Dict[str, Any], example: List[Any]) -> Dict[str, Any]:
+    return {"type": "array", "items": items, "example": example}
+
+
+def _error(request: Request, error: DaiSparkError, status: int) -> Response:
+    return JSONResponse({"message": error.message}, status)
