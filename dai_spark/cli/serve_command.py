@@ -1,6 +1,7 @@
 """The command ``dai-spark serve``."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from dai_spark.serving.call_notes import CallNotes
 
 __all__ = ["add_serve"]
+
+_LOG = logging.getLogger("dai_spark")
 
 _DETAILS = """\
 HTTP and, with --grpc-port, gRPC answer for one pipeline, which is loaded once.  Calls that wait at
@@ -105,6 +108,24 @@ def add_serve(commands: "Commands") -> None:
         metavar="S",
         help="how long calls may go on behind SIGTERM (default: 25)",
     )
+    operation = parser.add_argument_group("operation")
+    operation.add_argument(
+        "--reload-s",
+        type=float,
+        metavar="S",
+        help="look so often whether PIPELINE is another file or version, which then takes over "
+        "(default: when SIGHUP comes)",
+    )
+    operation.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="of what is written to standard error (default: text)",
+    )
+    operation.add_argument("--no-access-log", action="store_true", help="no line for each request")
+    operation.add_argument(
+        "--open-metrics", action="store_true", help="/metrics wants no token (default: as all else)"
+    )
     _add_notes(parser)
     parser.set_defaults(exit_status=wrong_input)
 
@@ -153,9 +174,11 @@ def _add_notes(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
+    from dai_spark.serving.model_source import state_of
     from dai_spark.serving.open_served import ModelSettings, open_served
-    from dai_spark.serving.run_server import ServerSettings, run_server
-    from dai_spark.serving.served_model import MergeSettings, ServedModel, n_scorers_here
+    from dai_spark.serving.run_server import Served, ServerSettings, run_server
+    from dai_spark.serving.served_model import MergeSettings, n_scorers_here
+    from dai_spark.serving.watch.server_log import set_up_log
 
     notes = _notes(arguments)
     models = ModelSettings(
@@ -171,9 +194,12 @@ def _serve(arguments: argparse.Namespace) -> None:
         notes=notes,
     )
 
-    def load() -> ServedModel:
-        return open_served(arguments.pipeline, models)
-
+    set_up_log(arguments.log_format, has_requests=not arguments.no_access_log)
+    served = Served(
+        lambda: open_served(arguments.pipeline, models),
+        lambda: state_of(arguments.pipeline),
+        notes,
+    )
     settings = ServerSettings(
         host=arguments.host,
         port=arguments.port,
@@ -186,9 +212,11 @@ def _serve(arguments: argparse.Namespace) -> None:
         tls_client_ca=arguments.tls_client_ca,
         drain_s=arguments.drain_s,
         strict_dai=arguments.strict_dai,
+        reload_s=arguments.reload_s,
+        open_metrics=arguments.open_metrics,
     )
     try:
-        run_server(load, settings, tell)
+        run_server(served, settings, _LOG.info if arguments.log_format == "json" else tell)
     finally:
         notes.close()
 

@@ -6,6 +6,9 @@
     merger          calls that wait at the same time go to the pipeline as one batch
     served_model    one loaded pipeline: its handle, its merger, its example
     open_served     a pipeline by path or URI as such a model
+    follow          a changed file or alias takes the place of the model that is served
+    model_source    whether a file or alias is another one now
+    watch/          what is seen of requests: metrics, log
     model_slot      the model that is served now, and how another one takes its place
     call_notes      what is noted of answered calls: the inference log, and drift
     run_server      both protocols in one event loop, until SIGTERM

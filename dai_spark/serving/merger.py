@@ -42,12 +42,32 @@ Score = Callable[[pa.Table, ScoringOptions, Optional[float]], Awaitable[pa.Table
 
 @dataclass
 class MergerCounts:
-    """What a merger has done since it was made."""
+    """What a merger has done since it was made.  Adding two gives the counts of both.
+
+    Attributes
+    ----------
+    n_batches : int
+    n_merged_calls : int
+        Calls that were scored with others.
+    n_scored_again : int
+        Calls whose batch had failed.
+    n_dropped : int
+        Calls whose client had gone before they were scored.
+    n_died : int
+        Scorers that ended while a batch was with them.
+    scoring_s : float
+    """
 
     n_batches: int = 0
     n_merged_calls: int = 0
     n_scored_again: int = 0
     n_dropped: int = 0
+    n_died: int = 0
+    scoring_s: float = 0.0
+
+    def __add__(self, other: "MergerCounts") -> "MergerCounts":
+        ours, theirs = vars(self), vars(other)
+        return MergerCounts(**{name: value + theirs[name] for name, value in ours.items()})
 
 
 @dataclass(eq=False)
@@ -249,6 +269,7 @@ class Merger:
             self._n_busy -= 1
             is_shared = self.merges and (len(group) > 1 or self._n_waiting > 0)
             taken_s = time.monotonic() - begun
+            self.counts.scoring_s += taken_s
             self._linger_s = min(_LINGER_SHARE * taken_s, _MOST_LINGER_S) if is_shared else 0.0
             self._start_soon()
 
@@ -258,6 +279,7 @@ class Merger:
         try:
             scored = await self._score(table, group[0].call.options, _limit_s(group))
         except _MAY_BE_ONES as error:
+            self.counts.n_died += isinstance(error, SidecarDiedError)
             self._again(group, error)
         except BaseException as error:
             _fail(group, error)

@@ -5,13 +5,15 @@ import contextlib
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Hashable, Iterator, Optional, Sequence, Tuple
 
 from dai_spark.errors import OptionError
+from dai_spark.serving.follow import follow
 from dai_spark.serving.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
+from dai_spark.serving.watch.request_scope import RequestScope, Watch
 
-__all__ = ["ServerSettings", "run_server"]
+__all__ = ["Served", "ServerSettings", "run_server"]
 
 # What orchestrators wait between SIGTERM and SIGKILL is 30 s.
 _DRAIN_S = 25.0
@@ -42,6 +44,8 @@ class ServerSettings:
         Of the typed service; None takes one with a hash of the pipeline's columns.
     reload_s : float or None
         How often the pipeline's file or alias is looked at; None leaves it to SIGHUP.
+    open_metrics : bool
+        Whether ``/metrics`` wants no token.
     strict_dai : bool
         See `dai_spark.serving.http.protocols.dai_rpc.dai_rpc_protocol`.
     """
@@ -59,14 +63,30 @@ class ServerSettings:
     drain_s: float = _DRAIN_S
     grpc_package: Optional[str] = None
     reload_s: Optional[float] = None
+    open_metrics: bool = False
     strict_dai: bool = False
 
 
-def run_server(
-    load: Callable[[], ServedModel],
-    settings: ServerSettings,
-    on_message: Callable[[str], None],
-) -> None:
+@dataclass(frozen=True)
+class Served:
+    """What a server serves, and how it learns that it is another one now.
+
+    Attributes
+    ----------
+    load : callable
+        Loads the model that is to be served now; blocks.
+    state : callable
+        What differs when the file is another one, or the alias leads to another version; blocks.
+    notes : CallNotes or None
+        Whose metrics are shown.
+    """
+
+    load: Callable[[], ServedModel]
+    state: Callable[[], Hashable]
+    notes: Optional[Any] = None
+
+
+def run_server(served: Served, settings: ServerSettings, on_message: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is there, and end.
 
     Blocks.  The server is live at once, and ready when the pipeline is loaded and has scored its
@@ -74,8 +94,7 @@ def run_server(
 
     Parameters
     ----------
-    load : callable
-        Loads the model that is to be served now; called again for each swap.
+    served : Served
     settings : ServerSettings
     on_message : callable
         Is told where the server listens, and that it is ready.
@@ -88,22 +107,23 @@ def run_server(
     try:
         import uvloop
     except ImportError:
-        asyncio.run(_serve(load, settings, on_message))
+        asyncio.run(_serve(served, settings, on_message))
     else:
-        uvloop.run(_serve(load, settings, on_message))
+        uvloop.run(_serve(served, settings, on_message))
 
 
 async def _serve(
-    load: Callable[[], ServedModel],
-    settings: ServerSettings,
-    on_message: Callable[[str], None],
+    served: Served, settings: ServerSettings, on_message: Callable[[str], None]
 ) -> None:
-    slot = ModelSlot(load)
+    slot = ModelSlot(served.load)
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    http = _http(slot, settings)
+    asked = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    http, watch = _http(slot, settings, served.notes)
+    following: Optional[asyncio.Future[None]] = None
     serving = asyncio.ensure_future(http.serve())
     ended = asyncio.ensure_future(ending.wait())
     grpc_server: Any = None
@@ -118,7 +138,7 @@ async def _serve(
         scheme = "http" if settings.tls_cert is None else "https"
         on_message(f"listening on {scheme}://{settings.host}:{port}, loading the pipeline")
         if settings.grpc_port is not None:
-            grpc_server = _grpc(slot, settings)
+            grpc_server = _grpc(slot, settings, watch)
             grpc_port = await grpc_server.start()
             on_message(f"listening on {settings.host}:{grpc_port} for gRPC")
         filling = asyncio.ensure_future(slot.fill())
@@ -128,10 +148,13 @@ async def _serve(
             if grpc_server is not None:
                 await grpc_server.tell_ready(is_ready=True)
             on_message(f"ready: {model.name}, SHA-256 {model.digest[:12]}")
+            following = asyncio.ensure_future(follow(slot, served.state, settings.reload_s, asked))
             await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
             on_message("ending: requests that are there are answered, further ones are not taken")
     finally:
         ended.cancel()
+        if following is not None:
+            following.cancel()
         http.should_exit = True
         stopping = [grpc_server.stop(settings.drain_s)] if grpc_server is not None else []
         await asyncio.gather(serving, *stopping, return_exceptions=True)
@@ -140,11 +163,11 @@ async def _serve(
         await slot.close()
 
 
-def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
+def _http(slot: ModelSlot, settings: ServerSettings, notes: Optional[Any]) -> Tuple[Any, Watch]:
     try:
         import uvicorn
 
-        from dai_spark.serving.http.app import http_app
+        from dai_spark.serving.http.app import http_app, metrics_route
         from dai_spark.serving.http.http_calls import HttpCalls
         from dai_spark.serving.http.protocols.dai_rpc import dai_rpc_protocol
         from dai_spark.serving.http.protocols.inference import inference_protocol
@@ -153,6 +176,8 @@ def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
         from dai_spark.serving.http.protocols.mojo import mojo_protocol
         from dai_spark.serving.http.protocols.odahu import odahu_protocol
         from dai_spark.serving.http.protocols.predict import predict_protocol
+        from dai_spark.serving.watch.server_log import log_request
+        from dai_spark.serving.watch.server_metrics import ServerMetrics
     except ImportError as error:
         raise OptionError(
             f"The server wants packages that are not here ({error.name}): pip install "
@@ -180,8 +205,21 @@ def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
         kserve_v1_protocol(calls),
         mojo_protocol(calls),
     ]
-    app = http_app(calls, protocols, settings.token)
-    return Server(
+    metrics = ServerMetrics(slot, notes)
+
+    def watch(scope: RequestScope) -> None:
+        metrics.saw(scope)
+        log_request(scope)
+
+    app = http_app(
+        calls,
+        protocols,
+        settings.token,
+        watch,
+        [metrics_route(metrics)],
+        ("/metrics",) if settings.open_metrics else (),
+    )
+    server = Server(
         uvicorn.Config(
             app,
             host=settings.host,
@@ -197,6 +235,7 @@ def _http(slot: ModelSlot, settings: ServerSettings) -> Any:
             **_tls(settings),
         )
     )
+    return server, watch
 
 
 def _tls(settings: ServerSettings) -> "dict[str, Any]":
@@ -213,7 +252,7 @@ def _tls(settings: ServerSettings) -> "dict[str, Any]":
     return found
 
 
-def _grpc(slot: ModelSlot, settings: ServerSettings) -> Any:
+def _grpc(slot: ModelSlot, settings: ServerSettings, watch: Watch) -> Any:
     try:
         from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
     except ImportError as error:
@@ -235,6 +274,7 @@ def _grpc(slot: ModelSlot, settings: ServerSettings) -> Any:
             settings.most_bytes,
             settings.grpc_package,
         ),
+        watch,
     )
 
 

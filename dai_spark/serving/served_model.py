@@ -22,6 +22,7 @@ from dai_spark.schema.prediction import PredictionShape
 from dai_spark.serving.call_notes import CallNotes
 from dai_spark.serving.merger import Merger
 from dai_spark.serving.score_call import ScoreCall
+from dai_spark.serving.watch.request_scope import current_scope
 
 __all__ = ["CALL_OPTIONS", "MergeSettings", "ServedModel", "n_scorers_here"]
 
@@ -93,6 +94,9 @@ class ServedModel:
         self._notes = notes
         self.digest = pipeline.digest
         self._scorer = scorer
+        self._n_users = 0
+        self._is_unused = asyncio.Event()
+        self._is_unused.set()
         self._threads = ThreadPoolExecutor(settings.n_scorers, "dai_spark-score")
         self.options = options
         self.described: Description = scorer.describe_for(options)
@@ -138,6 +142,10 @@ class ServedModel:
     async def score_call(self, call: ScoreCall) -> pa.Table:
         """Score a call's rows, merged with others that wait; see `Merger.score`."""
         scored = await self.merger.score(call)
+        scope = current_scope()
+        if scope is not None:
+            scope.n_rows += call.table.num_rows
+            scope.digest = self.digest
         if self._notes is not None:
             self._notes.note(
                 name=self.name,
@@ -185,8 +193,20 @@ class ServedModel:
 
     # -- the end ---------------------------------------------------------------------------------
 
+    def hold(self) -> None:
+        """Keep it open for a request that may still bring rows; `release` ends that."""
+        self._n_users += 1
+        self._is_unused.clear()
+
+    def release(self) -> None:
+        """See `hold`."""
+        self._n_users -= 1
+        if not self._n_users:
+            self._is_unused.set()
+
     async def close(self) -> None:
-        """Answer the calls that are there, and end the scorers."""
+        """Answer the requests that are there, and end the scorers."""
+        await self._is_unused.wait()
         await self.merger.drain()
         await asyncio.get_running_loop().run_in_executor(None, self._scorer.close)
         self._threads.shutdown(wait=False)

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -257,3 +258,106 @@ def test_a_pipeline_that_does_not_load_ends_the_server(serve, tmp_path):
     assert server.process.wait(60) in (1, 2)
     assert "Traceback" not in server.log.read_text()
     assert "no.zip" in server.log.read_text()
+
+
+def test_metrics_and_a_line_for_each_request(serve, export, records):
+    """Counts by protocol and status; a log of JSON that has names, and no value of a row."""
+    server = serve(export(), "--log-format", "json", "--grpc-port", 0)
+    sent = {**records[0], "tailnum": "N-SECRET"}
+    assert server.client.post("/predict", json=[sent] * 3).status_code == 200
+    bad = {**sent, "distance": "N-SECRET"}
+    given = {"X-Request-ID": "request-7"}
+    assert server.client.post("/predict", json=[bad], headers=given).status_code == 400
+    assert server.client.post("/invocations", json={"instances": [sent]}).status_code == 200
+    text = server.client.get("/metrics").text
+    for line in (
+        'dai_spark_requests_total{protocol="predict",status="200"} 1.0',
+        'dai_spark_requests_total{protocol="predict",status="400"} 1.0',
+        'dai_spark_rows_total{protocol="predict"} 3.0',
+        'dai_spark_rows_total{protocol="invocations"} 1.0',
+        "dai_spark_batches_total 2.0",
+        "dai_spark_waiting_calls 0.0",
+        "dai_spark_ready 1.0",
+    ):
+        assert f"\n{line}\n" in text
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    told = [(line["protocol"], line["status"], line["n_rows"]) for line in requests]
+    assert told == [("predict", "200", 3), ("predict", "400", 0), ("invocations", "200", 1)]
+    assert (requests[1]["request_id"], requests[1]["error"]) == ("request-7", "RefusedValuesError")
+    assert "N-SECRET" not in server.log.read_text()
+
+
+def test_another_pipeline_takes_over_without_a_lost_request(
+    serve, export, records, rows, own_scores
+):
+    """Under load, by a changed file and by SIGHUP; a broken file is refused."""
+    import shutil
+
+    first, second = export(), export(n_trees=21)
+    path = server_file(first)
+    server = serve(path, "--reload-s", 0.2)
+    answers, ended = [], threading.Event()
+
+    def client(number):
+        row = number
+        while not ended.is_set():
+            row = (row + 1) % len(records)
+            answer = server.client.post("/predict", json=[records[row]])
+            answers.append((row, answer.status_code, answer.headers.get("x-model-digest"), answer))
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+
+    def served():
+        return server.client.post("/predict", json=records[:1]).headers["x-model-digest"]
+
+    def replaced(content):
+        aside = path.with_suffix(".new")
+        shutil.copyfile(content, aside)
+        aside.replace(path)
+
+    before = served()
+    replaced(second)
+    wait_until(lambda: served() != before)
+    after = served()
+    path.write_bytes(b"no zip at all")
+    wait_until(lambda: "the old one stays" in server.log.read_text())
+    assert served() == after
+    replaced(first)
+    wait_until(lambda: served() == before)
+    replaced(second)
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_until(lambda: served() == after)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    own = {before: own_scores(first, rows), after: own_scores(second, rows)}
+    assert {digest for _, _, digest, _ in answers} == {before, after}
+    for row, status, digest, answer in answers:
+        assert status == 200, answer.text
+        wanted = own[digest].iloc[row]
+        assert {k: np.float32(v) for k, v in answer.json()[0].items()} == dict(wanted)
+    text = server.client.get("/metrics").text
+    assert 'dai_spark_swaps_total{outcome="refused"} 1.0' in text
+    n_done = float(text.partition('dai_spark_swaps_total{outcome="done"} ')[2].partition("\n")[0])
+    assert n_done >= 3
+
+
+def server_file(export):
+    """A copy of an export that a test may replace."""
+    import shutil
+    import tempfile
+
+    path = Path(tempfile.mkdtemp()) / "served.zip"
+    shutil.copyfile(export, path)
+    return path
+
+
+def wait_until(is_so, limit_s=40):
+    """Wait until something is so."""
+    limit = time.monotonic() + limit_s
+    while not is_so():
+        assert time.monotonic() < limit
+        time.sleep(0.1)

@@ -2,15 +2,16 @@
 
 import logging
 import uuid
-from typing import Any, Awaitable, Callable, Optional
+from typing import Any, AsyncIterator, Awaitable, Callable, Optional
 
 import grpc
 
 from dai_spark.errors import DaiSparkError
 from dai_spark.serving.grpc.served import GetModel, Model
-from dai_spark.serving.grpc.status_codes import abort
+from dai_spark.serving.grpc.status_codes import abort, code_of
+from dai_spark.serving.watch.request_scope import Watch, request_scope
 
-__all__ = ["answered", "model_of", "request_id_of", "timeout_of"]
+__all__ = ["answered", "model_of", "request_id_of", "streamed", "timeout_of"]
 
 _LOG = logging.getLogger("dai_spark")
 _REQUEST_ID = "x-request-id"
@@ -63,7 +64,7 @@ def request_id_of(context: Any, given: str = "") -> str:
 
 
 def answered(
-    handle: Callable[[Any, Any], Awaitable[Any]],
+    handle: Callable[[Any, Any], Awaitable[Any]], watch: Optional[Watch] = None
 ) -> Callable[[Any, Any], Awaitable[Any]]:
     """A call whose errors are gRPC's statuses.
 
@@ -71,19 +72,50 @@ def answered(
     ----------
     handle : async callable
         Of request and context.
+    watch : callable, optional
+        Is told each call when it is answered.
     """
 
     async def call(request: Any, context: Any) -> Any:
-        try:
-            return await handle(request, context)
-        except DaiSparkError as error:
-            await abort(context, error)
-        except TimeoutError as error:
-            await abort(context, error)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001 - told to the client as INTERNAL
-            _LOG.exception("A call of gRPC failed.")
-            await abort(context, error)
+        with request_scope("grpc", watch) as scope:
+            scope.request_id = request_id_of(context, getattr(request, "request_id", ""))
+            scope.status = "INTERNAL"
+            try:
+                reply = await handle(request, context)
+                scope.status = "OK"
+                return reply
+            except (DaiSparkError, TimeoutError) as error:
+                scope.status = code_of(error).name
+                scope.told = type(error).__name__
+                await abort(context, error)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - told to the client as INTERNAL
+                _LOG.exception("A call of gRPC failed.")
+                await abort(context, error)
+
+    return call
+
+
+def streamed(
+    handle: Callable[[Any, Any], AsyncIterator[Any]], watch: Optional[Watch] = None
+) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    """A stream, whose models stay open until it ends.
+
+    Parameters
+    ----------
+    handle : async generator
+        Of requests and context; it ends with gRPC's statuses itself.
+    watch : callable, optional
+        Is told each stream when it has ended.
+    """
+
+    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+        with request_scope("grpc", watch) as scope:
+            scope.request_id = request_id_of(context)
+            scope.status = "ABORTED"
+            async for reply in handle(requests, context):
+                yield reply
+            scope.status = "OK"
 
     return call

@@ -17,6 +17,7 @@ from dai_spark.serving.grpc.scoring_proto import scoring_file
 from dai_spark.serving.grpc.scoring_service import ScoringService
 from dai_spark.serving.grpc.served import GetModel
 from dai_spark.serving.grpc.typed_service import TypedService
+from dai_spark.serving.watch.request_scope import Watch
 
 __all__ = ["GrpcServer", "GrpcSettings"]
 
@@ -62,12 +63,17 @@ class GrpcServer:
     get_model : callable
         Gives the model that is served now, None while none is ready.
     settings : GrpcSettings
+    watch : callable, optional
+        Is told each call when it is answered.
     """
 
-    def __init__(self, get_model: GetModel, settings: GrpcSettings) -> None:
+    def __init__(
+        self, get_model: GetModel, settings: GrpcSettings, watch: Optional[Watch] = None
+    ) -> None:
+        self._watch = watch
         self._get_model = get_model
         self._settings = settings
-        self._typed = TypedService(get_model, settings.package)
+        self._typed = TypedService(get_model, settings.package, watch)
         self._health = health.aio.HealthServicer()
         self._services: List[str] = []
         self._server: Any = None
@@ -94,9 +100,9 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(
             (
                 ScoringService(
-                    scoring, self._get_model, self._typed, settings.most_bytes
+                    scoring, self._get_model, self._typed, settings.most_bytes, self._watch
                 ).handler(),
-                InferenceService(inference, self._get_model).handler(),
+                InferenceService(inference, self._get_model, self._watch).handler(),
                 self._typed,
             )
         )

@@ -1,6 +1,6 @@
 """The Open Inference Protocol's service: tensors in, tensors out."""
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 import grpc
 
@@ -21,6 +21,7 @@ from dai_spark.serving.named_model import (
 )
 from dai_spark.serving.served_model import CALL_OPTIONS
 from dai_spark.serving.tensors import Tensor, raw_bytes, table_of_tensors, tensors_of_table
+from dai_spark.serving.watch.request_scope import Watch
 
 __all__ = ["InferenceService"]
 
@@ -53,9 +54,14 @@ class InferenceService:
     messages : Messages
         Of `dai_spark.serving.grpc.inference_proto.inference_file`.
     get_model : callable
+    watch : callable, optional
+        Is told each call when it is answered.
     """
 
-    def __init__(self, messages: Messages, get_model: GetModel) -> None:
+    def __init__(
+        self, messages: Messages, get_model: GetModel, watch: Optional[Watch] = None
+    ) -> None:
+        self._watch = watch
         self._of = messages.of
         self._service = messages.service
         self._get_model = get_model
@@ -64,7 +70,7 @@ class InferenceService:
         """What a server is given."""
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
-                answered(getattr(self, name)),
+                answered(getattr(self, name), self._watch),
                 self._of(f"{name}Request").FromString,
                 lambda reply: reply.SerializeToString(),
             )

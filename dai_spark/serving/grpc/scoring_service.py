@@ -1,7 +1,7 @@
 """The service that every pipeline has: Info, Score and ScoreStream."""
 
 import asyncio
-from typing import Any, AsyncIterator, Callable, Tuple
+from typing import Any, AsyncIterator, Callable, Optional, Tuple
 
 import grpc
 import pyarrow as pa
@@ -10,12 +10,19 @@ from dai_spark.errors import DaiSparkError, OptionError
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.row_formats.row_formats import FORMATS
 from dai_spark.schema.prediction import PredictionShape
-from dai_spark.serving.grpc.call import answered, model_of, request_id_of, timeout_of
+from dai_spark.serving.grpc.call import (
+    answered,
+    model_of,
+    request_id_of,
+    streamed,
+    timeout_of,
+)
 from dai_spark.serving.grpc.proto_file import Messages
 from dai_spark.serving.grpc.scoring_proto import option_words
 from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.grpc.status_codes import abort, code_of
 from dai_spark.serving.grpc.typed_service import TypedService
+from dai_spark.serving.watch.request_scope import Watch
 
 __all__ = ["ScoringService"]
 
@@ -36,11 +43,19 @@ class ScoringService:
     typed : TypedService
     most_bytes : int
         Of rows, when they are unpacked.
+    watch : callable, optional
+        Is told each call when it is answered.
     """
 
     def __init__(
-        self, messages: Messages, get_model: GetModel, typed: TypedService, most_bytes: int
+        self,
+        messages: Messages,
+        get_model: GetModel,
+        typed: TypedService,
+        most_bytes: int,
+        watch: Optional[Watch] = None,
     ) -> None:
+        self._watch = watch
         self._messages = messages
         self._get_model = get_model
         self._typed = typed
@@ -52,7 +67,9 @@ class ScoringService:
 
         def unary(handle: Callable[[Any, Any], Any], request: str) -> grpc.RpcMethodHandler:
             return grpc.unary_unary_rpc_method_handler(
-                answered(handle), of(request).FromString, lambda reply: reply.SerializeToString()
+                answered(handle, self._watch),
+                of(request).FromString,
+                lambda reply: reply.SerializeToString(),
             )
 
         return grpc.method_handlers_generic_handler(
@@ -61,7 +78,7 @@ class ScoringService:
                 "Info": unary(self._info, "InfoRequest"),
                 "Score": unary(self._score, "ScoreRequest"),
                 "ScoreStream": grpc.stream_stream_rpc_method_handler(
-                    self._stream,
+                    streamed(self._stream, self._watch),
                     of("StreamRequest").FromString,
                     lambda reply: reply.SerializeToString(),
                 ),

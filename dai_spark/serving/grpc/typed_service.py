@@ -6,11 +6,18 @@ from typing import Any, AsyncIterator, Dict, List, Optional, Tuple
 import grpc
 
 from dai_spark.errors import DaiSparkError, OptionError
-from dai_spark.serving.grpc.call import answered, model_of, request_id_of, timeout_of
+from dai_spark.serving.grpc.call import (
+    answered,
+    model_of,
+    request_id_of,
+    streamed,
+    timeout_of,
+)
 from dai_spark.serving.grpc.proto_file import Messages
 from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.grpc.status_codes import abort
 from dai_spark.serving.grpc.typed_proto import TypedProto, TypedRows, typed_proto_of
+from dai_spark.serving.watch.request_scope import Watch
 
 __all__ = ["TypedService"]
 
@@ -28,9 +35,17 @@ class TypedService(grpc.GenericRpcHandler):  # type: ignore[misc]
     get_model : callable
     package : str, optional
         See `TypedProto`.
+    watch : callable, optional
+        Is told each call when it is answered.
     """
 
-    def __init__(self, get_model: GetModel, package: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        get_model: GetModel,
+        package: Optional[str] = None,
+        watch: Optional[Watch] = None,
+    ) -> None:
+        self._watch = watch
         self._get_model = get_model
         self._package = package
         self._known: Dict[str, Tuple[TypedProto, Messages, TypedRows]] = {}
@@ -73,8 +88,12 @@ class TypedService(grpc.GenericRpcHandler):  # type: ignore[misc]
             return None
         reads, writes = rows.request.FromString, lambda reply: reply.SerializeToString()
         if name == proto.method_names[0]:
-            return grpc.unary_unary_rpc_method_handler(answered(self._predict), reads, writes)
-        return grpc.stream_stream_rpc_method_handler(self._stream, reads, writes)
+            return grpc.unary_unary_rpc_method_handler(
+                answered(self._predict, self._watch), reads, writes
+            )
+        return grpc.stream_stream_rpc_method_handler(
+            streamed(self._stream, self._watch), reads, writes
+        )
 
     async def _predict(self, request: Any, context: Any) -> Any:
         model = await model_of(context, self._get_model)

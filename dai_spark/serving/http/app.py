@@ -13,8 +13,9 @@ from dai_spark.errors import DaiSparkError
 from dai_spark.serving.http.http_calls import HttpCalls, request_id_of
 from dai_spark.serving.http.http_errors import headers_of, status_of
 from dai_spark.serving.http.protocols.http_protocol import Protocol
+from dai_spark.serving.watch.request_scope import Watch, request_scope
 
-__all__ = ["http_app"]
+__all__ = ["http_app", "metrics_route"]
 
 _LOG = logging.getLogger("dai_spark")
 # Asked by what starts and watches servers, which has no token.
@@ -25,7 +26,14 @@ OPEN_PATHS = (
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def http_app(calls: HttpCalls, protocols: Sequence[Protocol], token: Optional[str] = None) -> Any:
+def http_app(
+    calls: HttpCalls,
+    protocols: Sequence[Protocol],
+    token: Optional[str] = None,
+    watch: Optional[Watch] = None,
+    more: Sequence[Route] = (),
+    open_paths: Sequence[str] = (),
+) -> Any:
     """Make the application.
 
     Parameters
@@ -35,6 +43,12 @@ def http_app(calls: HttpCalls, protocols: Sequence[Protocol], token: Optional[st
         The first one that has a path answers it.
     token : str, optional
         What requests have behind ``Authorization: Bearer``; those that ask for health have none.
+    watch : callable, optional
+        Is told each request when it is answered.
+    more : sequence of Route
+        Paths that are no protocol's.
+    open_paths : sequence of str
+        Those of them that want no token.
 
     Returns
     -------
@@ -48,22 +62,44 @@ def http_app(calls: HttpCalls, protocols: Sequence[Protocol], token: Optional[st
         calls.model()
         return PlainTextResponse("ready\n")
 
-    routes: List[Route] = [Route("/live", live), Route("/ready", guarded(ready, _plain_error))]
+    routes: List[Route] = [
+        Route("/live", live),
+        Route("/ready", guarded(ready, _plain_error, "health", None)),
+        *more,
+    ]
     for protocol in protocols:
         routes += [
             Route(
                 route.path,
-                guarded(route.endpoint, protocol.error),
+                guarded(route.endpoint, protocol.error, protocol.name, watch),
                 methods=list(route.methods or ()),
             )
             for route in protocol.routes
         ]
     app: Any = Starlette(routes=routes)
-    return app if token is None else _TokenCheck(app, token)
+    return app if token is None else _TokenCheck(app, token, (*OPEN_PATHS, *open_paths))
+
+
+def metrics_route(metrics: Any) -> Route:
+    """``GET /metrics``.
+
+    Parameters
+    ----------
+    metrics : ServerMetrics
+    """
+    from dai_spark.serving.watch.server_metrics import CONTENT_TYPE
+
+    async def tell(request: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return Route("/metrics", tell)
 
 
 def guarded(
-    endpoint: _Endpoint, told: Callable[[Request, DaiSparkError, int], Response]
+    endpoint: _Endpoint,
+    told: Callable[[Request, DaiSparkError, int], Response],
+    protocol: str,
+    watch: Optional[Watch],
 ) -> _Endpoint:
     """An endpoint whose errors are answers of its protocol.
 
@@ -72,21 +108,30 @@ def guarded(
     endpoint : async callable
     told : callable
         See `Protocol.error`.
+    protocol : str
+    watch : callable or None
+        Is told each request when it is answered.
     """
 
     async def answer(request: Request) -> Response:
-        try:
-            response = await endpoint(request)
-        except DaiSparkError as error:
-            status = status_of(error)
-            response = told(request, error, status)
-            response.headers.update(headers_of(status))
-        except Exception:  # noqa: BLE001 - told to the client as 500
-            _LOG.exception("Request %s failed.", request_id_of(request))
-            response = JSONResponse({"error": {"message": "The server failed; its log says why."}})
-            response.status_code = 500
-        response.headers["X-Request-ID"] = request_id_of(request)
-        return response
+        with request_scope(protocol, watch) as scope:
+            scope.request_id = request_id_of(request)
+            try:
+                response = await endpoint(request)
+            except DaiSparkError as error:
+                status = status_of(error)
+                response = told(request, error, status)
+                response.headers.update(headers_of(status))
+                scope.told = type(error).__name__ if status == 400 else error.message
+            except Exception:  # noqa: BLE001 - told to the client as 500
+                _LOG.exception("Request %s failed.", scope.request_id)
+                response = JSONResponse(
+                    {"error": {"message": "The server failed; its log says why."}}
+                )
+                response.status_code = 500
+            response.headers["X-Request-ID"] = scope.request_id
+            scope.status = str(response.status_code)
+            return response
 
     return answer
 
@@ -98,12 +143,13 @@ def _plain_error(request: Request, error: DaiSparkError, status: int) -> Respons
 class _TokenCheck:
     """Refuses requests without the token, before anything of them is read."""
 
-    def __init__(self, app: Any, token: str) -> None:
+    def __init__(self, app: Any, token: str, open_paths: Sequence[str]) -> None:
+        self._open_paths = frozenset(open_paths)
         self._app = app
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and scope["path"] not in self._open_paths:
             given = _header(scope["headers"], b"authorization")
             if not hmac.compare_digest(given, self._expected):
                 response = JSONResponse(
