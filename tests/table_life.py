@@ -401,7 +401,8 @@ class TableLife:
         return f"{name}: killed, nothing is there"
 
     def _after_a_refusal(self, way: Way, error: DaiSparkError, name: str) -> str:
-        text = str(error)
+        # What it rests on stands behind --verbose, and is a stack where the JVM raised.
+        text = error.message
         if _STACK.search(text):
             self._broken(f"{name}: no sentence: {text}", {}, {})
         found = self._found(way)
