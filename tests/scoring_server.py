@@ -19,7 +19,8 @@ class ScoringServer:
 
     Parameters
     ----------
-    pipeline : str or Path
+    pipeline : str, Path or None
+        None leaves it out, and the port.
     log : Path
     words : str
         Further words of its command line.
@@ -29,7 +30,9 @@ class ScoringServer:
 
     def __init__(self, pipeline, log, *words, environment=None):
         self.log = Path(log)
-        command = [sys.executable, "-m", "dai_spark.cli", "serve", str(pipeline), "--port", "0"]
+        command = [sys.executable, "-m", "dai_spark.cli", "serve"]
+        if pipeline is not None:
+            command += [str(pipeline), "--port", "0"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, *map(str, words)],

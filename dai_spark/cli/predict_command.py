@@ -94,17 +94,21 @@ def add_predict(commands: "Commands") -> None:
     parser.set_defaults(exit_status=wrong_input)
 
 
-def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
+def add_pipeline_arguments(parser: argparse.ArgumentParser, *, may_lack: bool = False) -> None:
     """Add the pipeline, its environment and its licence.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
+    may_lack : bool, default False
+        Whether the pipeline may be left out.
     """
     parser.add_argument(
         "pipeline",
         metavar="PIPELINE",
-        help="scorer.zip, the folder it was unpacked to, or a model (models:/NAME@ALIAS)",
+        nargs="?" if may_lack else None,
+        help="scorer.zip, the folder it was unpacked to, or a model (models:/NAME@ALIAS)"
+        + ("; by default what the platform has put there (see --protocol)" if may_lack else ""),
     )
     parser.add_argument(
         "--env",

@@ -11,6 +11,7 @@ from dai_spark.cli.predict_command import add_pipeline_arguments, wrong_input
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
     from dai_spark.serving.call_notes import CallNotes
+    from dai_spark.serving.contract import Contract
 
 __all__ = ["add_serve"]
 
@@ -20,11 +21,15 @@ _DETAILS = """\
 HTTP and, with --grpc-port, gRPC answer for one pipeline, which is loaded once.  Calls that wait at
 the same time are scored as one batch.  The server is live at once, and ready (/ready, /ping) when
 the pipeline has scored its own example.  SIGTERM ends it when the calls that are there have their
-answers.  It listens on this host alone unless --host says otherwise."""
+answers.  --protocol serves as Driverless AI's own server, Odahu's images, SageMaker, Vertex or
+MLflow do, where PIPELINE may be left out.  The server listens on this host alone unless --host or
+--protocol says otherwise."""
 _EXAMPLES = """\
   dai-spark serve scorer.zip --env dai-1.10.tar.zst
   curl -H 'Content-Type: text/csv' --data-binary @rows.csv localhost:8080/predict
   dai-spark serve models:/customers@champion --host 0.0.0.0 --grpc-port 50052 --token-file token"""
+
+_PROTOCOLS = ("all", "dai", "odahu", "sagemaker", "vertex", "mlflow")
 
 
 def add_serve(commands: "Commands") -> None:
@@ -43,14 +48,20 @@ def add_serve(commands: "Commands") -> None:
         details=_DETAILS,
         examples=_EXAMPLES,
     )
-    add_pipeline_arguments(parser)
+    add_pipeline_arguments(parser, may_lack=True)
     parser.add_argument("--name", help="what clients call the model (default: its own name)")
     listening = parser.add_argument_group("listening")
     listening.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this host alone)"
+        "--protocol",
+        choices=_PROTOCOLS,
+        help="serve as this platform expects: its paths, port, address, variables and folder "
+        "(default: all paths; without PIPELINE the platform whose pipeline is there)",
     )
     listening.add_argument(
-        "--port", type=int, default=8080, metavar="N", help="of HTTP (default: 8080)"
+        "--host", help="address to listen on (default: this host alone, or the platform's)"
+    )
+    listening.add_argument(
+        "--port", type=int, metavar="N", help="of HTTP (default: 8080, or the platform's)"
     )
     listening.add_argument("--grpc-port", type=int, metavar="N", help="of gRPC (default: no gRPC)")
     listening.add_argument(
@@ -174,6 +185,11 @@ def _add_notes(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
+    import os
+    import tempfile
+    from functools import cache
+
+    from dai_spark.serving.contract import pipeline_at
     from dai_spark.serving.model_source import state_of
     from dai_spark.serving.open_served import ModelSettings, open_served
     from dai_spark.serving.run_server import Served, ServerSettings, run_server
@@ -194,15 +210,22 @@ def _serve(arguments: argparse.Namespace) -> None:
         notes=notes,
     )
 
+    contract, place = _contract(arguments.protocol, arguments.pipeline)
+    # What a platform names by a URI is copied, once.
+    copies = tempfile.TemporaryDirectory(prefix="dai_spark-pipeline-")
+
+    @cache
+    def found() -> str:
+        return place if arguments.pipeline else pipeline_at(place, Path(copies.name))
+
     set_up_log(arguments.log_format, has_requests=not arguments.no_access_log)
-    served = Served(
-        lambda: open_served(arguments.pipeline, models),
-        lambda: state_of(arguments.pipeline),
-        notes,
-    )
+    served = Served(lambda: open_served(found(), models), lambda: state_of(found()), notes)
     settings = ServerSettings(
-        host=arguments.host,
-        port=arguments.port,
+        host=contract.host if arguments.host is None else arguments.host,
+        port=contract.port_in(os.environ) if arguments.port is None else arguments.port,
+        predict_paths=contract.predict_paths(os.environ),
+        health_paths=contract.health_paths(os.environ),
+        served=contract.served,
         grpc_port=arguments.grpc_port,
         grpc_package=arguments.grpc_package,
         token=_token(arguments.token_file),
@@ -219,6 +242,34 @@ def _serve(arguments: argparse.Namespace) -> None:
         run_server(served, settings, _LOG.info if arguments.log_format == "json" else tell)
     finally:
         notes.close()
+        copies.cleanup()
+
+
+def _contract(protocol: Optional[str], pipeline: Optional[str]) -> "Tuple[Contract, str]":
+    """What is expected of the server, and where its pipeline is."""
+    import os
+
+    from dai_spark.errors import OptionError
+    from dai_spark.serving.contract import CONTRACTS, contract_at_hand
+
+    if protocol is None and pipeline is None:
+        contract = contract_at_hand(os.environ)
+        if contract is None:
+            raise OptionError(
+                "Give the PIPELINE to serve; no platform has put one there (AIP_STORAGE_URI, "
+                "/opt/ml/model, /scoring/pipeline.zip)."
+            )
+        tell(f"serving as --protocol {contract.name} says, by the pipeline that is there")
+    else:
+        contract = CONTRACTS[protocol or "all"]
+    place = pipeline or contract.pipeline_in(os.environ)
+    if place is None:
+        told = contract.place_variable or contract.place
+        raise OptionError(
+            f"Give the PIPELINE to serve; --protocol {contract.name} finds "
+            + (f"none by {told}." if told else "none by itself.")
+        )
+    return contract, place
 
 
 def _notes(arguments: argparse.Namespace) -> "CallNotes":

@@ -48,6 +48,8 @@ class ServerSettings:
         Whether ``/metrics`` wants no token.
     strict_dai : bool
         See `dai_spark.serving.http.protocols.dai_rpc.dai_rpc_protocol`.
+    served : tuple of str or None
+        Names of the protocols of HTTP; None serves all.
     """
 
     host: str = "127.0.0.1"
@@ -65,6 +67,7 @@ class ServerSettings:
     reload_s: Optional[float] = None
     open_metrics: bool = False
     strict_dai: bool = False
+    served: Optional[Tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -169,13 +172,7 @@ def _http(slot: ModelSlot, settings: ServerSettings, notes: Optional[Any]) -> Tu
 
         from dai_spark.serving.http.app import http_app, metrics_route
         from dai_spark.serving.http.http_calls import HttpCalls
-        from dai_spark.serving.http.protocols.dai_rpc import dai_rpc_protocol
-        from dai_spark.serving.http.protocols.inference import inference_protocol
-        from dai_spark.serving.http.protocols.invocations import invocations_protocol
-        from dai_spark.serving.http.protocols.kserve_v1 import kserve_v1_protocol
-        from dai_spark.serving.http.protocols.mojo import mojo_protocol
-        from dai_spark.serving.http.protocols.odahu import odahu_protocol
-        from dai_spark.serving.http.protocols.predict import predict_protocol
+        from dai_spark.serving.http.protocols.served_protocols import served_protocols
         from dai_spark.serving.watch.server_log import log_request
         from dai_spark.serving.watch.server_metrics import ServerMetrics
     except ImportError as error:
@@ -192,19 +189,13 @@ def _http(slot: ModelSlot, settings: ServerSettings, notes: Optional[Any]) -> Tu
             yield
 
     calls = HttpCalls(slot.get, settings.most_bytes)
-    protocols = [
-        predict_protocol(calls),
-        invocations_protocol(
-            calls,
-            ("/invocations", *settings.predict_paths),
-            ("/ping", "/health", *settings.health_paths),
-        ),
-        dai_rpc_protocol(calls, settings.strict_dai),
-        odahu_protocol(calls),
-        inference_protocol(calls),
-        kserve_v1_protocol(calls),
-        mojo_protocol(calls),
-    ]
+    protocols = served_protocols(
+        calls,
+        settings.served,
+        settings.predict_paths,
+        settings.health_paths,
+        settings.strict_dai,
+    )
     metrics = ServerMetrics(slot, notes)
 
     def watch(scope: RequestScope) -> None:
@@ -217,7 +208,7 @@ def _http(slot: ModelSlot, settings: ServerSettings, notes: Optional[Any]) -> Tu
         settings.token,
         watch,
         [metrics_route(metrics)],
-        ("/metrics",) if settings.open_metrics else (),
+        (*settings.health_paths, *(("/metrics",) if settings.open_metrics else ())),
     )
     server = Server(
         uvicorn.Config(

@@ -144,8 +144,8 @@ class _TokenCheck:
     """Refuses requests without the token, before anything of them is read."""
 
     def __init__(self, app: Any, token: str, open_paths: Sequence[str]) -> None:
-        self._open_paths = frozenset(open_paths)
         self._app = app
+        self._open_paths = frozenset(open_paths)
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

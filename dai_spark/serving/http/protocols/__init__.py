@@ -3,6 +3,7 @@
 ::
 
     http_protocol  what a protocol is to the application
+    served_protocols  those that a server has, by name
     predict        our own: rows in any format, by Content-Type and Accept
     invocations    MLflow's, SageMaker's and Vertex's
     dai_rpc        the JSON-RPC of Driverless AI's own server

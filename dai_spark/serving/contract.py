@@ -1,0 +1,197 @@
+"""Contract: what a platform expects of a server that it starts: port, address, paths, variables.
+
+A platform starts an image with its own variables and folders, and no pipeline on the command line.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Dict, Mapping, Optional, Tuple
+
+from dai_spark.errors import OptionError, PipelineNotFoundError, shortened
+
+__all__ = ["CONTRACTS", "Contract", "contract_at_hand", "pipeline_at"]
+
+# Everywhere is where the originals listen: whoever names the contract asks for it.
+_LOOPBACK, _EVERYWHERE = "127.0.0.1", "0.0.0.0"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A platform's expectations.
+
+    Attributes
+    ----------
+    name : str
+    host : str
+        Where the original listens.
+    port : int
+    port_variable : str or None
+        Variable that names another port.
+    place : str or None
+        Path of the pipeline where none is named.
+    place_variable : str or None
+        Variable that names the pipeline, as a path or a URI.
+    predict_variable, health_variable : str or None
+        Variables that name paths of ``/invocations`` and ``/ping``.
+    served : tuple of str or None
+        Names of the protocols of HTTP that are served; None serves all.
+    """
+
+    name: str
+    host: str = _LOOPBACK
+    port: int = 8080
+    port_variable: Optional[str] = None
+    place: Optional[str] = None
+    place_variable: Optional[str] = None
+    predict_variable: Optional[str] = None
+    health_variable: Optional[str] = None
+    served: Optional[Tuple[str, ...]] = None
+
+    def port_in(self, variables: Mapping[str, str]) -> int:
+        """The port, by these variables.
+
+        Raises
+        ------
+        OptionError
+        """
+        told = variables.get(self.port_variable or "", "")
+        if not told:
+            return self.port
+        if not (told.isdigit() and len(told) < 6 and int(told) < 65536):
+            raise OptionError(f"{self.port_variable}={told[:50]!r} is no port.")
+        return int(told)
+
+    def predict_paths(self, variables: Mapping[str, str]) -> Tuple[str, ...]:
+        """Further paths of ``/invocations``.
+
+        Raises
+        ------
+        OptionError
+        """
+        return _path(self.predict_variable, variables)
+
+    def health_paths(self, variables: Mapping[str, str]) -> Tuple[str, ...]:
+        """Further paths of ``/ping``.
+
+        Raises
+        ------
+        OptionError
+        """
+        return _path(self.health_variable, variables)
+
+    def pipeline_in(self, variables: Mapping[str, str]) -> Optional[str]:
+        """Path or URI of the pipeline that the platform has put there; None where there is none."""
+        told = variables.get(self.place_variable or "", "")
+        if told:
+            return told
+        if self.place is not None and Path(self.place).exists():
+            return self.place
+        return None
+
+
+CONTRACTS: Dict[str, Contract] = {
+    one.name: one
+    for one in (
+        Contract("all"),
+        Contract(
+            "dai",
+            _EVERYWHERE,
+            9090,
+            port_variable="SCORING_PORT",
+            place="/scoring/pipeline.zip",
+            served=("dai",),
+        ),
+        Contract("odahu", _EVERYWHERE, 5000, served=("odahu",)),
+        Contract(
+            "sagemaker",
+            _EVERYWHERE,
+            8080,
+            port_variable="SAGEMAKER_BIND_TO_PORT",
+            place="/opt/ml/model",
+            served=("invocations",),
+        ),
+        Contract(
+            "vertex",
+            _EVERYWHERE,
+            8080,
+            port_variable="AIP_HTTP_PORT",
+            place_variable="AIP_STORAGE_URI",
+            predict_variable="AIP_PREDICT_ROUTE",
+            health_variable="AIP_HEALTH_ROUTE",
+            served=("invocations",),
+        ),
+        Contract("mlflow", _LOOPBACK, 5000, place="/opt/ml/model", served=("invocations",)),
+    )
+}
+# In this order, where neither a protocol nor a pipeline is named.
+_LOOKED_FOR = ("vertex", "sagemaker", "dai")
+
+
+def contract_at_hand(variables: Mapping[str, str]) -> Optional[Contract]:
+    """The contract whose pipeline is there, for ``serve`` without a word more.
+
+    Parameters
+    ----------
+    variables : mapping of str to str
+        Of the environment.
+    """
+    looked_for = (CONTRACTS[name] for name in _LOOKED_FOR)
+    return next((one for one in looked_for if one.pipeline_in(variables) is not None), None)
+
+
+def pipeline_at(place: str, folder: Path) -> str:
+    """The pipeline at a place where a platform puts models.
+
+    Parameters
+    ----------
+    place : str
+        A zip; a folder that is an unpacked export or holds one zip; or a URI of either, which is
+        copied.
+    folder : Path
+        Takes the copy.
+
+    Raises
+    ------
+    PipelineNotFoundError
+        There is no pipeline, or there are several.
+    OptionError
+        The URI cannot be read.
+    """
+    path = Path(_fetched(place, folder) if "://" in place else place)
+    if not path.exists():
+        raise PipelineNotFoundError(f"There is no pipeline at {place}.")
+    if path.is_file() or any(path.glob("scoring_*.whl")) or any(path.glob("*/scoring_*.whl")):
+        return str(path)
+    found = sorted(path.rglob("*.zip"))
+    if len(found) != 1:
+        told = shortened([one.name for one in found]) if found else "none"
+        raise PipelineNotFoundError(
+            f"{place} must be an unpacked export, or a folder with one zip of an export; its zips "
+            f"are: {told}."
+        )
+    return str(found[0])
+
+
+def _fetched(uri: str, folder: Path) -> Path:
+    import pyarrow as pa
+    from pyarrow import fs
+
+    target = Path(tempfile.mkdtemp(dir=folder))
+    try:
+        source, path = fs.FileSystem.from_uri(uri.rstrip("/"))
+        if source.get_file_info(path).type == fs.FileType.File:
+            target = target / PurePosixPath(path).name
+        fs.copy_files(path, str(target), source_filesystem=source)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise OptionError(f"The pipeline at {uri} cannot be copied ({error}).") from error
+    return target
+
+
+def _path(variable: Optional[str], variables: Mapping[str, str]) -> Tuple[str, ...]:
+    told = variables.get(variable or "", "")
+    if not told:
+        return ()
+    if not told.startswith("/") or any(sign in told for sign in "{}?# "):
+        raise OptionError(f"{variable}={told[:100]!r} is no path; it begins with /.")
+    return (told,)
