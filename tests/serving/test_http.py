@@ -1,5 +1,6 @@
 """HTTP by clients that are not ours: httpx, MLflow's own, and a socket that hangs up."""
 
+import asyncio
 import io
 import json
 import os
@@ -14,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from processes import processes_of
+
+from dai_spark.serving.http.http_calls import HttpCalls
 
 JSON = {"Content-Type": "application/json"}
 
@@ -361,3 +364,14 @@ def wait_until(is_so, limit_s=40):
     while not is_so():
         assert time.monotonic() < limit
         time.sleep(0.1)
+
+
+def test_a_large_body_is_read_beside_the_event_loop():
+    """Else all other requests would wait until it is read; a small one is read at once."""
+    calls = HttpCalls(lambda: None, 1000)
+
+    async def thread_of(n_bytes):
+        return await calls.apart(n_bytes, threading.get_ident)
+
+    assert asyncio.run(thread_of(1000)) == threading.get_ident()
+    assert asyncio.run(thread_of(1_000_000)) != threading.get_ident()

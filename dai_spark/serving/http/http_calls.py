@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, TypeVar
 
 import pyarrow as pa
 from starlette.requests import Request
@@ -13,6 +13,9 @@ from dai_spark.serving.served_model import ServedModel
 
 __all__ = ["HttpCalls", "request_id_of"]
 
+_T = TypeVar("_T")
+# What is read in a millisecond or two.
+_MOST_AT_ONCE_BYTES = 64 << 10
 _TIMEOUT = "x-request-timeout"
 _REQUEST_ID = "x-request-id"
 _MOST_ID_CHARS = 128
@@ -77,6 +80,20 @@ class HttpCalls:
             f"The body has {size}, and the server takes {self._most_bytes:,} "
             "(--max-body-bytes); send fewer rows at once, or Arrow in place of text."
         )
+
+    async def apart(self, n_bytes: int, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call a function of so many bytes, in a thread where other requests would wait for it.
+
+        Parameters
+        ----------
+        n_bytes : int
+        function : callable
+        *arguments
+        """
+        if n_bytes <= _MOST_AT_ONCE_BYTES:
+            return function(*arguments)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, function, *arguments)
 
     async def score(
         self,

@@ -46,18 +46,19 @@ def invocations_protocol(
         body = await calls.body(request)
         words: Dict[str, Any] = {}
         if given.name == "json":
-            table, words = rows_and_words(json_value(body, nan_is_null=True), model)
+            table, words = await calls.apart(len(body), _read, body, model)
         else:
-            table = given.read(body, model.columns, ())
+            table = await calls.apart(len(body), given.read, body, model.columns, ())
         scored = await calls.score(request, model, table, words)
         # MLflow answers CSV with JSON; who wants something else says so.
         usual = FORMATS["json"] if given.name == "csv" else given
         wanted = accepted_format(request.headers.get("accept"), usual)
         headers = {"X-Model-Digest": model.digest}
         if wanted.name == "json":
-            content = b'{"predictions":' + json_bytes(scored) + b"}"
+            told = await calls.apart(scored.nbytes, json_bytes, scored)
+            content = b'{"predictions":' + told + b"}"
             return Response(content, media_type="application/json", headers=headers)
-        content = wanted.write(scored)
+        content = await calls.apart(scored.nbytes, wanted.write, scored)
         return Response(content, media_type=wanted.media_types[0], headers=headers)
 
     async def health(request: Request) -> Response:
@@ -108,6 +109,10 @@ def rows_and_words(value: Any, model: ServedModel) -> Tuple[pa.Table, Dict[str, 
             return table_of_columns(rows, columns), words
         return table_of_records([rows], columns), words
     return table_of_records(rows, columns), words
+
+
+def _read(body: bytes, model: ServedModel) -> Tuple[pa.Table, Dict[str, Any]]:
+    return rows_and_words(json_value(body, nan_is_null=True), model)
 
 
 def _error(request: Request, error: DaiSparkError, status: int) -> Response:

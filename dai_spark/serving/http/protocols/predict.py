@@ -33,14 +33,15 @@ def predict_protocol(calls: HttpCalls) -> Protocol:
         query = dict(request.query_params)
         keep = [name for name in query.pop(_KEEP, "").split(",") if name]
         words = words_of_query(query)
-        table = given.read(await calls.body(request), model.columns, keep)
+        body = await calls.body(request)
+        table = await calls.apart(len(body), given.read, body, model.columns, keep)
         scored = await calls.score(request, model, table.select(list(model.columns)), words)
         answer = pa.Table.from_arrays(
             [*(table.column(name) for name in keep), *scored.columns],
             names=[*keep, *scored.column_names],
         )
         return Response(
-            wanted.write(answer),
+            await calls.apart(answer.nbytes, wanted.write, answer),
             media_type=wanted.media_types[0],
             headers={"X-Model-Digest": model.digest},
         )
