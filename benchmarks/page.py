@@ -410,9 +410,9 @@ def serving(figures: dict[str, Any], folder: Path) -> Lines:
         f"10,000 rows a call: {shown(bulk['direct_rows_per_s'])} rows/s direct, "
         f"{shown(bulk['arrow_over_direct'])} of it as Arrow, to reach "
         f"{figures['to_reach_bulk_over_direct']:g}, and {shown(bulk['json_over_direct'])} as JSON.",
-        f"Memory: {shown(memory['scorers_mb'])} MB in {memory['n_scorers']} scorers, "
-        f"{shown(memory['scorers_over_separate_loads'])} of as many separate loads, and "
-        f"{shown(memory['front_mb'])} MB in the front.",
+        f"With a model of {memory['model_mb']:.0f} MB, {memory['n_scorers']} scorers at work take "
+        f"{shown(memory['scorers_over_separate_loads'])} of as many separate loads, to stay below "
+        f"{memory['to_reach']:g}, and the front {shown(memory['front_mb'])} MB.",
     ]
 
 
