@@ -13,7 +13,7 @@ All of it runs in one event loop, so nothing is locked.
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Awaitable, Callable, Deque, Hashable, List, Optional, Sequence, Set
 
 import pyarrow as pa
@@ -56,6 +56,8 @@ class MergerCounts:
     n_died : int
         Scorers that ended while a batch was with them.
     scoring_s : float
+    queued_s : float
+        That calls waited for a scorer, summed over calls.
     """
 
     n_batches: int = 0
@@ -64,6 +66,7 @@ class MergerCounts:
     n_dropped: int = 0
     n_died: int = 0
     scoring_s: float = 0.0
+    queued_s: float = 0.0
 
     def __add__(self, other: "MergerCounts") -> "MergerCounts":
         ours, theirs = vars(self), vars(other)
@@ -77,6 +80,7 @@ class _Waiting:
     call: ScoreCall
     answer: "asyncio.Future[pa.Table]"
     key: Hashable
+    begun: float = field(default_factory=time.perf_counter)
     # A scorer that was killed under it alone is another one's fault once, and its own twice.
     was_alone: bool = False
 
@@ -274,6 +278,7 @@ class Merger:
             self._start_soon()
 
     async def _score_group(self, group: List[_Waiting]) -> None:
+        begun = time.perf_counter()
         tables = [one.call.table for one in group]
         table = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
         try:
@@ -287,7 +292,13 @@ class Merger:
                 raise
         else:
             begin = 0
+            ended = time.perf_counter()
             for one in group:
+                scope = one.call.scope
+                if scope is not None:
+                    scope.batch = (one.begun, begun, ended)
+                    scope.n_merged = max(scope.n_merged, len(group))
+                    self.counts.queued_s += begun - one.begun
                 n_rows = one.call.table.num_rows
                 if not one.is_gone:
                     one.answer.set_result(scored.slice(begin, n_rows))

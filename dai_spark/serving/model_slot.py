@@ -1,8 +1,10 @@
 """ModelSlot: the model that is served now, and how another one takes its place."""
 
 import asyncio
+import contextlib
 import logging
-from typing import Callable, Optional
+import threading
+from typing import Callable, Dict, Optional
 
 from dai_spark.errors import DaiSparkError
 from dai_spark.serving.merger import MergerCounts
@@ -28,15 +30,15 @@ class ModelSlot:
     ----------
     n_swapped, n_refused : int
         Models that have taken another one's place, and those that could not.
-    counts_before : MergerCounts
-        Of the models that were served before.
     """
 
     def __init__(self, load: Callable[[], ServedModel]) -> None:
         self._load = load
         self._model: Optional[ServedModel] = None
         self._lock = asyncio.Lock()
-        self.counts_before = MergerCounts()
+        self._counts_before = MergerCounts()
+        # Those whose place was taken, until their requests have ended.
+        self._old: Dict[ServedModel, asyncio.Task[None]] = {}
         self.n_swapped = 0
         self.n_refused = 0
 
@@ -63,13 +65,39 @@ class ModelSlot:
             The new one does not load or does not score its example: the old one stays.
         """
         async with self._lock:
-            model = await asyncio.get_running_loop().run_in_executor(None, self._load)
+            model = await self._loaded()
             old, self._model = self._model, model
         if old is not None:
             self.n_swapped += 1
-            await old.close()
-            self.counts_before += old.merger.counts
+            # Behind its requests, for which the next swap need not wait.
+            self._old[old] = asyncio.get_running_loop().create_task(self._close(old))
         return model
+
+    def _loaded(self) -> "asyncio.Future[ServedModel]":
+        loop = asyncio.get_running_loop()
+        loaded: asyncio.Future[ServedModel] = loop.create_future()
+
+        def tell(model: Optional[ServedModel], error: Optional[BaseException]) -> None:
+            if loaded.done():
+                return
+            if model is not None:
+                loaded.set_result(model)
+            elif error is not None:
+                loaded.set_exception(error)
+
+        def load() -> None:
+            model, why = None, None
+            try:
+                model = self._load()
+            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+                why = error
+            # The loop may have ended meanwhile.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(tell, model, why)
+
+        # No pool's thread: a server that is told to end does not wait for a load.
+        threading.Thread(target=load, name="dai_spark-load", daemon=True).start()
+        return loaded
 
     async def swap(self) -> bool:
         """As `fill`, but a model that cannot take over is told in the log; whether one did."""
@@ -88,7 +116,24 @@ class ModelSlot:
         _LOG.info("Model %s (%s) is served now%s.", model.name, model.digest[:12], was)
         return True
 
+    async def _close(self, old: ServedModel) -> None:
+        try:
+            await old.close()
+        finally:
+            self._counts_before += old.merger.counts
+            del self._old[old]
+
+    def counts(self) -> MergerCounts:
+        """What was done by all models that are and were served."""
+        models = [*self._old, *([] if self._model is None else [self._model])]
+        return sum((model.merger.counts for model in models), self._counts_before)
+
     async def close(self) -> None:
         """Answer what is there, and end the scorers."""
-        if self._model is not None:
-            await self._model.close()
+        here = [] if self._model is None else [self._model.close()]
+        await asyncio.gather(*here, *self._old.values())
+
+    def abort(self) -> None:
+        """End all scorers at once; calls that go on fail."""
+        for model in (*self._old, *([] if self._model is None else [self._model])):
+            model.abort()

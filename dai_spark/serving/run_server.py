@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Callable, Hashable, Iterator, Optional, Sequence, Tuple
 
 from dai_spark.errors import OptionError
+from dai_spark.serving.drain import Parts, drain
 from dai_spark.serving.follow import follow
 from dai_spark.serving.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
 from dai_spark.serving.watch.request_scope import RequestScope, Watch
+from dai_spark.serving.watch.spans import Spans, open_spans
 
 __all__ = ["Served", "ServerSettings", "run_server"]
 
@@ -121,11 +123,14 @@ async def _serve(
     slot = ModelSlot(served.load)
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
+    at_once = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
+        # The second one does not wait for requests.
+        loop.add_signal_handler(number, lambda: at_once.set() if ending.is_set() else ending.set())
     asked = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, asked.set)
-    http, watch = _http(slot, settings, served.notes)
+    spans = open_spans()
+    http, watch = _http(slot, settings, served.notes, spans)
     following: Optional[asyncio.Future[None]] = None
     serving = asyncio.ensure_future(http.serve())
     ended = asyncio.ensure_future(ending.wait())
@@ -158,15 +163,15 @@ async def _serve(
         ended.cancel()
         if following is not None:
             following.cancel()
-        http.should_exit = True
-        stopping = [grpc_server.stop(settings.drain_s)] if grpc_server is not None else []
-        await asyncio.gather(serving, *stopping, return_exceptions=True)
-        if filling is not None:
-            await asyncio.gather(filling, return_exceptions=True)
-        await slot.close()
+        parts = Parts(slot, http, serving, grpc_server, filling)
+        await drain(parts, settings.drain_s, at_once, on_message)
+        if spans is not None:
+            await loop.run_in_executor(None, spans.close)
 
 
-def _http(slot: ModelSlot, settings: ServerSettings, notes: Optional[Any]) -> Tuple[Any, Watch]:
+def _http(
+    slot: ModelSlot, settings: ServerSettings, notes: Optional[Any], spans: Optional[Spans]
+) -> Tuple[Any, Watch]:
     try:
         import uvicorn
 
@@ -201,6 +206,8 @@ def _http(slot: ModelSlot, settings: ServerSettings, notes: Optional[Any]) -> Tu
     def watch(scope: RequestScope) -> None:
         metrics.saw(scope)
         log_request(scope)
+        if spans is not None:
+            spans.saw(scope)
 
     app = http_app(
         calls,
@@ -220,7 +227,6 @@ def _http(slot: ModelSlot, settings: ServerSettings, notes: Optional[Any]) -> Tu
             lifespan="off",
             ws="none",
             server_header=False,
-            timeout_graceful_shutdown=round(settings.drain_s),
             timeout_keep_alive=75,
             backlog=2048,
             **_tls(settings),

@@ -7,6 +7,7 @@ from typing import Optional
 import pyarrow as pa
 
 from dai_spark.plan.options import ScoringOptions
+from dai_spark.serving.watch.request_scope import RequestScope, current_scope
 
 __all__ = ["ScoreCall"]
 
@@ -24,12 +25,15 @@ class ScoreCall:
         What logs call it.
     deadline : float or None
         Of `time.monotonic`; the client does not wait longer.
+    scope : RequestScope or None
+        The request that it is of.
     """
 
     table: pa.Table
     options: ScoringOptions
     request_id: str = ""
     deadline: Optional[float] = None
+    scope: Optional[RequestScope] = None
 
     @classmethod
     def within(
@@ -37,7 +41,7 @@ class ScoreCall:
     ) -> "ScoreCall":
         """A call whose client waits so many seconds from now."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        return cls(table, options, request_id, deadline)
+        return cls(table, options, request_id, deadline, current_scope())
 
     def left_s(self) -> Optional[float]:
         """Seconds until the deadline, not below 0; None without one."""

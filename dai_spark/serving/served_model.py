@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
@@ -203,6 +204,10 @@ class ServedModel:
         self._n_users -= 1
         if not self._n_users:
             self._is_unused.set()
+
+    def abort(self) -> None:
+        """End the scorers at once; calls that go on fail."""
+        threading.Thread(target=self._scorer.close, name="dai_spark-abort", daemon=True).start()
 
     async def close(self) -> None:
         """Answer the requests that are there, and end the scorers."""

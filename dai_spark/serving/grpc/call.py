@@ -2,14 +2,14 @@
 
 import logging
 import uuid
-from typing import Any, AsyncIterator, Awaitable, Callable, Optional
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Optional
 
 import grpc
 
 from dai_spark.errors import DaiSparkError
 from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.grpc.status_codes import abort, code_of
-from dai_spark.serving.watch.request_scope import Watch, request_scope
+from dai_spark.serving.watch.request_scope import TRACE_HEADERS, Watch, request_scope
 
 __all__ = ["answered", "model_of", "request_id_of", "streamed", "timeout_of"]
 
@@ -79,6 +79,7 @@ def answered(
     async def call(request: Any, context: Any) -> Any:
         with request_scope("grpc", watch) as scope:
             scope.request_id = request_id_of(context, getattr(request, "request_id", ""))
+            scope.trace = _trace_of(context)
             scope.status = "INTERNAL"
             try:
                 reply = await handle(request, context)
@@ -112,10 +113,15 @@ def streamed(
 
     async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
         with request_scope("grpc", watch) as scope:
-            scope.request_id = request_id_of(context)
+            scope.request_id, scope.trace = request_id_of(context), _trace_of(context)
             scope.status = "ABORTED"
             async for reply in handle(requests, context):
                 yield reply
             scope.status = "OK"
 
     return call
+
+
+def _trace_of(context: Any) -> Dict[str, str]:
+    metadata = context.invocation_metadata() or ()
+    return {name: value for name, value in metadata if name in TRACE_HEADERS}

@@ -17,7 +17,7 @@ from dai_spark.serving.grpc.scoring_proto import scoring_file
 from dai_spark.serving.grpc.scoring_service import ScoringService
 from dai_spark.serving.grpc.served import GetModel
 from dai_spark.serving.grpc.typed_service import TypedService
-from dai_spark.serving.watch.request_scope import Watch
+from dai_spark.serving.watch.request_scope import Watch, request_scope
 
 __all__ = ["GrpcServer", "GrpcSettings"]
 
@@ -94,7 +94,9 @@ class GrpcServer:
             # Else two servers could share a port, and each have half of the calls.
             ("grpc.so_reuseport", 0),
         ]
-        interceptors = [_TokenCheck(settings.token)] if settings.token is not None else []
+        interceptors = (
+            [_TokenCheck(settings.token, self._watch)] if settings.token is not None else []
+        )
         self._server = grpc.aio.server(options=limits, interceptors=interceptors)
         scoring, inference = Messages(scoring_file()), Messages(inference_file())
         self._server.add_generic_rpc_handlers(
@@ -176,7 +178,8 @@ class GrpcServer:
 class _TokenCheck(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Refuses calls without the token, before their message is read."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, watch: Optional[Watch]) -> None:
+        self._watch = watch
         self._expected = f"Bearer {token}".encode()
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
@@ -187,17 +190,20 @@ class _TokenCheck(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             if name == "authorization" and hmac.compare_digest(given, self._expected):
                 return await continuation(details)
         handler = await continuation(details)
-        return None if handler is None else _refusal(handler)
+        return None if handler is None else _refusal(handler, self._watch)
 
 
-def _refusal(handler: Any) -> Any:
+def _refusal(handler: Any, watch: Optional[Watch]) -> Any:
     """A handler of the same shape that refuses: streams are ended in their own way."""
 
     async def unary(request: Any, context: Any) -> None:
-        await context.abort(
-            grpc.StatusCode.UNAUTHENTICATED,
-            "The call has no token, or a wrong one; send the metadata authorization: Bearer TOKEN.",
-        )
+        with request_scope("grpc", watch) as scope:
+            scope.status = grpc.StatusCode.UNAUTHENTICATED.name
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED,
+                "The call has no token, or a wrong one; send the metadata authorization: Bearer "
+                "TOKEN.",
+            )
 
     async def stream(request: Any, context: Any) -> Any:
         await unary(request, context)

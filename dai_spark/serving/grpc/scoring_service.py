@@ -1,13 +1,12 @@
 """The service that every pipeline has: Info, Score and ScoreStream."""
 
 import asyncio
-from typing import Any, AsyncIterator, Callable, Optional, Tuple
+from typing import Any, AsyncIterator, Callable, Dict, Mapping, Optional, Tuple
 
 import grpc
 import pyarrow as pa
 
-from dai_spark.errors import DaiSparkError, OptionError
-from dai_spark.plan.options import ScoringOptions
+from dai_spark.errors import DaiSparkError, NotReadyError, OptionError
 from dai_spark.row_formats.row_formats import FORMATS
 from dai_spark.schema.prediction import PredictionShape
 from dai_spark.serving.grpc.call import (
@@ -22,7 +21,7 @@ from dai_spark.serving.grpc.scoring_proto import option_words
 from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.grpc.status_codes import abort, code_of
 from dai_spark.serving.grpc.typed_service import TypedService
-from dai_spark.serving.watch.request_scope import Watch
+from dai_spark.serving.watch.request_scope import Watch, message_scope
 
 __all__ = ["ScoringService"]
 
@@ -139,10 +138,11 @@ class ScoringService:
 
     async def _stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         """Messages are scored at the same time, and answered in their order."""
-        model = await model_of(context, self._get_model)
+        with message_scope():
+            await model_of(context, self._get_model)
         request_id = request_id_of(context)
         waiting: asyncio.Queue[Any] = asyncio.Queue(_N_AHEAD)
-        reader = asyncio.ensure_future(self._read(requests, model, context, request_id, waiting))
+        reader = asyncio.ensure_future(self._read(requests, context, request_id, waiting))
         try:
             while True:
                 task = await waiting.get()
@@ -162,46 +162,54 @@ class ScoringService:
     async def _read(
         self,
         requests: AsyncIterator[Any],
-        model: Model,
         context: Any,
         request_id: str,
         waiting: "asyncio.Queue[Any]",
     ) -> None:
-        options = model.options
+        words: Dict[str, Any] = {}
         n_messages = 0
         try:
             async for request in requests:
                 if request.HasField("options"):
                     if n_messages:
                         raise OptionError("The options of a stream stand in its first message.")
-                    options = model.options_for(option_words(request.options))
+                    words = option_words(request.options)
+                    with message_scope():
+                        self._model().options_for(words)
                     if not request.arrow:
                         n_messages += 1
                         continue
                 name = f"{request_id}.{n_messages}"
                 n_messages += 1
                 task = asyncio.ensure_future(
-                    self._one(model, request.arrow, options, timeout_of(context), name)
+                    self._one(request.arrow, words, timeout_of(context), name)
                 )
                 await waiting.put(task)
         finally:
             await waiting.put(None)
 
-    async def _one(
-        self, model: Model, data: bytes, options: ScoringOptions, timeout_s: Any, name: str
-    ) -> Any:
-        of = self._messages.of
-        reply = of("StreamReply")(digest=model.digest)
-        try:
-            table = self._table(model, "arrow", data)
-            scored = await model.score(table, options, timeout_s, name)
-            reply.arrow = FORMATS["arrow"].write(scored)
-        except (DaiSparkError, TimeoutError) as error:
-            code, text = _told(error)
-            reply.error.code = code
-            reply.error.name = type(error).__name__
-            reply.error.message = text
+    async def _one(self, data: bytes, words: Mapping[str, Any], timeout_s: Any, name: str) -> Any:
+        reply = self._messages.of("StreamReply")()
+        with message_scope() as scope:
+            try:
+                model = self._model()
+                reply.digest = model.digest
+                table = self._table(model, "arrow", data)
+                scored = await model.score(table, model.options_for(words), timeout_s, name)
+                reply.arrow = FORMATS["arrow"].write(scored)
+            except (DaiSparkError, TimeoutError) as error:
+                scope.told = type(error).__name__
+                code, text = _told(error)
+                reply.error.code = code
+                reply.error.name = type(error).__name__
+                reply.error.message = text
         return reply
+
+    def _model(self) -> Model:
+        model = self._get_model()
+        if model is None:
+            raise NotReadyError("The server is not ready: its pipeline is being loaded.")
+        return model
 
 
 def _told(error: BaseException) -> Tuple[int, str]:

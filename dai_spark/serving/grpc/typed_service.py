@@ -17,7 +17,7 @@ from dai_spark.serving.grpc.proto_file import Messages
 from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.grpc.status_codes import abort
 from dai_spark.serving.grpc.typed_proto import TypedProto, TypedRows, typed_proto_of
-from dai_spark.serving.watch.request_scope import Watch
+from dai_spark.serving.watch.request_scope import Watch, message_scope
 
 __all__ = ["TypedService"]
 
@@ -113,9 +113,13 @@ class TypedService(grpc.GenericRpcHandler):  # type: ignore[misc]
         scored = await model.score(rows.table([request]), options, timeout_of(context), request_id)
         return rows.replies(scored)[0]
 
+    async def _message(self, request: Any, context: Any, request_id: str) -> Any:
+        with message_scope():
+            model = await model_of(context, self._get_model)
+            return await self._one(model, request, context, request_id)
+
     async def _stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         """Rows are scored at the same time, and answered in their order; an error ends it."""
-        model = await model_of(context, self._get_model)
         request_id = request_id_of(context)
         waiting: asyncio.Queue[Any] = asyncio.Queue(_N_AHEAD)
 
@@ -123,7 +127,7 @@ class TypedService(grpc.GenericRpcHandler):  # type: ignore[misc]
             n_rows = 0
             try:
                 async for request in requests:
-                    one = self._one(model, request, context, f"{request_id}.{n_rows}")
+                    one = self._message(request, context, f"{request_id}.{n_rows}")
                     n_rows += 1
                     await waiting.put(asyncio.ensure_future(one))
             finally:

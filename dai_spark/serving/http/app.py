@@ -13,7 +13,7 @@ from dai_spark.errors import DaiSparkError
 from dai_spark.serving.http.http_calls import HttpCalls, request_id_of
 from dai_spark.serving.http.http_errors import headers_of, status_of
 from dai_spark.serving.http.protocols.http_protocol import Protocol
-from dai_spark.serving.watch.request_scope import Watch, request_scope
+from dai_spark.serving.watch.request_scope import TRACE_HEADERS, Watch, request_scope
 
 __all__ = ["http_app", "metrics_route"]
 
@@ -77,7 +77,7 @@ def http_app(
             for route in protocol.routes
         ]
     app: Any = Starlette(routes=routes)
-    return app if token is None else _TokenCheck(app, token, (*OPEN_PATHS, *open_paths))
+    return app if token is None else _TokenCheck(app, token, (*OPEN_PATHS, *open_paths), watch)
 
 
 def metrics_route(metrics: Any) -> Route:
@@ -116,6 +116,9 @@ def guarded(
     async def answer(request: Request) -> Response:
         with request_scope(protocol, watch) as scope:
             scope.request_id = request_id_of(request)
+            scope.trace = {
+                name: request.headers[name] for name in TRACE_HEADERS if name in request.headers
+            }
             try:
                 response = await endpoint(request)
             except DaiSparkError as error:
@@ -143,7 +146,10 @@ def _plain_error(request: Request, error: DaiSparkError, status: int) -> Respons
 class _TokenCheck:
     """Refuses requests without the token, before anything of them is read."""
 
-    def __init__(self, app: Any, token: str, open_paths: Sequence[str]) -> None:
+    def __init__(
+        self, app: Any, token: str, open_paths: Sequence[str], watch: Optional[Watch]
+    ) -> None:
+        self._watch = watch
         self._app = app
         self._open_paths = frozenset(open_paths)
         self._expected = f"Bearer {token}".encode()
@@ -162,7 +168,9 @@ class _TokenCheck:
                     401,
                     headers={"WWW-Authenticate": "Bearer"},
                 )
-                await response(scope, receive, send)
+                with request_scope("http", self._watch) as refused:
+                    refused.status = "401"
+                    await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

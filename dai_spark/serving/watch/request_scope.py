@@ -4,9 +4,16 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
-__all__ = ["RequestScope", "Watch", "current_scope", "request_scope"]
+__all__ = [
+    "TRACE_HEADERS",
+    "RequestScope",
+    "Watch",
+    "current_scope",
+    "message_scope",
+    "request_scope",
+]
 
 
 @dataclass
@@ -25,6 +32,12 @@ class RequestScope:
         Of the pipeline that scored them.
     told : str
         The sentence of its error.
+    n_merged : int
+        Most calls of a batch that its rows were in, itself included; 0 where none was scored.
+    batch : tuple of float or None
+        When the last of its calls came, had a scorer, and was scored: `time.perf_counter`.
+    trace : mapping of str to str
+        Headers of the trace that it belongs to.
     models : list of ServedModel
         Those that it has looked up, which stay open until it is answered: a swap would close one
         between the rows that were read for it and their scores.
@@ -38,6 +51,9 @@ class RequestScope:
     n_rows: int = 0
     digest: str = ""
     told: str = ""
+    n_merged: int = 0
+    batch: Optional[Tuple[float, float, float]] = None
+    trace: Mapping[str, str] = field(default_factory=dict)
     models: List[Any] = field(default_factory=list)
     begun: float = field(default_factory=time.perf_counter)
 
@@ -46,6 +62,7 @@ class RequestScope:
         return time.perf_counter() - self.begun
 
 
+TRACE_HEADERS = ("traceparent", "tracestate")
 # Is told each request when it is answered.
 Watch = Callable[[RequestScope], None]
 _current: "ContextVar[Optional[RequestScope]]" = ContextVar("dai_spark.request", default=None)
@@ -54,6 +71,29 @@ _current: "ContextVar[Optional[RequestScope]]" = ContextVar("dai_spark.request",
 def current_scope() -> Optional[RequestScope]:
     """The request that this code runs for; None beside one."""
     return _current.get()
+
+
+@contextmanager
+def message_scope() -> Iterator[RequestScope]:
+    """A block that answers one message of a stream: its model is let go behind it.
+
+    A stream may go on for longer than a model is served.  The stream's own scope adds up what its
+    messages were.
+    """
+    whole = _current.get()
+    scope = RequestScope("" if whole is None else whole.protocol)
+    token = _current.set(scope)
+    try:
+        yield scope
+    finally:
+        _current.reset(token)
+        for model in scope.models:
+            model.release()
+        if whole is not None:
+            whole.n_rows += scope.n_rows
+            whole.n_merged = max(whole.n_merged, scope.n_merged)
+            whole.digest, whole.batch = scope.digest or whole.digest, scope.batch or whole.batch
+            whole.told = scope.told or whole.told
 
 
 @contextmanager

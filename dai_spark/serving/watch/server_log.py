@@ -70,6 +70,7 @@ def log_request(scope: RequestScope) -> None:
         "status": scope.status,
         "n_rows": scope.n_rows,
         "seconds": round(scope.seconds(), 6),
+        "n_merged": scope.n_merged,
         "digest": scope.digest[:12],
     }
     if scope.told:

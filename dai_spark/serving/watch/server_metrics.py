@@ -12,7 +12,6 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
-from dai_spark.serving.merger import MergerCounts
 from dai_spark.serving.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
 from dai_spark.serving.watch.request_scope import RequestScope
@@ -99,16 +98,22 @@ class _OfModel:
 
     def collect(self) -> Iterator[Any]:
         model = self._slot.peek()
-        counts = self._slot.counts_before + (model.merger.counts if model else MergerCounts())
+        counts = self._slot.counts()
         for name, metric, told in _COUNTS:
             family = CounterMetricFamily(metric, told)
             family.add_metric([], getattr(counts, name))
             yield family
-        seconds = CounterMetricFamily(
-            "dai_spark_scoring_seconds", "Seconds that batches took, queueing left out."
-        )
-        seconds.add_metric([], counts.scoring_s)
-        yield seconds
+        for metric, told, taken_s in (
+            (
+                "dai_spark_scoring_seconds",
+                "Seconds that batches took, queueing left out.",
+                counts.scoring_s,
+            ),
+            ("dai_spark_queue_seconds", "Seconds that calls waited.", counts.queued_s),
+        ):
+            seconds = CounterMetricFamily(metric, told)
+            seconds.add_metric([], taken_s)
+            yield seconds
         swaps = CounterMetricFamily(
             "dai_spark_swaps",
             "Models that took over, and those that could not.",

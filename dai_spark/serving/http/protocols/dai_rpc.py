@@ -22,6 +22,7 @@ from dai_spark.serving.http.http_calls import HttpCalls
 from dai_spark.serving.http.http_errors import status_of
 from dai_spark.serving.http.protocols.http_protocol import Protocol
 from dai_spark.serving.served_model import ServedModel
+from dai_spark.serving.watch.request_scope import current_scope
 
 __all__ = ["dai_rpc_protocol"]
 
@@ -213,6 +214,10 @@ def _as_the_original(body: bytes) -> Any:
 
 def _told(request_id: Any, error: DaiSparkError) -> Response:
     status = status_of(error)
+    scope = current_scope()
+    if scope is not None:
+        # Its status is 200 most often, which tells nobody that it failed.
+        scope.told = type(error).__name__ if status == 400 else error.message
     return _failed(request_id, _FAILED, error.message, status if status in _KEPT_STATUSES else 200)
 
 
