@@ -190,7 +190,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from functools import cache
 
     from dai_spark.serving.contract import pipeline_at
-    from dai_spark.serving.model_source import state_of
+    from dai_spark.serving.lifecycle.model_source import state_of
     from dai_spark.serving.open_served import ModelSettings, open_served
     from dai_spark.serving.run_server import Served, ServerSettings, run_server
     from dai_spark.serving.served_model import MergeSettings, n_scorers_here

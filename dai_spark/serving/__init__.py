@@ -6,13 +6,11 @@
     merger          calls that wait at the same time go to the pipeline as one batch
     served_model    one loaded pipeline: its handle, its merger, its example
     open_served     a pipeline by path or URI as such a model
-    follow          a changed file or alias takes the place of the model that is served
-    model_source    whether a file or alias is another one now
     watch/          what is seen of requests: metrics, log
+    lifecycle/      how one model follows another, and how the server ends
     model_slot      the model that is served now, and how another one takes its place
     call_notes      what is noted of answered calls: the inference log, and drift
     contract        what platforms expect of a server: port, address, paths, variables
-    drain           the server's end: requests that are there are answered, within a limit
     run_server      both protocols in one event loop, until SIGTERM
     http/           HTTP's protocols, each a translator of its own
     grpc/           gRPC's: a service for every pipeline, one typed by it, and Open Inference's

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Callable, Hashable, Iterator, Optional, Sequence, Tuple
 
 from dai_spark.errors import OptionError
-from dai_spark.serving.drain import Parts, drain
-from dai_spark.serving.follow import follow
+from dai_spark.serving.lifecycle.drain import Parts, drain
+from dai_spark.serving.lifecycle.follow import follow
 from dai_spark.serving.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
 from dai_spark.serving.watch.request_scope import RequestScope, Watch

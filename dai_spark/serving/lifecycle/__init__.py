@@ -1,0 +1,8 @@
+"""How one model follows another, and how the server ends.
+
+::
+
+    model_source  whether what is to be served is another model now
+    follow        a changed one takes the place of the one that is served
+    drain         the server's end: requests that are there are answered, within a limit
+"""
