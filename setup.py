@@ -37,6 +37,7 @@ setup(
     package_data={
         "dai_spark": ["py.typed"],
         "dai_spark.envbuild": ["specs/*"],
+        "dai_spark.serving.http": ["*.html"],
         "dai_spark.sidecar": ["*.py"],
         "dai_spark.table_job.report": ["*.html"],
         "dai_spark.testing": ["scoring_package/*.py"],

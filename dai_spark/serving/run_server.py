@@ -177,6 +177,7 @@ def _http(
 
         from dai_spark.serving.http.app import http_app, metrics_route
         from dai_spark.serving.http.http_calls import HttpCalls
+        from dai_spark.serving.http.openapi import DOCS, docs_protocol
         from dai_spark.serving.http.protocols.served_protocols import served_protocols
         from dai_spark.serving.watch.server_log import log_request
         from dai_spark.serving.watch.server_metrics import ServerMetrics
@@ -209,13 +210,14 @@ def _http(
         if spans is not None:
             spans.saw(scope)
 
+    docs = docs_protocol(calls, protocols, settings.token is not None)
     app = http_app(
         calls,
-        protocols,
+        [*protocols, docs],
         settings.token,
         watch,
         [metrics_route(metrics)],
-        (*settings.health_paths, *(("/metrics",) if settings.open_metrics else ())),
+        (DOCS, *settings.health_paths, *(("/metrics",) if settings.open_metrics else ())),
     )
     server = Server(
         uvicorn.Config(

@@ -18,6 +18,7 @@ from dai_spark.errors import DaiSparkError, RequestError, UnreadableRowsError
 from dai_spark.row_formats.json_rows import table_of_records, table_of_split
 from dai_spark.row_formats.prediction_bytes import json_lists
 from dai_spark.row_formats.strict_json import json_value
+from dai_spark.serving.http.documented import Documented, object_of
 from dai_spark.serving.http.http_calls import HttpCalls
 from dai_spark.serving.http.http_errors import status_of
 from dai_spark.serving.http.protocols.http_protocol import Protocol
@@ -89,7 +90,25 @@ def dai_rpc_protocol(calls: HttpCalls, strict: bool = False) -> Protocol:
     def error(request: Request, error: DaiSparkError, status: int) -> Response:
         return _told(0, error)
 
-    return Protocol("dai", [Route("/rpc", rpc, methods=["POST"])], error)
+    return Protocol("dai", [Route("/rpc", rpc, methods=["POST"])], error, _paths)
+
+
+def _paths(documented: Documented) -> Dict[str, Any]:
+    body = object_of(
+        id={},
+        method={"type": "string", "enum": [*_SCORING, *_ASKING]},
+        params={"type": "object"},
+    )
+    failed = object_of(id={}, error=object_of(code={"type": "integer"}, message={"type": "string"}))
+    rpc = documented.operation(
+        "Driverless AI's own JSON-RPC",
+        {"anyOf": [object_of(id={}, result={}), failed]},
+        body=body,
+        example={"id": 1, "method": "score", "params": {"row": documented.rows[0]}},
+        error=failed,
+        told="An error is answered with status 200 and code 1.",
+    )
+    return {"/rpc": {"post": rpc}}
 
 
 async def _result(calls: HttpCalls, request: Request, call: _Call, strict: bool) -> Optional[str]:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from dai_spark._version import __version__
 from dai_spark.errors import DaiSparkError, RequestError
 from dai_spark.row_formats.strict_json import json_value
+from dai_spark.serving.http.documented import Documented, array_of, object_of
 from dai_spark.serving.http.http_calls import HttpCalls
 from dai_spark.serving.http.protocols.http_protocol import Protocol
 from dai_spark.serving.json_tensors import json_of_tensors, tensors_of_json
@@ -109,7 +110,49 @@ def inference_protocol(calls: HttpCalls) -> Protocol:
             Route(f"{path}/ready", of_model(model_ready), methods=["GET"]),
             Route(f"{path}/infer", of_model(infer), methods=["POST"]),
         ]
-    return Protocol("inference", routes, _error)
+    return Protocol("inference", routes, _error, _paths_of)
+
+
+def _paths_of(documented: Documented) -> Dict[str, Any]:
+    kinds = input_kinds(documented.model.columns)
+    rows = documented.rows
+    example = {
+        "inputs": [
+            {
+                "name": kind.name,
+                "datatype": kind.datatype,
+                "shape": [len(rows), 1],
+                "data": [row[kind.name] for row in rows],
+            }
+            for kind in kinds
+        ]
+    }
+    text, error = {"type": "string"}, object_of(error={"type": "string"})
+    tensors = array_of(object_of(name=text, datatype=text, shape=array_of({"type": "integer"})))
+    of_model = object_of(name=text, inputs=tensors, outputs=tensors)
+
+    def get(summary: str, answer: Dict[str, Any], *names: str) -> Dict[str, Any]:
+        parameters = documented.path_names(*names)
+        return {"get": documented.operation(summary, answer, parameters=parameters, error=error)}
+
+    found = {
+        "/v2": get("Of this server", object_of(name=text, version=text)),
+        "/v2/health/live": get("Whether the process answers", object_of(live={})),
+        "/v2/health/ready": get("Whether there is a model that scores", object_of(ready={})),
+    }
+    for path, names in zip(_PATHS, (("name",), ("name", "version"))):
+        found[path] = get("The columns of the model as tensors", of_model, *names)
+        found[f"{path}/ready"] = get("Whether this model scores", object_of(name=text), *names)
+        infer = documented.operation(
+            "Score tensors, one for each column; null is a missing value",
+            object_of(model_name=text, outputs=tensors),
+            body=object_of(inputs=tensors),
+            example=example,
+            parameters=documented.path_names(*names),
+            error=error,
+        )
+        found[f"{path}/infer"] = {"post": infer}
+    return found
 
 
 def _n_header_bytes(told: str, n_there: int) -> int:

@@ -15,6 +15,7 @@ from dai_spark.row_formats.row_formats import FORMATS
 from dai_spark.row_formats.strict_json import json_value
 from dai_spark.serving.http.accepted import accepted_format, given_format
 from dai_spark.serving.http.call_words import words_of_params
+from dai_spark.serving.http.documented import PREDICTIONS, ROWS, Documented, object_of
 from dai_spark.serving.http.http_calls import HttpCalls
 from dai_spark.serving.http.protocols.http_protocol import Protocol
 from dai_spark.serving.served_model import ServedModel
@@ -68,12 +69,45 @@ def invocations_protocol(
     async def version(request: Request) -> Response:
         return PlainTextResponse(__version__)
 
+    def paths(documented: Documented) -> Dict[str, Any]:
+        error = object_of(error_code={"type": "string"}, message={"type": "string"})
+        split = {"columns": documented.columns, "data": documented.as_lists()}
+        body = {
+            "type": "object",
+            "properties": {
+                "dataframe_split": object_of(
+                    columns={"type": "array", "items": {"type": "string"}},
+                    data={"type": "array", "items": {"type": "array"}},
+                ),
+                "dataframe_records": ROWS,
+                "inputs": {"type": ["object", "array"]},
+                "instances": ROWS,
+                "params": {"type": "object"},
+            },
+        }
+        score = documented.operation(
+            "Score rows in any form of MLflow's, SageMaker's and Vertex's",
+            object_of(predictions=PREDICTIONS),
+            body=body,
+            example={"dataframe_split": split},
+            more_bodies={"text/csv": {"schema": {"type": "string"}}},
+            error=error,
+        )
+        text = {"type": "string"}
+        ping = documented.operation("Whether it is ready", text, media_type="text/plain")
+        told = documented.operation("Of this server", text, media_type="text/plain")
+        return {
+            **{path: {"post": score} for path in predict_paths},
+            **{path: {"get": ping} for path in health_paths},
+            "/version": {"get": told},
+        }
+
     routes: List[Route] = [
         *(Route(path, invoke, methods=["POST"]) for path in predict_paths),
         *(Route(path, health, methods=["GET"]) for path in health_paths),
         Route("/version", version, methods=["GET"]),
     ]
-    return Protocol("invocations", routes, _error)
+    return Protocol("invocations", routes, _error, paths)
 
 
 def rows_and_words(value: Any, model: ServedModel) -> Tuple[pa.Table, Dict[str, Any]]:

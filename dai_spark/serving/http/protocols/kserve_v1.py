@@ -1,6 +1,6 @@
 """KServe's first protocol, which TensorFlow Serving began: ``/v1/models/NAME:predict``."""
 
-from typing import List
+from typing import Any, Dict, List
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,6 +9,7 @@ from starlette.routing import Route
 from dai_spark.errors import DaiSparkError, RequestError
 from dai_spark.row_formats.prediction_bytes import json_bytes
 from dai_spark.row_formats.strict_json import json_value
+from dai_spark.serving.http.documented import PREDICTIONS, ROWS, Documented, array_of, object_of
 from dai_spark.serving.http.http_calls import HttpCalls
 from dai_spark.serving.http.protocols.http_protocol import Protocol
 from dai_spark.serving.http.protocols.invocations import rows_and_words
@@ -56,7 +57,29 @@ def kserve_v1_protocol(calls: HttpCalls) -> Protocol:
         Route(f"{_MODEL}:predict", predict, methods=["POST"]),
         Route(_MODEL, model, methods=["GET"]),
     ]
-    return Protocol("kserve-v1", routes, _error)
+    return Protocol("kserve-v1", routes, _error, _paths)
+
+
+def _paths(documented: Documented) -> Dict[str, Any]:
+    text, error = {"type": "string"}, object_of(error={"type": "string"})
+    names = documented.path_names("name")
+    models = documented.operation("Models", object_of(models=array_of(text)), error=error)
+    model = documented.operation(
+        "Whether this model scores", object_of(name=text), parameters=names, error=error
+    )
+    predict = documented.operation(
+        "Score instances",
+        object_of(predictions=PREDICTIONS),
+        body=object_of(instances=ROWS),
+        example={"instances": documented.rows},
+        parameters=names,
+        error=error,
+    )
+    return {
+        "/v1/models": {"get": models},
+        _MODEL: {"get": model},
+        f"{_MODEL}:predict": {"post": predict},
+    }
 
 
 def _error(request: Request, error: DaiSparkError, status: int) -> Response:

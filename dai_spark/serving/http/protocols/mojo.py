@@ -14,6 +14,7 @@ from dai_spark.row_formats.prediction_bytes import plain_table
 from dai_spark.row_formats.refused_cells import RefusedCells, shown
 from dai_spark.row_formats.strict_json import json_value
 from dai_spark.schema.columns import check_columns, check_once
+from dai_spark.serving.http.documented import Documented, array_of, object_of
 from dai_spark.serving.http.http_calls import HttpCalls
 from dai_spark.serving.http.protocols.http_protocol import Protocol
 from dai_spark.serving.served_model import ServedModel
@@ -91,7 +92,36 @@ def mojo_protocol(calls: HttpCalls) -> Protocol:
         Route("/model/sample_request", sample, methods=["GET"]),
         Route("/model/id", model_id, methods=["GET"]),
     ]
-    return Protocol("mojo", routes, _error)
+    return Protocol("mojo", routes, _error, _paths)
+
+
+def _paths(documented: Documented) -> Dict[str, Any]:
+    text = {"type": "string"}
+    texts = array_of(text)
+    error = object_of(message=text)
+    rows = [["" if v is None else str(v) for v in row.values()] for row in documented.rows]
+    score = documented.operation(
+        "Score rows of texts",
+        object_of(id=text, score=array_of(texts)),
+        body=object_of(
+            fields=texts, rows=array_of(array_of({"type": ["string", "number", "null"]}))
+        ),
+        example={"fields": documented.columns, "rows": rows},
+        error=error,
+    )
+    schema = documented.operation(
+        "Fields that go in and come out", object_of(id=text, schema={}), error=error
+    )
+    sample = documented.operation(
+        "A request that is answered", object_of(fields=texts, rows=array_of(texts)), error=error
+    )
+    named = documented.operation("The experiment", text, media_type="text/plain", error=error)
+    return {
+        "/model/score": {"post": score},
+        "/model/schema": {"get": schema},
+        "/model/sample_request": {"get": sample},
+        "/model/id": {"get": named},
+    }
 
 
 def _asked(value: Any) -> Any:

@@ -13,6 +13,7 @@ from dai_spark.row_formats.json_schema import example_rows, rows_schema
 from dai_spark.row_formats.prediction_bytes import json_bytes
 from dai_spark.row_formats.strict_json import json_value
 from dai_spark.serving.http.call_words import words_of_query
+from dai_spark.serving.http.documented import Documented, object_of
 from dai_spark.serving.http.http_calls import HttpCalls
 from dai_spark.serving.http.protocols.http_protocol import Protocol
 from dai_spark.serving.served_model import ServedModel
@@ -59,7 +60,25 @@ def odahu_protocol(calls: HttpCalls) -> Protocol:
         Route(_INVOKE, invoke, methods=["POST"]),
         Route("/healthcheck", health, methods=["GET"]),
     ]
-    return Protocol("odahu", routes, _error)
+    return Protocol("odahu", routes, _error, _paths)
+
+
+def _paths(documented: Documented) -> Dict[str, Any]:
+    rows = {"type": "array", "items": {"type": "array"}}
+    names = {"type": "array", "items": {"type": "string"}}
+    error = object_of(message={"type": "string"})
+    invoke = documented.operation(
+        "Score columns and rows",
+        object_of(prediction=rows, columns=names),
+        body=object_of(columns=names, data=rows),
+        example={"columns": documented.columns, "data": documented.as_lists()},
+        parameters=documented.query_options(),
+        error=error,
+    )
+    info = documented.operation(
+        "The model as Swagger 2.0", object_of(swagger={"const": "2.0"}), error=error
+    )
+    return {_INFO: {"get": info}, _INVOKE: {"post": invoke}}
 
 
 def swagger_of(model: ServedModel, output_names: List[str]) -> Dict[str, Any]:

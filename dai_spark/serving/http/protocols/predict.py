@@ -8,8 +8,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dai_spark.errors import DaiSparkError
+from dai_spark.row_formats.row_formats import FORMATS
 from dai_spark.serving.http.accepted import accepted_format, given_format
 from dai_spark.serving.http.call_words import words_of_query
+from dai_spark.serving.http.documented import PREDICTIONS, ROWS, Documented, object_of
 from dai_spark.serving.http.http_calls import HttpCalls, request_id_of
 from dai_spark.serving.http.protocols.http_protocol import Protocol
 
@@ -47,7 +49,23 @@ def predict_protocol(calls: HttpCalls) -> Protocol:
         )
 
     routes: List[Route] = [Route("/predict", predict, methods=["POST"])]
-    return Protocol("predict", routes, _error)
+    return Protocol("predict", routes, _error, _paths)
+
+
+def _paths(documented: Documented) -> Dict[str, Any]:
+    others = [one.media_types[0] for one in FORMATS.values() if one.name != "json"]
+    body = {"anyOf": [ROWS, {"$ref": "#/components/schemas/Row"}, {"type": "object"}]}
+    keep = {"name": _KEEP, "in": "query", "required": False, "schema": {"type": "string"}}
+    predict = documented.operation(
+        "Score rows, in the format that Content-Type says, into that of Accept",
+        {"anyOf": [PREDICTIONS, {"type": "object"}]},
+        body=body,
+        example=documented.rows,
+        more_bodies={name: {"schema": {"type": "string", "format": "binary"}} for name in others},
+        parameters=[*documented.query_options(), keep],
+        error=object_of(error=object_of(type={"type": "string"}, message={"type": "string"})),
+    )
+    return {"/predict": {"post": predict}}
 
 
 def _error(request: Request, error: DaiSparkError, status: int) -> Response:
