@@ -10,6 +10,7 @@ from dai_spark.cli.predict_command import add_pipeline_arguments, wrong_input
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
+    from dai_spark.serving.beside.open_beside import Beside
     from dai_spark.serving.call_notes import CallNotes
     from dai_spark.serving.contract import Contract
 
@@ -128,6 +129,17 @@ def add_serve(commands: "Commands") -> None:
         "(default: when SIGHUP comes)",
     )
     operation.add_argument(
+        "--shadow",
+        metavar="PIPELINE",
+        help="score with this one, too, and tell in metrics and log how it differs",
+    )
+    operation.add_argument(
+        "--split",
+        nargs=2,
+        metavar=("COLUMN:SHARE", "PIPELINE"),
+        help="answer such a share of the column's values (tailnum:10%%) by this one",
+    )
+    operation.add_argument(
         "--log-format",
         choices=("text", "json"),
         default="text",
@@ -189,9 +201,10 @@ def _serve(arguments: argparse.Namespace) -> None:
     import tempfile
     from functools import cache
 
+    from dai_spark.serving.beside.open_beside import open_beside
     from dai_spark.serving.contract import pipeline_at
     from dai_spark.serving.lifecycle.model_source import state_of
-    from dai_spark.serving.open_served import ModelSettings, open_served
+    from dai_spark.serving.open_served import ModelSettings
     from dai_spark.serving.run_server import Served, ServerSettings, run_server
     from dai_spark.serving.served_model import MergeSettings, n_scorers_here
     from dai_spark.serving.watch.server_log import set_up_log
@@ -219,7 +232,12 @@ def _serve(arguments: argparse.Namespace) -> None:
         return place if arguments.pipeline else pipeline_at(place, Path(copies.name))
 
     set_up_log(arguments.log_format, has_requests=not arguments.no_access_log)
-    served = Served(lambda: open_served(found(), models), lambda: state_of(found()), notes)
+    beside = _beside(arguments)
+    served = Served(
+        lambda: open_beside(found(), models, beside),
+        lambda: (state_of(found()), beside.state()),
+        (notes, *beside.collectors()),
+    )
     settings = ServerSettings(
         host=contract.host if arguments.host is None else arguments.host,
         port=contract.port_in(os.environ) if arguments.port is None else arguments.port,
@@ -243,6 +261,17 @@ def _serve(arguments: argparse.Namespace) -> None:
     finally:
         notes.close()
         copies.cleanup()
+
+
+def _beside(arguments: argparse.Namespace) -> "Beside":
+    from dai_spark.serving.beside.open_beside import Beside
+    from dai_spark.serving.beside.split import SplitRule
+
+    split = None
+    if arguments.split is not None:
+        rule, second = arguments.split
+        split = (SplitRule.of(rule), second)
+    return Beside(arguments.shadow, split)
 
 
 def _contract(protocol: Optional[str], pipeline: Optional[str]) -> "Tuple[Contract, str]":

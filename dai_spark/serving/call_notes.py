@@ -53,6 +53,10 @@ class CallNotes:
         self._thread: Optional[threading.Thread] = None
         self._is_closed = threading.Event()
 
+    def without_drift(self) -> "CallNotes":
+        """Notes into the same log alone, for a second model; the first one's close them."""
+        return CallNotes(self._log, watches_drift=False)
+
     def check_columns(self, columns: Tuple[str, ...]) -> None:
         """Refuse a model without the columns that are to be masked.
 

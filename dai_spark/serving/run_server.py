@@ -82,13 +82,13 @@ class Served:
         Loads the model that is to be served now; blocks.
     state : callable
         What differs when the file is another one, or the alias leads to another version; blocks.
-    notes : CallNotes or None
-        Whose metrics are shown.
+    collectors : sequence
+        Of further metrics.
     """
 
     load: Callable[[], ServedModel]
     state: Callable[[], Hashable]
-    notes: Optional[Any] = None
+    collectors: Sequence[Any] = ()
 
 
 def run_server(served: Served, settings: ServerSettings, on_message: Callable[[str], None]) -> None:
@@ -130,7 +130,7 @@ async def _serve(
     asked = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, asked.set)
     spans = open_spans()
-    http, watch = _http(slot, settings, served.notes, spans)
+    http, watch = _http(slot, settings, served.collectors, spans)
     following: Optional[asyncio.Future[None]] = None
     serving = asyncio.ensure_future(http.serve())
     ended = asyncio.ensure_future(ending.wait())
@@ -170,7 +170,7 @@ async def _serve(
 
 
 def _http(
-    slot: ModelSlot, settings: ServerSettings, notes: Optional[Any], spans: Optional[Spans]
+    slot: ModelSlot, settings: ServerSettings, collectors: Sequence[Any], spans: Optional[Spans]
 ) -> Tuple[Any, Watch]:
     try:
         import uvicorn
@@ -202,7 +202,7 @@ def _http(
         settings.health_paths,
         settings.strict_dai,
     )
-    metrics = ServerMetrics(slot, notes)
+    metrics = ServerMetrics(slot, collectors)
 
     def watch(scope: RequestScope) -> None:
         metrics.saw(scope)

@@ -1,7 +1,7 @@
 """ScoreCall: what a protocol makes of a request, and what the server's core scores."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import pyarrow as pa
@@ -42,6 +42,10 @@ class ScoreCall:
         """A call whose client waits so many seconds from now."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         return cls(table, options, request_id, deadline, current_scope())
+
+    def with_table(self, table: pa.Table) -> "ScoreCall":
+        """The same call of other rows."""
+        return replace(self, table=table)
 
     def left_s(self) -> Optional[float]:
         """Seconds until the deadline, not below 0; None without one."""

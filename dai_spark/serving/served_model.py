@@ -5,7 +5,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Protocol, Tuple
 
 import pyarrow as pa
 
@@ -23,7 +23,6 @@ from dai_spark.schema.prediction import PredictionShape
 from dai_spark.serving.call_notes import CallNotes
 from dai_spark.serving.merger import Merger
 from dai_spark.serving.score_call import ScoreCall
-from dai_spark.serving.watch.request_scope import current_scope
 
 __all__ = ["CALL_OPTIONS", "MergeSettings", "ServedModel", "n_scorers_here"]
 
@@ -49,6 +48,16 @@ class MergeSettings:
 def n_scorers_here() -> int:
     """As many scorers as this process has cores."""
     return max(1, len(os.sched_getaffinity(0)))
+
+
+class _Split(Protocol):
+    async def score(self, first: "ServedModel", call: ScoreCall) -> pa.Table: ...
+
+
+class _Shadow(Protocol):
+    def look(self, call: ScoreCall, answered: pa.Table) -> None: ...
+
+    def give_up(self) -> None: ...
 
 
 class ServedModel:
@@ -77,6 +86,10 @@ class ServedModel:
         SHA-256 of the pipeline.
     columns : mapping of str to PipelineColumn
         Those that it uses, in its own order.
+    split : Split or None
+        Answers a share of the rows by another model.
+    shadow : Shadow or None
+        Compares answers with another model's.
     """
 
     def __init__(
@@ -95,6 +108,9 @@ class ServedModel:
         self._notes = notes
         self.digest = pipeline.digest
         self._scorer = scorer
+        self.split: Optional[_Split] = None
+        self.shadow: Optional[_Shadow] = None
+        self._others: List[ServedModel] = []
         self._n_users = 0
         self._is_unused = asyncio.Event()
         self._is_unused.set()
@@ -141,9 +157,19 @@ class ServedModel:
         return found
 
     async def score_call(self, call: ScoreCall) -> pa.Table:
+        """Score a call's rows, by this model and those that stand beside it."""
+        if self.split is None:
+            scored = await self.score_alone(call)
+        else:
+            scored = await self.split.score(self, call)
+        if self.shadow is not None:
+            self.shadow.look(call, scored)
+        return scored
+
+    async def score_alone(self, call: ScoreCall) -> pa.Table:
         """Score a call's rows, merged with others that wait; see `Merger.score`."""
         scored = await self.merger.score(call)
-        scope = current_scope()
+        scope = call.scope
         if scope is not None:
             scope.n_rows += call.table.num_rows
             scope.digest = self.digest
@@ -180,6 +206,10 @@ class ServedModel:
 
     # -- what it is ------------------------------------------------------------------------------
 
+    def shape(self) -> PredictionShape:
+        """Of a call that names no options."""
+        return PredictionShape(self.described, self.options)
+
     async def prediction_schema(self, options: Optional[ScoringOptions] = None) -> pa.Schema:
         """Names and types of the columns of a prediction."""
         asked = options or self.options
@@ -205,13 +235,23 @@ class ServedModel:
         if not self._n_users:
             self._is_unused.set()
 
+    def keep(self, other: "ServedModel") -> None:
+        """Have another model end with this one."""
+        self._others.append(other)
+
     def abort(self) -> None:
         """End the scorers at once; calls that go on fail."""
+        for other in self._others:
+            other.abort()
         threading.Thread(target=self._scorer.close, name="dai_spark-abort", daemon=True).start()
 
     async def close(self) -> None:
         """Answer the requests that are there, and end the scorers."""
         await self._is_unused.wait()
+        if self.shadow is not None:
+            self.shadow.give_up()
         await self.merger.drain()
+        for other in self._others:
+            await other.close()
         await asyncio.get_running_loop().run_in_executor(None, self._scorer.close)
         self._threads.shutdown(wait=False)

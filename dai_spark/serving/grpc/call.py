@@ -14,6 +14,7 @@ from dai_spark.serving.watch.request_scope import TRACE_HEADERS, Watch, request_
 __all__ = ["answered", "model_of", "request_id_of", "streamed", "timeout_of"]
 
 _LOG = logging.getLogger("dai_spark")
+_DIGEST = "x-model-digest"
 _REQUEST_ID = "x-request-id"
 _MOST_ID_CHARS = 128
 
@@ -84,6 +85,8 @@ def answered(
             try:
                 reply = await handle(request, context)
                 scope.status = "OK"
+                if scope.digest:
+                    context.set_trailing_metadata(((_DIGEST, scope.digest),))
                 return reply
             except (DaiSparkError, TimeoutError) as error:
                 scope.status = code_of(error).name

@@ -21,7 +21,7 @@ from dai_spark.serving.grpc.scoring_proto import option_words
 from dai_spark.serving.grpc.served import GetModel, Model
 from dai_spark.serving.grpc.status_codes import abort, code_of
 from dai_spark.serving.grpc.typed_service import TypedService
-from dai_spark.serving.watch.request_scope import Watch, message_scope
+from dai_spark.serving.watch.request_scope import Watch, message_scope, scored_by
 
 __all__ = ["ScoringService"]
 
@@ -122,7 +122,9 @@ class ScoringService:
             raise OptionError("The request has no rows; set arrow, json, csv or json_lines.")
         table = self._table(model, form, getattr(request, form))
         scored = await model.score(table, options, timeout_of(context), request_id)
-        reply = self._messages.of("ScoreReply")(digest=model.digest, request_id=request_id)
+        reply = self._messages.of("ScoreReply")(
+            digest=scored_by(model.digest), request_id=request_id
+        )
         setattr(reply, form, FORMATS[_FORMATS[form]].write(scored))
         return reply
 
@@ -196,6 +198,7 @@ class ScoringService:
                 reply.digest = model.digest
                 table = self._table(model, "arrow", data)
                 scored = await model.score(table, model.options_for(words), timeout_s, name)
+                reply.digest = scored_by(model.digest)
                 reply.arrow = FORMATS["arrow"].write(scored)
             except (DaiSparkError, TimeoutError) as error:
                 scope.told = type(error).__name__

@@ -132,6 +132,8 @@ def guarded(
                     {"error": {"message": "The server failed; its log says why."}}
                 )
                 response.status_code = 500
+            if scope.digest:
+                response.headers["X-Model-Digest"] = scope.digest
             response.headers["X-Request-ID"] = scope.request_id
             scope.status = str(response.status_code)
             return response

@@ -13,6 +13,7 @@ __all__ = [
     "current_scope",
     "message_scope",
     "request_scope",
+    "scored_by",
 ]
 
 
@@ -29,7 +30,7 @@ class RequestScope:
     n_rows : int
         That were scored for it.
     digest : str
-        Of the pipeline that scored them.
+        Of the pipeline that scored them; of both where a split had rows for both.
     told : str
         The sentence of its error.
     n_merged : int
@@ -71,6 +72,18 @@ _current: "ContextVar[Optional[RequestScope]]" = ContextVar("dai_spark.request",
 def current_scope() -> Optional[RequestScope]:
     """The request that this code runs for; None beside one."""
     return _current.get()
+
+
+def scored_by(digest: str) -> str:
+    """Which pipeline has scored the rows of the request that this code runs for.
+
+    Parameters
+    ----------
+    digest : str
+        Of the one that would have, where that is not known.
+    """
+    scope = _current.get()
+    return (scope.digest if scope is not None else "") or digest
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def log_request(scope: RequestScope) -> None:
         "n_rows": scope.n_rows,
         "seconds": round(scope.seconds(), 6),
         "n_merged": scope.n_merged,
-        "digest": scope.digest[:12],
+        "digest": ", ".join(digest[:12] for digest in scope.digest.split(", ")),
     }
     if scope.told:
         # A sentence that refuses values names them, and a log has none.

@@ -1,6 +1,6 @@
 """ServerMetrics: what Prometheus reads at ``/metrics``."""
 
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -38,11 +38,12 @@ class ServerMetrics:
     Parameters
     ----------
     slot : ModelSlot
-    notes : object with ``collect``, or None
-        Further metrics: of the inference log, and of drift.
+    collectors : sequence
+        Further metrics, as ``CollectorRegistry.register`` takes them: of the inference log, of
+        drift, of pipelines that stand beside.
     """
 
-    def __init__(self, slot: ModelSlot, notes: Optional[Any] = None) -> None:
+    def __init__(self, slot: ModelSlot, collectors: Sequence[Any] = ()) -> None:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector):
             collector(registry=self.registry)
@@ -63,8 +64,8 @@ class ServerMetrics:
             registry=self.registry,
         )
         self.registry.register(_OfModel(slot))
-        if notes is not None:
-            self.registry.register(notes)
+        for further in collectors:
+            self.registry.register(further)
         # To find a metric by its labels takes longer than to count.
         self._known: Dict[Any, Callable[[RequestScope], None]] = {}
 
