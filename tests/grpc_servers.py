@@ -21,6 +21,7 @@ def grpc_server(get_model, **settings):
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
 
     run(server.start())
+    server.loop = loop
     try:
         yield server
     finally:

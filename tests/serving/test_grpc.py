@@ -350,6 +350,33 @@ def test_a_stream_answers_each_message_in_its_order(client, rows, expected):
     assert table.column_names == [*LATE, "label"]
 
 
+def test_a_stream_goes_on_when_another_model_takes_over(
+    model, pipeline, packed_environment, license_file, rows, expected
+):
+    """Each message is scored by the one that is served; none is lost."""
+    settings = ModelSettings(
+        packed_environment.path, MergeSettings(n_scorers=1), license_file=str(license_file)
+    )
+    first = open_served(pipeline, settings)
+    served = [first]
+    pieces = [rows.iloc[i : i + 10] for i in range(0, 100, 10)]
+
+    def requests():
+        for i, piece in enumerate(pieces):
+            if i == 5:
+                served[0] = model
+                asyncio.run_coroutine_threadsafe(first.close(), server.loop).result(30)
+            yield {"arrow": arrow_bytes(piece)}
+
+    with (
+        grpc_server(lambda: served[0]) as server,
+        grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        replies = list(Client(channel).stream(SCORING, "ScoreStream", requests()))
+    assert not [reply.error.message for reply in replies if reply.HasField("error")]
+    assert np.array_equal(np.concatenate([scores(reply.arrow) for reply in replies]), expected)
+
+
 def test_a_stream_without_messages_ends(client):
     """And one whose options come late is told so."""
     assert list(client.stream(SCORING, "ScoreStream", [])) == []
@@ -387,6 +414,44 @@ def test_a_client_of_another_pipeline_is_refused(client, info, rows):
         call(b"\xb8\x3e\x01", timeout=10)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "does not know" in caught.value.details()
+
+
+def test_another_model_has_a_service_of_its_own(
+    model, export, packed_environment, license_file, rows, info
+):
+    """Once it has taken the other one's place, whose clients are refused and not scored wrong."""
+    settings = ModelSettings(
+        packed_environment.path, MergeSettings(n_scorers=1), license_file=str(license_file)
+    )
+    other = open_served(str(export(kind="regression")), settings)
+    served = [model]
+    try:
+        with (
+            grpc_server(lambda: served[0]) as server,
+            grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
+            row = rows.to_dict("records")[0]
+            before = Client(channel)
+            assert before.call(info.typed_service, "PredictLate", **typed_row(info, row)).label
+            served[0] = other
+            with pytest.raises(grpc.RpcError) as caught:
+                before.call(info.typed_service, "PredictLate", **typed_row(info, row))
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            after = Client(channel)
+            told = after.call(SCORING, "Info")
+            assert told.typed_service in after.database.get_services()
+            assert info.typed_service not in after.database.get_services()
+            found = after.call(told.typed_service, "PredictDelay", **typed_row(told, row))
+            table = pa.Table.from_pandas(rows.head(1), preserve_index=False)
+            asked = asyncio.run(_score_once(other, table.select(list(other.columns))))
+            assert np.float32(found.delay) == asked
+    finally:
+        asyncio.run(other.close())
+
+
+async def _score_once(model, table):
+    scored = await model.score(table, model.options, None, "r")
+    return scored.column(0)[0].as_py()
 
 
 # -- the Open Inference Protocol ---------------------------------------------------------------
