@@ -3,32 +3,35 @@
 import asyncio
 import contextlib
 import datetime
+import functools
 import ipaddress
 import threading
 
 from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
 
 
+@functools.cache
+def _loop():
+    """One event loop for all servers of a process, since a model lives in one."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+def in_loop(coroutine):
+    """What a coroutine gives, run where the servers and their models live."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop()).result(60)
+
+
 @contextlib.contextmanager
 def grpc_server(get_model, **settings):
     """A server of gRPC alone on a free port of loopback, for a model that is loaded; gives it."""
     server = GrpcServer(get_model, GrpcSettings(port=0, **settings))
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    def run(coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
-
-    run(server.start())
-    server.loop = loop
+    in_loop(server.start())
     try:
         yield server
     finally:
-        run(server.stop(1.0))
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+        in_loop(server.stop(1.0))
 
 
 def certificates():

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from grpc_servers import certificates, grpc_server
+from grpc_servers import certificates, grpc_server, in_loop
 from grpc_status import rpc_status
 from tritonclient.grpc import service_pb2
 
@@ -86,7 +86,7 @@ def model(pipeline, packed_environment, license_file):
         ),
     )
     yield model
-    asyncio.run(model.close())
+    in_loop(model.close())
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +365,7 @@ def test_a_stream_goes_on_when_another_model_takes_over(
         for i, piece in enumerate(pieces):
             if i == 5:
                 served[0] = model
-                asyncio.run_coroutine_threadsafe(first.close(), server.loop).result(30)
+                in_loop(first.close())
             yield {"arrow": arrow_bytes(piece)}
 
     with (
@@ -443,10 +443,10 @@ def test_another_model_has_a_service_of_its_own(
             assert info.typed_service not in after.database.get_services()
             found = after.call(told.typed_service, "PredictDelay", **typed_row(told, row))
             table = pa.Table.from_pandas(rows.head(1), preserve_index=False)
-            asked = asyncio.run(_score_once(other, table.select(list(other.columns))))
+            asked = in_loop(_score_once(other, table.select(list(other.columns))))
             assert np.float32(found.delay) == asked
     finally:
-        asyncio.run(other.close())
+        in_loop(other.close())
 
 
 async def _score_once(model, table):
