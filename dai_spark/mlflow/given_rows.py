@@ -1,26 +1,16 @@
 """What MLflow's tools give as rows, as a frame with each value as it was given."""
 
-import contextlib
-import io
-import math
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
-from dai_spark.errors import ColumnError, first_line
+from dai_spark.errors import ColumnError
+from dai_spark.row_formats.csv_rows import csv_columns, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["CSV", "csv_frame", "frame_of", "objects_frame"]
 
-# What `pandas.read_csv` takes as missing, and as true or false.
-_MISSING = frozenset(
-    (
-        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"),
-        *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-    )
-)
-_FLAGS = {"True": 1, "TRUE": 1, "true": 1, "False": 0, "FALSE": 0, "false": 0}
 # Where a frame that was read of CSV keeps the text: pandas has guessed what it holds.
 CSV = "dai_spark.csv"
 
@@ -88,66 +78,27 @@ def objects_frame(columns: Mapping[str, List[Any]], index: Any = None) -> "pd.Da
 
 
 def csv_frame(text: str, wanted: Mapping[str, PipelineColumn]) -> "pd.DataFrame":
-    """Read CSV by what the pipeline wants: its text columns as they stand, numbers as numbers.
+    """Read CSV by what the pipeline wants; see `dai_spark.row_formats.csv_rows`.
 
-    An empty field is missing, in a column of numbers also each of pandas' words for it.
+    Parameters
+    ----------
+    text : str
+    wanted : mapping of str to PipelineColumn
+        Columns of the export, of which the pipeline may use fewer.
 
     Raises
     ------
     ColumnError
-        A field of a column of numbers is none: names column and row; or the text is no CSV.
+        A field of a column of numbers is none: names columns and rows; or the text is no CSV.
     """
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=[""])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
-        raise ColumnError(
-            f"The rows cannot be read as CSV with names of columns ({first_line(error)})."
-        ) from None
-    for name, column in wanted.items():
-        if name not in frame.columns:
-            continue
-        if column.is_number:
-            frame[name] = _numbers(name, frame[name])
-        elif not column.is_known:
-            with contextlib.suppress(ColumnError):
-                frame[name] = _numbers(name, frame[name])
-    return frame
-
-
-def _numbers(name: str, texts: "pd.Series[Any]") -> "pd.Series[Any]":
-    import pandas as pd
-
-    values: List[Any] = []
-    for row, text in enumerate(texts):
-        if not isinstance(text, str) or text.strip() in _MISSING:
-            values.append(None)
-            continue
-        try:
-            values.append(_number(text))
-        except ValueError:
-            raise ColumnError(
-                f"Column {name} of the CSV holds {text[:100]!r} in row {row}, which is no number, "
-                "and the pipeline wants numbers there."
-            ) from None
-    return pd.Series(values, index=texts.index, dtype=object)
-
-
-def _number(text: str) -> Any:
-    """A number as exact as it is written: one that no float holds is refused later, not rounded."""
-    text = text.strip()
-    if text in _FLAGS:
-        return _FLAGS[text]
-    if "_" in text:
-        raise ValueError(text)
-    try:
-        return int(text)
-    except ValueError:
-        found = float(text)
-    if math.isinf(found) and text.lstrip("+-").lower() not in ("inf", "infinity"):
-        raise ValueError(text)
-    return found
+    # Half of a surrogate pair becomes bytes that are no UTF-8, which are refused by their row.
+    data = text.encode("utf-8", "surrogatepass")
+    names = csv_columns(data)
+    there = {name: column for name, column in wanted.items() if name in names}
+    others = [name for name in dict.fromkeys(names) if name not in there]
+    table = read_csv(data, there, others)
+    columns: Dict[str, Any] = {name: table.column(name).to_pylist() for name in table.column_names}
+    return objects_frame(columns)
 
 
 def _is_column(value: Any) -> bool:

@@ -42,6 +42,21 @@ def read_csv(
     return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
 
+def csv_columns(data: bytes) -> List[str]:
+    """The names in the first line of a CSV.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Raises
+    ------
+    UnreadableRowsError
+        It has none.
+    """
+    return _header(_Counted(io.BytesIO(data)), ())
+
+
 def csv_tables(
     source: BinaryIO,
     wanted: Mapping[str, PipelineColumn],
