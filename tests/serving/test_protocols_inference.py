@@ -71,6 +71,8 @@ def test_tritons_own_client(client, name, kinds, rows, own, asked):
         ]
     answer = client.infer(name, tensors(kinds, rows, True), outputs=outputs, request_id="mine")
     assert answer.get_response()["id"] == "mine"
+    is_raw = {"data" not in output for output in answer.get_response()["outputs"]}
+    assert is_raw == {asked is not False}
     for column in ("late.no", "late.yes"):
         found = answer.as_numpy(column)
         assert (found.dtype, found.shape) == (np.float32, (len(rows), 1))

@@ -125,6 +125,15 @@ def test_mojos_contributions(server, records, word, option):
     assert bits(group["contributions"]) == bits([row.values() for row in own])
 
 
+def test_a_text_without_anything_is_missing(server, records):
+    """It is null to the pipeline, which has another score for an empty text of this column."""
+    rows = [{**records[0], "tailnum": tailnum, "manufacturer": tailnum} for tailnum in (None, "")]
+    null, empty = server.client.post("/predict", json=rows).json()
+    assert null != empty
+    score = server.client.post("/model/score", json=texts_of(rows[:1])).json()["score"]
+    assert bits(score) == bits([null.values()])
+
+
 def test_mojo_refuses_in_a_sentence(server, records):
     """By row, column and value, also where JSON's own types do not fit."""
     body = texts_of(records[:2])
