@@ -207,7 +207,6 @@ def _serve(arguments: argparse.Namespace) -> None:
     from dai_spark.serving.open_served import ModelSettings
     from dai_spark.serving.run_server import Served, ServerSettings, run_server
     from dai_spark.serving.served_model import MergeSettings, n_scorers_here
-    from dai_spark.serving.watch.server_log import set_up_log
 
     notes = _notes(arguments)
     models = ModelSettings(
@@ -231,7 +230,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     def found() -> str:
         return place if arguments.pipeline else pipeline_at(place, Path(copies.name))
 
-    set_up_log(arguments.log_format, has_requests=not arguments.no_access_log)
+    _set_up_log(arguments)
     beside = _beside(arguments)
     served = Served(
         lambda: open_beside(found(), models, beside),
@@ -261,6 +260,19 @@ def _serve(arguments: argparse.Namespace) -> None:
     finally:
         notes.close()
         copies.cleanup()
+
+
+def _set_up_log(arguments: argparse.Namespace) -> None:
+    from dai_spark.errors import OptionError
+
+    try:
+        from dai_spark.serving.watch.server_log import set_up_log
+    except ImportError as error:
+        raise OptionError(
+            f"The server wants packages that are not here ({error.name}): pip install "
+            "'dai_spark[serving]'."
+        ) from error
+    set_up_log(arguments.log_format, has_requests=not arguments.no_access_log)
 
 
 def _beside(arguments: argparse.Namespace) -> "Beside":
