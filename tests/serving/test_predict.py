@@ -109,6 +109,16 @@ def test_each_format_gives_the_pipelines_bits(run, rows, expected, tmp_path, end
     assert sorted(path.name for path in tmp_path.iterdir()) == [source.name, target.name]
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "arrows"])
+def test_pieces_are_written_in_their_order(run, rows, expected, tmp_path, monkeypatch, ending):
+    """Though several are scored at the same time."""
+    monkeypatch.setattr("dai_spark.batch_files.input_files._BLOCK_BYTES", 4_000)
+    source = write(pd.concat([rows] * 4, ignore_index=True), tmp_path / f"rows.{ending}")
+    assert run("predict", source, tmp_path / "scores.csv")[0] == 0
+    whole = pd.concat([expected] * 4, ignore_index=True)
+    pd.testing.assert_frame_equal(read(tmp_path / "scores.csv"), whole, check_exact=True)
+
+
 def test_what_a_row_gets_is_chosen(run, rows, tmp_path, scored):
     """Labels with a threshold, contributions, and columns to carry through."""
     source = write(rows.assign(key=range(300)), tmp_path / "rows.parquet")
