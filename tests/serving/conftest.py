@@ -34,6 +34,26 @@ def server(serve, export):
 
 
 @pytest.fixture(scope="session")
+def second_export(export):
+    """Another pipeline of the same columns."""
+    return export(n_trees=21)
+
+
+@pytest.fixture(scope="session")
+def server_of_two(serve, export, second_export, tmp_path_factory):
+    """One with a split, a shadow and a log; `second` is the second pipeline's own file."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("two")
+    path = folder / "second.zip"
+    shutil.copyfile(second_export, path)
+    words = ("--split", "tailnum:40%", path, "--shadow", path, "--log", folder / "log")
+    server = serve(export(), *words)
+    server.second = path
+    return server
+
+
+@pytest.fixture(scope="session")
 def rows(flights):
     """Forty flights, some with missing values, as a frame."""
     return flights.iloc[:: len(flights) // 40].reset_index(drop=True)

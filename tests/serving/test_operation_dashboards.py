@@ -28,11 +28,9 @@ def expressions(file):
 
 
 @pytest.fixture(scope="module")
-def known(serve, export, records, tmp_path_factory):
+def known(server_of_two, records):
     """Metrics of a server with all that it can have, and the labels of each."""
-    second = export(n_trees=21)
-    log = tmp_path_factory.mktemp("log")
-    server = serve(export(), "--log", log, "--shadow", second, "--split", "tailnum:50%", second)
+    server = server_of_two
     assert server.client.post("/predict", json=records).status_code == 200
     described = set(re.findall(r"^# TYPE (\S+) ", server.client.get("/metrics").text, re.MULTILINE))
     labels = {name: set() for name in described}

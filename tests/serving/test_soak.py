@@ -23,6 +23,7 @@ MOST_GROWTH_BYTES = 30 << 20
 
 
 @pytest.mark.long
+@pytest.mark.timeout(4 * 3600)
 def test_a_server_for_long(serve, export, own_scores, records, rows, tmp_path):
     """Each reply has the bits of the pipeline that it names, and memory is flat."""
     first, second, path = export(), export(n_trees=21), tmp_path / "served.zip"
