@@ -178,4 +178,6 @@ def test_each_page_with_python_is_run():
         if any(pages.is_code(example) for example in pages.blocks(page, None).examples())
     }
     mlflow = {"mlflow", "model_registry"}
-    assert with_python == {"README", "scoring", "environment_for_your_pipeline", *mlflow}
+    # Clients of a server: those of tests/serving make the same calls with their pipeline's columns.
+    server = {"grpc", "serving_protocols"}
+    assert with_python == {"README", "scoring", "environment_for_your_pipeline", *mlflow, *server}
