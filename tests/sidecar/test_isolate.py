@@ -323,4 +323,4 @@ def test_no_scorer_is_left_after_isolating(plan, executor, mixed, flights):
     passing = isolate_batches(made, batches_of(flights.head(N_ROWS), 10), executor)
     next(passing)
     passing.close()
-    assert wait_until(lambda: not list(run_folder(executor, made).glob("scorer-[0-9]*")), 10)
+    assert wait_until(lambda: not list(run_folder(executor, made).glob("scorer-[0-9]*")), 30)
