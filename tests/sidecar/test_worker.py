@@ -97,7 +97,7 @@ def test_where_memory_is_short_a_spawned_scorer_does_not_wait_for_another_task(
     made = describe(plan(start_method="spawn", max_scorers=1), executor)
     for _ in range(2):
         score_frame(made, executor, flights.head(10))
-        assert wait_until(lambda: scorers(executor) == [], 3)
+        assert wait_until(lambda: scorers(executor) == [], 4.5)
 
 
 def test_a_scorer_that_waits_for_a_task_has_no_slot(plan, executor, flights):
@@ -116,7 +116,7 @@ def test_a_scorer_that_raised_serves_no_other_task(plan, executor, export, fligh
     (scored,) = score_batches(made, batches_of(bad), executor)
     assert isinstance(scored.error, ScoringError)
     # Sooner than any would go that waits.
-    assert wait_until(lambda: scorers(executor) == [], 3)
+    assert wait_until(lambda: scorers(executor) == [], 4.5)
     score_when_free(executor, made, good)
     first, second, third = servers(executor)[-3:]
     assert first == second != third
@@ -223,7 +223,7 @@ def test_a_client_that_leaves_in_the_middle_takes_its_scorer_along(plan, executo
     with Connection(made, executor) as connection:
         connection.send_batch(batch.select(list(made.wanted())), 0)
         connection.receive_batch("rows 0-9")
-    assert wait_until(lambda: scorers(executor) == [], 3)
+    assert wait_until(lambda: scorers(executor) == [], 4.5)
 
 
 def test_a_scorer_that_dies_on_its_second_task_is_told_of(plan, executor, export, flights):
