@@ -136,8 +136,9 @@ def rows_of(given: Any) -> Rows:
     OptionError
         It is none of these.
     """
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(given, pandas.DataFrame):
+    # While another thread imports pandas, the module is there and its names are not.
+    frame = getattr(sys.modules.get("pandas"), "DataFrame", None)
+    if frame is not None and isinstance(given, frame):
         return FrameRows(given)
     if isinstance(given, pa.Table):
         given = _takeable(given)
