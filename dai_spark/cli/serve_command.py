@@ -208,35 +208,13 @@ def _serve(arguments: argparse.Namespace) -> None:
     from dai_spark.serving.run_server import Served, ServerSettings, run_server
     from dai_spark.serving.served_model import MergeSettings, n_scorers_here
 
-    notes = _notes(arguments)
-    models = ModelSettings(
-        arguments.env,
-        MergeSettings(
-            arguments.max_scorers or n_scorers_here(),
-            arguments.max_waiting,
-            arguments.max_batch_rows,
-            not arguments.no_merge,
-        ),
-        license_file=arguments.license_file,
-        name=arguments.name,
-        notes=notes,
+    merging = MergeSettings(
+        n_scorers_here() if arguments.max_scorers is None else arguments.max_scorers,
+        arguments.max_waiting,
+        arguments.max_batch_rows,
+        not arguments.no_merge,
     )
-
     contract, place = _contract(arguments.protocol, arguments.pipeline)
-    # What a platform names by a URI is copied, once.
-    copies = tempfile.TemporaryDirectory(prefix="dai_spark-pipeline-")
-
-    @cache
-    def found() -> str:
-        return place if arguments.pipeline else pipeline_at(place, Path(copies.name))
-
-    _set_up_log(arguments)
-    beside = _beside(arguments)
-    served = Served(
-        lambda: open_beside(found(), models, beside),
-        lambda: (state_of(found()), beside.state()),
-        (notes, *beside.collectors()),
-    )
     settings = ServerSettings(
         host=contract.host if arguments.host is None else arguments.host,
         port=contract.port_in(os.environ) if arguments.port is None else arguments.port,
@@ -254,6 +232,28 @@ def _serve(arguments: argparse.Namespace) -> None:
         strict_dai=arguments.strict_dai,
         reload_s=arguments.reload_s,
         open_metrics=arguments.open_metrics,
+    )
+    beside = _beside(arguments)
+    notes = _notes(arguments)
+    models = ModelSettings(
+        arguments.env,
+        merging,
+        license_file=arguments.license_file,
+        name=arguments.name,
+        notes=notes,
+    )
+    # What a platform names by a URI is copied, once.
+    copies = tempfile.TemporaryDirectory(prefix="dai_spark-pipeline-")
+
+    @cache
+    def found() -> str:
+        return place if arguments.pipeline else pipeline_at(place, Path(copies.name))
+
+    _set_up_log(arguments)
+    served = Served(
+        lambda: open_beside(found(), models, beside),
+        lambda: (state_of(found()), beside.state()),
+        (notes, *beside.collectors()),
     )
     try:
         run_server(served, settings, _LOG.info if arguments.log_format == "json" else tell)

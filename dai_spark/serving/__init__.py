@@ -12,6 +12,7 @@
     model_slot      the model that is served now, and how another one takes its place
     call_notes      what is noted of answered calls: the inference log, and drift
     contract        what platforms expect of a server: port, address, paths, variables
+    tls_files       certificate and key, read before a server listens
     run_server      both protocols in one event loop, until SIGTERM
     http/           HTTP's protocols, each a translator of its own
     grpc/           gRPC's: a service for every pipeline, one typed by it, and Open Inference's

@@ -37,6 +37,8 @@ _MAY_BE_ONES = (ScoringError, SidecarDiedError, SidecarTimeoutError, ColumnError
 # What a batch may wait for more calls, as a share of the time that the last one took, and at most.
 _LINGER_SHARE = 0.1
 _MOST_LINGER_S = 0.005
+# How long a scorer may go on when no client waits for it any more.
+_PATIENCE_S = 10.0
 Score = Callable[[pa.Table, ScoringOptions, Optional[float]], Awaitable[pa.Table]]
 
 
@@ -335,11 +337,14 @@ def _is_late(answer: "asyncio.Future[pa.Table]", call: ScoreCall) -> None:
 
 
 def _limit_s(group: Sequence[_Waiting]) -> Optional[float]:
-    """How long the batch's most patient client waits; None where one has no deadline."""
+    """When the batch's scorer is ended: well behind its most patient client's deadline.
+
+    None where one has no deadline.  A scorer that is only slower than its clients are patient is
+    not ended, since the next call would have to wait for another one.
+    """
     left = [one.call.left_s() for one in group]
     known = [s for s in left if s is not None]
-    # Behind its deadline nobody waits, and no limit is no limit of 0.
-    return max(0.001, *known) if len(known) == len(left) else None
+    return max(known) + _PATIENCE_S if len(known) == len(left) else None
 
 
 def _is_anothers(error: Any) -> bool:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Callable, Hashable, Iterator, Optional, Sequence, Tuple
 
 from dai_spark.errors import OptionError
+from dai_spark.plan.ranges import LONGEST_S, number, seconds, whole_number
 from dai_spark.serving.lifecycle.drain import Parts, drain
 from dai_spark.serving.lifecycle.follow import follow
 from dai_spark.serving.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
+from dai_spark.serving.tls_files import check_tls
 from dai_spark.serving.watch.request_scope import RequestScope, Watch
 from dai_spark.serving.watch.spans import Spans, open_spans
 
@@ -19,6 +21,7 @@ __all__ = ["Served", "ServerSettings", "run_server"]
 
 # What orchestrators wait between SIGTERM and SIGKILL is 30 s.
 _DRAIN_S = 25.0
+_MOST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class ServerSettings:
         See `dai_spark.serving.http.protocols.dai_rpc.dai_rpc_protocol`.
     served : tuple of str or None
         Names of the protocols of HTTP; None serves all.
+
+    Raises
+    ------
+    OptionError
+        A value that cannot be meant, or files of TLS that are none.
     """
 
     host: str = "127.0.0.1"
@@ -70,6 +78,16 @@ class ServerSettings:
     open_metrics: bool = False
     strict_dai: bool = False
     served: Optional[Tuple[str, ...]] = None
+
+    def __post_init__(self) -> None:
+        whole_number("port", self.port, 0, _MOST_PORT)
+        if self.grpc_port is not None:
+            whole_number("grpc_port", self.grpc_port, 0, _MOST_PORT)
+        whole_number("max_body_bytes", self.most_bytes, 1, 1 << 40)
+        number("drain_s", self.drain_s, 0, LONGEST_S)
+        if self.reload_s is not None:
+            seconds("reload_s", self.reload_s)
+        check_tls(self.tls_cert, self.tls_key, self.tls_client_ca)
 
 
 @dataclass(frozen=True)
@@ -124,9 +142,9 @@ async def _serve(
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
     at_once = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for kind in (signal.SIGTERM, signal.SIGINT):
         # The second one does not wait for requests.
-        loop.add_signal_handler(number, lambda: at_once.set() if ending.is_set() else ending.set())
+        loop.add_signal_handler(kind, lambda: at_once.set() if ending.is_set() else ending.set())
     asked = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, asked.set)
     spans = open_spans()

@@ -16,6 +16,7 @@ from dai_spark.local.lease import Limits
 from dai_spark.local.scorer_handle import Scorer
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
+from dai_spark.plan.ranges import whole_number
 from dai_spark.registry.origin import ModelOrigin
 from dai_spark.row_formats.json_rows import table_of_records
 from dai_spark.row_formats.json_schema import example_rows
@@ -37,12 +38,23 @@ _MOST_WAYS = 256
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """How calls are given to scorers; see `Merger`."""
+    """How calls are given to scorers; see `Merger`.
+
+    Raises
+    ------
+    OptionError
+        A value that cannot be meant.
+    """
 
     n_scorers: int
     max_waiting: int = 1000
     max_batch_rows: int = 10_000
     merges: bool = True
+
+    def __post_init__(self) -> None:
+        whole_number("max_scorers", self.n_scorers, 1, 10_000)
+        whole_number("max_waiting", self.max_waiting, 0, 1_000_000)
+        whole_number("max_batch_rows", self.max_batch_rows, 1, 1 << 31)
 
 
 def n_scorers_here() -> int:

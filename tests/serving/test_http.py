@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pytest
-from processes import processes_of
 
+from dai_spark.cli import main
 from dai_spark.serving.http.http_calls import HttpCalls
 
 JSON = {"Content-Type": "application/json"}
@@ -197,8 +198,10 @@ def test_limits_of_a_server(serve, export, records):
     refused = [answer for answer in statuses if answer.status_code == 429]
     assert {answer.status_code for answer in statuses} == {200, 429}
     assert all(answer.headers["retry-after"] == "1" for answer in refused)
+    behind = psutil.Process(server.process.pid).children(recursive=True)
+    assert len(behind) > 1
     assert server.end() == 0
-    assert processes_of(f"{server.process.pid} ") == {}
+    assert psutil.wait_procs(behind, 10)[1] == []
 
 
 def test_a_killed_scorer_costs_no_answer(serve, export, records, own):
@@ -235,8 +238,6 @@ def test_a_killed_scorer_costs_no_answer(serve, export, records, own):
 
 def scorers_of(pid):
     """Process ids of the scorers behind a server."""
-    import psutil
-
     found = psutil.Process(pid).children(recursive=True)
     parents = {one.ppid() for one in found}
     return [one.pid for one in found if one.pid not in parents]
@@ -246,12 +247,62 @@ def test_a_client_that_hangs_up_leaves_nothing(server, records):
     """Its connection closes before the answer; the next request is answered."""
     host, port = server.url.removeprefix("http://").split(":")
     body = json.dumps(records * 50).encode()
-    for _ in range(5):
+
+    def dropped():
+        text = server.client.get("/metrics").text
+        return float(text.partition("\ndai_spark_dropped_calls_total ")[2].partition("\n")[0])
+
+    before = dropped()
+    for _ in range(12):
         with socket.create_connection((host, int(port))) as connection:
             head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body)
-    assert server.client.post("/predict", json=records[:1]).status_code == 200
+    answer = server.client.post("/predict", json=records[:1])
+    assert answer.status_code == 200, (answer.text, server.log.read_text()[-6000:])
     assert "Traceback" not in server.log.read_text()
+    # What had no scorer yet was not scored.
+    wait_until(lambda: dropped() > before)
+
+
+def test_a_client_without_patience_costs_no_scorer(serve, export, records):
+    """Its answer is late, and the scorer that makes it serves the next client."""
+    server = serve(export(), "--max-scorers", 1)
+    assert server.client.post("/predict", json=records[:1]).status_code == 200
+    scorers = scorers_of(server.process.pid)
+    for _ in range(5):
+        hurry = {"X-Request-Timeout": "0.001"}
+        assert server.client.post("/predict", json=records, headers=hurry).status_code == 504
+        assert server.client.post("/predict", json=records[:1]).status_code == 200
+    assert scorers_of(server.process.pid) == scorers
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--port", "99999"), "port=99999 must be a whole number from 0 to 65,535"),
+        (("--grpc-port", "-1"), "grpc_port=-1 must be"),
+        (("--max-scorers", "0"), "max_scorers=0 must be"),
+        (("--max-waiting", "-3"), "max_waiting=-3 must be"),
+        (("--max-batch-rows", "0"), "max_batch_rows=0 must be"),
+        (("--max-body-bytes", "0"), "max_body_bytes=0 must be"),
+        (("--drain-s", "nan"), "drain_s=nan must be a number"),
+        (("--reload-s", "-1"), "reload_s=-1.0 must be a number of seconds"),
+        (("--log", "{folder}", "--log-sample", "2"), "share of calls to log is 2"),
+        (("--tls-client-ca", "{ca}"), "give both --tls-cert and --tls-key"),
+        (("--tls-cert", "{ca}"), "give both --tls-cert and --tls-key"),
+        (("--tls-cert", "{folder}/no.pem", "--tls-key", "{ca}"), "no.pem cannot be read (No such"),
+        (("--tls-cert", "{ca}", "--tls-key", "{ca}"), "are no certificate and its key in PEM"),
+    ],
+)
+def test_flags_that_cannot_be_meant(tmp_path, capsys, words, said):
+    """One sentence before a port is open or a pipeline is read, and exit status 2."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    given = [word.format(folder=tmp_path, ca=tmp_path / "ca.pem") for word in words]
+    assert main(["serve", "nowhere.zip", *given]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "nowhere.zip" not in told
+    assert "Traceback" not in told
 
 
 def test_a_pipeline_that_does_not_load_ends_the_server(serve, tmp_path):
