@@ -182,6 +182,6 @@ def _client(arguments: argparse.Namespace) -> None:
 
 def _check_grpc() -> None:
     try:
-        import grpc  # noqa: F401
+        import grpc  # noqa: F401 - only whether it is there is asked
     except ImportError as error:
         raise OptionError("gRPC is not installed; pip install 'dai_spark[grpc]'.") from error

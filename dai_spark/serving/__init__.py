@@ -9,7 +9,6 @@
     watch/          what is seen of requests: metrics, log
     lifecycle/      how one model follows another, and how the server ends
     beside/         pipelines that score beside the one that is served
-    model_slot      the model that is served now, and how another one takes its place
     call_notes      what is noted of answered calls: the inference log, and drift
     contract        what platforms expect of a server: port, address, paths, variables
     tls_files       certificate and key, read before a server listens

@@ -11,7 +11,7 @@ from dai_spark.errors import OptionError
 from dai_spark.plan.ranges import LONGEST_S, number, seconds, whole_number
 from dai_spark.serving.lifecycle.drain import Parts, drain
 from dai_spark.serving.lifecycle.follow import follow
-from dai_spark.serving.model_slot import ModelSlot
+from dai_spark.serving.lifecycle.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
 from dai_spark.serving.tls_files import check_tls
 from dai_spark.serving.watch.request_scope import RequestScope, Watch

@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
-from dai_spark.serving.model_slot import ModelSlot
+from dai_spark.serving.lifecycle.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
 
 __all__ = ["Parts", "drain"]

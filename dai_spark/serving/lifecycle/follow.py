@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Callable, Hashable, Optional
 
-from dai_spark.serving.model_slot import ModelSlot
+from dai_spark.serving.lifecycle.model_slot import ModelSlot
 
 __all__ = ["follow"]
 

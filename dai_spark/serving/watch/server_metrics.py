@@ -12,7 +12,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
-from dai_spark.serving.model_slot import ModelSlot
+from dai_spark.serving.lifecycle.model_slot import ModelSlot
 from dai_spark.serving.served_model import ServedModel
 from dai_spark.serving.watch.request_scope import RequestScope
 

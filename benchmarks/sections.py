@@ -1,0 +1,371 @@
+"""What the benchmarks' page says of each benchmark's figures."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import plots
+from markdown import picture, shown, table
+
+Lines = list[str]
+
+
+def throughput(figures: dict[str, Any], folder: Path) -> Lines:
+    """Every way of dai_spark against direct and bare."""
+    page = [
+        "## Throughput",
+        f"{figures['rows']:,} rows of {figures['columns']} columns, numbers and text, in batches "
+        f"of {figures['batch_rows']:,}, on {figures['cores']} cores; the pipeline on Python "
+        f"{figures['pipeline_python']}. All scores equal those of direct scoring, bit for bit.",
+    ]
+    for model in figures["models"]:
+        over = model["time_over_bare_and_direct"]
+        against = model["rows_per_s_over_direct"]
+        rows = [
+            [way, median_s, model["rows_per_s"][way], over.get(way), against.get(way)]
+            for way, median_s in model["median_s"].items()
+        ]
+        name = f"throughput-{model['trees']}-trees.svg"
+        drawn = plots.bars(folder / name, model["rows_per_s"], "rows/s", list(over))
+        head = ["", "seconds", "rows/s", "time / (bare + direct)", "rows/s / direct"]
+        page += [
+            f"### {model['trees']:,} trees",
+            table(head, rows),
+            picture(f"Rows a second, {model['trees']} trees", drawn),
+        ]
+    page.append(
+        "To reach: time at most 1.10 of bare and direct together; with 1,000 trees 0.92 of "
+        "direct's rows/s."
+    )
+    return page
+
+
+def one_batch(figures: dict[str, Any], folder: Path) -> Lines:
+    """The way of one batch, in its parts."""
+    models = figures["models"]
+    rows = [
+        [part, *[model["seconds"][part] * 1000 for model in models]]
+        for part in models[0]["seconds"]
+    ]
+    page = [
+        "## Where the time goes",
+        f"One batch of {figures['batch_rows']:,} rows x {figures['columns']} columns, from Parquet "
+        "to its scores, on one core; milliseconds. The worker's and the scorer's steps overlap "
+        "with those of the batches before and behind it, Spark's with neither.",
+        table(["", *[f"{model['trees']:,} trees" for model in models]], rows),
+    ]
+    for model in models:
+        name = f"one-batch-{model['trees']}-trees.svg"
+        parts = {part: value * 1000 for part, value in model["seconds"].items()}
+        drawn = plots.stacks(folder / name, parts, f"milliseconds, {model['trees']:,} trees")
+        page.append(picture(f"Parts of a batch's way, {model['trees']} trees", drawn))
+    return page
+
+
+def checks(figures: dict[str, Any], folder: Path) -> Lines:
+    """The same batches with the checks of values and without."""
+    return [
+        "## What the checks cost",
+        f"{figures['rows']:,} rows of {figures['columns']} columns, 100 trees, without Spark: each "
+        "value held against what the pipeline can be sent and every answer against what was "
+        f"described, beside casts that look at nothing. Goal: at most {figures['goal']:.0%} of the "
+        "flights as they come.",
+        table(
+            [
+                *("numbers", "with the checks, s", "without, s"),
+                *("CPU of the worker with, s", "without, s", "cost"),
+            ],
+            [
+                [
+                    *(one["table"], *one["median_s"].values()),
+                    *(*one["median_cpu_s"].values(), f"{one['cost']:.1%}"),
+                ]
+                for one in figures["tables"]
+            ],
+        ),
+        "The time wavers by more than the checks take, so the cost is the worker's processor time "
+        "more, as a share of the whole time.",
+    ]
+
+
+def peers(figures: dict[str, Any], folder: Path) -> Lines:
+    """Against what people write by hand, and MLflow."""
+    speed = figures["rows_per_s"]
+    ours = [way for way in speed if way.startswith("dai_spark")]
+    best = max(speed[way] for way in ours) if ours else None
+    rows = [
+        [way, figures["rows_of"][way], figures["median_s"][way], value, best and best / value]
+        for way, value in sorted(speed.items(), key=lambda item: -item[1])
+    ]
+    page = [
+        "## Against what people write by hand",
+        "One pipeline of a Python (3.11) that can be hosted in Spark's own workers and by MLflow "
+        f"{figures['mlflow']}, {figures['trees']} trees, batches of {figures['batch_rows']:,} "
+        "rows, Parquet to Parquet. `bare` scores nothing.",
+        table(["", "rows", "seconds", "rows/s", "best of dai_spark / it"], rows),
+        picture("Rows a second", plots.bars(folder / "peers.svg", speed, "rows/s", ours)),
+    ]
+    apart = figures.get("isolated", {}).get("rows_per_s_without_start")
+    if apart is not None:
+        page.append(
+            f"MLflow's isolated mode without the start of its servers: {shown(apart)} rows/s."
+        )
+    return page
+
+
+def memory(figures: dict[str, Any], folder: Path) -> Lines:
+    """Shared by scorers, and over growing tables."""
+    sharing, growth = figures["sharing"], figures["growth"]
+    smallest = {
+        way: min(one["proportional_bytes"] for one in sharing[way]) / 1e6
+        for way in ("fork", "spawn")
+    }
+    n_rows = [one["rows"] for one in growth]
+    peaks = {
+        "Python worker": [one["worker_peak_bytes"] / 1e6 for one in growth],
+        "scorer": [one["scorer_peak_bytes"] / 1e6 for one in growth],
+    }
+    drawn = plots.lines(
+        folder / "memory.svg", n_rows, peaks, ("rows", "peak MB"), logarithmic=False
+    )
+    return [
+        "## Memory",
+        f"{sharing['scorers']} scorers at work on an executor, each with a model of "
+        f"{sharing['model_bytes'] / 1e6:,.0f} MB; proportional set size of the sidecar and all its "
+        "scorers.",
+        table(
+            ["", "MB"],
+            [
+                ["forked, the model loaded once", smallest["fork"]],
+                ["each loads", smallest["spawn"]],
+            ],
+        ),
+        f"Ratio {sharing['fork_over_spawn']:.2f}, to reach {sharing['to_reach']:.2f}.",
+        table(
+            ["rows", "Python worker, peak MB", "scorer, peak MB"],
+            list(zip(n_rows, *peaks.values())),
+        ),
+        picture("Peak memory over rows", drawn),
+    ]
+
+
+def cold_start(figures: dict[str, Any], folder: Path) -> Lines:
+    """First use in parts, second use, large environments."""
+    names = {
+        "ship_s": "ship (driver)",
+        "fetch_s": "fetch (executor)",
+        "unpack_s": "unpack",
+        "start_and_load_s": "start and load",
+        "describe_s": "describe",
+        "first_batch_s": "first batch",
+    }
+    cold = median_of(figures["cold"])
+    large = median_of(figures["large"])
+    warm = figures["warm"]
+    parts = {shown_as: cold[name] for name, shown_as in names.items()}
+    return [
+        "## Cold start, warm start",
+        table(["first use on a host", "seconds"], parts.items()),
+        picture("Parts of a cold start", plots.stacks(folder / "cold.svg", parts, "seconds")),
+        table(
+            ["from submit to the first scored batch", "seconds"],
+            [
+                ["bare mapInArrow", warm["bare_s"]],
+                ["second job on a warm executor", warm["second_job_s"]],
+                [f"over bare (to reach {warm['to_reach_s']})", warm["over_bare_s"]],
+            ],
+        ),
+        table(
+            [f"environment of {large['environment_mb']:,.0f} MB", "seconds"],
+            [
+                ["first executor on a host, unpacks", large["first_executor_s"]],
+                [
+                    f"second executor there (to reach {large['to_reach_second_s']})",
+                    large["second_executor_s"],
+                ],
+            ],
+        ),
+    ]
+
+
+def median_of(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The median of each figure over runs."""
+    return {name: sorted(run[name] for run in runs)[len(runs) // 2] for name in runs[0]}
+
+
+def shapes(figures: dict[str, Any], folder: Path) -> Lines:
+    """Columns and partitions."""
+    columns, partitions = figures["columns"], figures["partitions"]
+    cost = {
+        "scored, over a bare mapInArrow": [one["over_bare_us_per_row"] for one in columns],
+        "direct": [one["direct_us_per_row"] for one in columns],
+    }
+    drawn = plots.lines(
+        folder / "columns.svg",
+        [one["row_bytes"] for one in columns],
+        cost,
+        ("bytes of a row", "µs a row"),
+    )
+    return [
+        "## Shapes of tables",
+        f"Doubles in batches of {figures['batch_rows']:,} rows, {figures['trees']} trees, "
+        f"{figures['cores']} cores.",
+        table(
+            [
+                *("columns", "rows", "bare, s", "direct, s", "scored, s"),
+                *("scored / (bare + direct)", "over bare, µs/row", "over bare, ns/byte"),
+            ],
+            [
+                [
+                    *(one["columns"], one["rows"]),
+                    *(one["median_s"][way] for way in ("bare", "direct", "scored")),
+                    one["time_over_bare_and_direct"],
+                    *(one["over_bare_us_per_row"], one["over_bare_ns_per_byte"]),
+                ]
+                for one in columns
+            ],
+        ),
+        picture("Cost per row over bytes per row", drawn),
+        "A small table in more and more partitions:",
+        table(
+            ["partitions", "rows", "bare, s", "scored, s", "over bare, ms a task"],
+            [
+                [
+                    *(one["partitions"], one["rows"]),
+                    *(one["median_s"]["bare"], one["median_s"]["scored"]),
+                    one["over_bare_ms_per_task"],
+                ]
+                for one in partitions
+            ],
+        ),
+    ]
+
+
+def bad_rows(figures: dict[str, Any], folder: Path) -> Lines:
+    """What it costs to find rows that cannot be scored."""
+    return [
+        "## Bad rows",
+        f"{figures['bad_rows']} rows that raise, exit, segfault, hang (limit of a batch "
+        f"{figures['batch_timeout_s']:g} s) or score NaN, among {figures['rows']:,}: exactly these "
+        "in quarantine, all others with the scores of the clean run.",
+        table(["table job", "seconds"], figures["seconds"].items()),
+    ]
+
+
+def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
+    """The job beside what it is made of."""
+    seconds, rate = figures["median_s"], figures["rows_per_s"]
+    return [
+        "## The whole job",
+        f"{figures['rows']:,} rows x 23 columns, all kept, a model of {figures['trees']} trees, "
+        "from Parquet to Parquet, with the check of the key, lineage, report and commit. It takes "
+        f"{figures['job_over_copy_and_scoring']:.2f} of copying the table and scoring it one after "
+        "the other.",
+        table(
+            ["", "seconds", "rows/s"],
+            [[way, seconds[way], rate[way]] for way in ("copy", "scoring", "job")],
+        ),
+    ]
+
+
+def handle(figures: dict[str, Any], folder: Path) -> Lines:
+    """Calls of open_scorer's handle, one at a time and many at once."""
+    many = figures["many"]
+    return [
+        "## A handle's calls",
+        f"One row of {figures['columns']} columns a call, {figures['trees']} trees, everything "
+        "warm; *direct* is the pipeline's own `score_batch` of a frame that is made already, in "
+        "turn with the others.",
+        table(
+            ["one row", "p50, ms", "p99, ms"],
+            [[way, *found.values()] for way, found in figures["one_row"].items()],
+        ),
+        f"`score` takes {shown(figures['over_direct_ms'])} ms more than direct, to reach "
+        f"{figures['to_reach_over_direct_ms']:g}.",
+        table(
+            [f"{many['calls']} calls", "calls/s"],
+            [
+                ["direct, one process", many["direct_calls_per_s"]],
+                ["direct, a process a core", many["parallel_calls_per_s"]],
+                [f"`score` from {many['threads']} threads", many["handle_calls_per_s"]],
+            ],
+        ),
+        f"That is {shown(figures['over_direct_rate'])} of {figures['cores']} x direct, to reach "
+        f"{figures['to_reach_rate']:g}, and {shown(figures['over_parallel_rate'])} of direct in "
+        f"as many processes, with {many['most_scorers']} scorers at most.",
+        table(["where one row's time goes", "ms"], figures["parts_ms"].items()),
+    ]
+
+
+def mlflow_face(figures: dict[str, Any], folder: Path) -> Lines:
+    """A row through MLflow's server, and MLflow's UDF beside `score_udf`."""
+    spark = figures["spark_s"]
+    ratios = figures["over_score_udf"]
+    return [
+        "## As an MLflow model",
+        f"One row of a request, {figures['trees']} trees: *empty* is MLflow's server with a model "
+        "of the same signature that answers a constant.",
+        table(
+            ["one row", "p50, ms", "p99, ms"],
+            [[way, *found.values()] for way, found in figures["one_row"].items()],
+        ),
+        f"Above direct and empty together lie {shown(figures['over_direct_and_empty_ms'])} ms, to "
+        f"stay below {figures['to_reach_ms']:g}.",
+        f"MLflow's UDF on Spark, over {spark['rows']:,} rows:",
+        table(
+            ["on Spark", "s", "x score_udf"],
+            [[way, spark[way], ratio] for way, ratio in ratios.items()],
+        ),
+        f"To reach {figures['to_reach_over_score_udf']:g}.",
+    ]
+
+
+def serving(figures: dict[str, Any], folder: Path) -> Lines:
+    """The server beside DAI's form of server and MLflow's."""
+    bulk, memory = figures["bulk"], figures["memory"]
+    return [
+        "## The server",
+        f"One row of {figures['columns']} columns a request, {figures['trees']} trees, JSON over "
+        "connections that stay open; each reply is compared with the pipeline's own scores. *DAI's "
+        "form* is Tornado in the pipeline's Python, one thread, as the server in an export is.",
+        table(
+            ["one client", "p50, ms", "p99, ms"],
+            [[way, *found.values()] for way, found in figures["one_client"].items()],
+        ),
+        f"That is {shown(figures['p50_over_direct'])} x direct at the median, to reach "
+        f"{figures['to_reach_p50']:g}, and {shown(figures['p99_over_direct'])} x at the 99th "
+        f"percentile, to reach {figures['to_reach_p99']:g}.",
+        table(
+            ["clients", "server", "rows/s", "p50, ms", "p99, ms"],
+            [
+                [clients, way, one["rows_per_s"], one["p50_ms"], one["p99_ms"]]
+                for clients, found in figures["loads"].items()
+                for way, one in found.items()
+            ],
+        ),
+        "With most clients ours has "
+        + ", ".join(f"{shown(x)} x {name}" for name, x in figures["over_peers"].items())
+        + f", to reach {figures['to_reach_over_peers']:g} x each.",
+        f"10,000 rows a call: {shown(bulk['direct_rows_per_s'])} rows/s direct, "
+        f"{shown(bulk['arrow_over_direct'])} of it as Arrow, to reach "
+        f"{figures['to_reach_bulk_over_direct']:g}, and {shown(bulk['json_over_direct'])} as JSON.",
+        f"With a model of {memory['model_mb']:.0f} MB, {memory['n_scorers']} scorers at work take "
+        f"{shown(memory['scorers_over_separate_loads'])} of as many separate loads, to stay below "
+        f"{memory['to_reach']:g}, and the front {shown(memory['front_mb'])} MB.",
+    ]
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
+    "throughput": throughput,
+    "one_batch": one_batch,
+    "checks": checks,
+    "handle": handle,
+    "mlflow_face": mlflow_face,
+    "serving": serving,
+    "peers": peers,
+    "memory": memory,
+    "cold_start": cold_start,
+    "shapes": shapes,
+    "whole_job": whole_job,
+    "bad_rows": bad_rows,
+}
