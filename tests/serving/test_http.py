@@ -15,16 +15,13 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 import pytest
+from processes import wait_until
+from scoring_server import same
 
 from dai_spark.cli import main
 from dai_spark.serving.http.http_calls import HttpCalls
 
 JSON = {"Content-Type": "application/json"}
-
-
-def same(found, own):
-    """Bit for bit: JSON's numbers as float32."""
-    return [{name: np.float32(value) for name, value in row.items()} for row in found] == own
 
 
 def test_predict_answers_in_the_format_that_is_asked_for(server, rows, records, own):
@@ -261,7 +258,7 @@ def test_a_client_that_hangs_up_leaves_nothing(server, records):
     assert answer.status_code == 200, (answer.text, server.log.read_text()[-6000:])
     assert "Traceback" not in server.log.read_text()
     # What had no scorer yet was not scored.
-    wait_until(lambda: dropped() > before)
+    assert wait_until(lambda: dropped() > before, 40)
 
 
 def test_a_client_without_patience_costs_no_scorer(serve, export, records):
@@ -374,16 +371,16 @@ def test_another_pipeline_takes_over_without_a_lost_request(
 
     before = served()
     replaced(second)
-    wait_until(lambda: served() != before)
+    assert wait_until(lambda: served() != before, 40)
     after = served()
     path.write_bytes(b"no zip at all")
-    wait_until(lambda: "the old one stays" in server.log.read_text())
+    assert wait_until(lambda: "the old one stays" in server.log.read_text(), 40)
     assert served() == after
     replaced(first)
-    wait_until(lambda: served() == before)
+    assert wait_until(lambda: served() == before, 40)
     replaced(second)
     os.kill(server.process.pid, signal.SIGHUP)
-    wait_until(lambda: served() == after)
+    assert wait_until(lambda: served() == after, 40)
     ended.set()
     for thread in threads:
         thread.join()
@@ -407,14 +404,6 @@ def server_file(export):
     path = Path(tempfile.mkdtemp()) / "served.zip"
     shutil.copyfile(export, path)
     return path
-
-
-def wait_until(is_so, limit_s=40):
-    """Wait until something is so."""
-    limit = time.monotonic() + limit_s
-    while not is_so():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
 
 
 def test_a_large_body_is_read_beside_the_event_loop():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from scoring_server import same
 
 from dai_spark.errors import OptionError, PipelineNotFoundError
 from dai_spark.serving import contract as room
@@ -93,8 +94,6 @@ def test_the_pipeline_in_a_folder_or_behind_a_uri(export, tmp_path):
 
 def test_a_container_that_is_told_serve(serve, export, records, own, tmp_path):
     """Vertex's variables and nothing else: its port, its routes, its pipeline, every address."""
-    import numpy as np
-
     shutil.copy(export(), tmp_path / "scorer.zip")
     port = free_port()
     variables = {
@@ -112,7 +111,7 @@ def test_a_container_that_is_told_serve(serve, export, records, own, tmp_path):
         variables["AIP_PREDICT_ROUTE"], json={"instances": records, "parameters": {}}
     )
     found = answer.json()["predictions"]
-    assert [{n: np.float32(v) for n, v in row.items()} for row in found] == own
+    assert same(found, own)
     # Only what this platform asks for is there.
     assert server.client.post("/rpc", json={}).status_code == 404
     assert server.end() == 0
