@@ -61,7 +61,7 @@ bench: .venv/.stamp java python38  ## all benchmarks, and benchmarks/README.md f
 	$(PYTHON) benchmarks/page.py
 
 lock: .venv/.stamp  ## pin the developers' environments anew
-	.tools/bin/uv pip compile requirements-dev.in setup.py --extra env --extra conda --extra report --extra testing --extra openlineage --extra mlflow --extra serving --extra grpc --extra telemetry \
+	.tools/bin/uv pip compile requirements-dev.in setup.py --extra env --extra conda --extra report --extra testing --extra openlineage --extra mlflow --extra serving --extra grpc --extra gunicorn --extra oci --extra telemetry \
 		--universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
 		--quiet --upgrade --output-file requirements-dev.lock
 	.tools/bin/uv pip compile requirements-py39.in setup.py --extra env --extra report --extra testing --extra openlineage \

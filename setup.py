@@ -73,6 +73,10 @@ setup(
             "grpcio-reflection>=1.60",
             "grpcio-status>=1.60",
         ],
+        # The server as an application of gunicorn's.
+        "gunicorn": ["gunicorn>=22", "uvicorn-worker>=0.3"],
+        # Pipelines as artefacts of OCI registries.
+        "oci": ["oras>=0.2.36", "requests"],
         # Traces of the server.
         "telemetry": [
             "opentelemetry-sdk>=1.25",

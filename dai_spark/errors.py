@@ -6,9 +6,10 @@
     ├── OptionError (also ValueError)      an argument that cannot be meant
     ├── PipelineError                      the exported zip or folder
     │   ├── PipelineNotFoundError (also FileNotFoundError)
+    │   ├── ChecksumError                  its bytes are not those that were named
     │   └── NotAPipelineError              a MOJO, no or several scoring wheels, a damaged zip
     │       └── UnreadableFileError        one file of an export: damaged, or encrypted
-    ├── ModelRegistryError                 MLflow's registry: no such model, or no pipeline in it
+    ├── ModelRegistryError                 MLflow's or OCI registry: no such model, or no pipeline
     │   └── RegistryUnreachableError       it does not answer
     ├── PackedEnvironmentError                   the packed environment
     │   ├── EnvironmentNotFoundError (also FileNotFoundError)
@@ -51,15 +52,15 @@ from typing import Dict, Optional, Sequence, Tuple, Type
 
 # fmt: off
 __all__ = [
-    "BadRowsError", "ColumnError", "ContractError", "DaiSparkError", "DeadlineError", "DriftError",
-    "EnvironmentBuildError", "EnvironmentMismatchError", "EnvironmentNotFoundError",
-    "EnvironmentUnpackError", "LicenseError", "ModelRegistryError", "NotAPipelineError",
-    "NotReadyError", "OptionError", "OverlapError", "PackedEnvironmentError", "PipelineError",
-    "PipelineNotFoundError", "ProtocolError", "RefusedValuesError", "RegistryUnreachableError",
-    "RequestError", "ScorerBusyError", "ScorerClosedError", "ScoringError", "ShippingError",
-    "SidecarDiedError", "SidecarError", "SidecarStartError", "SidecarTimeoutError",
-    "TableExistsError", "TableJobError", "TooFewRowsError", "TooLargeError", "UnreadableFileError",
-    "UnreadableRowsError", "VerificationError", "from_spark",
+    "BadRowsError", "ChecksumError", "ColumnError", "ContractError", "DaiSparkError",
+    "DeadlineError", "DriftError", "EnvironmentBuildError", "EnvironmentMismatchError",
+    "EnvironmentNotFoundError", "EnvironmentUnpackError", "LicenseError", "ModelRegistryError",
+    "NotAPipelineError", "NotReadyError", "OptionError", "OverlapError", "PackedEnvironmentError",
+    "PipelineError", "PipelineNotFoundError", "ProtocolError", "RefusedValuesError",
+    "RegistryUnreachableError", "RequestError", "ScorerBusyError", "ScorerClosedError",
+    "ScoringError", "ShippingError", "SidecarDiedError", "SidecarError", "SidecarStartError",
+    "SidecarTimeoutError", "TableExistsError", "TableJobError", "TooFewRowsError", "TooLargeError",
+    "UnreadableFileError", "UnreadableRowsError", "VerificationError", "from_spark",
 ]
 # fmt: on
 
@@ -154,6 +155,10 @@ class PipelineNotFoundError(PipelineError, FileNotFoundError):
     """No file or folder lies at the path given for the pipeline."""
 
 
+class ChecksumError(PipelineError):
+    """The file is there and is not the one whose SHA-256 was named: altered, or another version."""
+
+
 class NotAPipelineError(PipelineError):
     """The file is there but is not a Python scoring pipeline, or is damaged."""
 
@@ -163,14 +168,16 @@ class UnreadableFileError(NotAPipelineError):
 
 
 class ModelRegistryError(DaiSparkError):
-    """MLflow's registry has no such model, or what it has is no pipeline that can be scored with.
+    """A registry has no such model, or what it has is no pipeline that can be scored with.
+
+    MLflow's, or one of OCI artefacts.
 
     Also where a file is not the one that was logged.
     """
 
 
 class RegistryUnreachableError(ModelRegistryError):
-    """MLflow's registry does not answer; the same call may well succeed a little later."""
+    """The registry does not answer; the same call may well succeed a little later."""
 
 
 class PackedEnvironmentError(DaiSparkError):

@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from dai_spark.cli.command import add_command, tell
-from dai_spark.cli.predict_command import add_pipeline_arguments, wrong_input
+from dai_spark.cli.predict_command import add_pipeline_arguments, asked_sha256, wrong_input
 
 if TYPE_CHECKING:
     from dai_spark.artifacts.pipeline import ScoringPipeline
@@ -45,16 +45,20 @@ def add_info(commands: "Commands") -> None:
 
 def _info(arguments: argparse.Namespace) -> None:
     from dai_spark.artifacts.pipeline import ScoringPipeline
-    from dai_spark.registry.open_model import export_at_hand
+    from dai_spark.registry.pipeline_place import export_at_hand
 
-    pipeline = ScoringPipeline(export_at_hand(arguments.pipeline, tell))
+    sha256 = asked_sha256(arguments)
+    pipeline = ScoringPipeline(export_at_hand(arguments.pipeline, tell, sha256))
     if arguments.env is None:
         found = _of_export(pipeline)
     else:
         from dai_spark.local.open_scorer import open_scorer
 
         with open_scorer(
-            arguments.pipeline, arguments.env, license_file=arguments.license_file
+            arguments.pipeline,
+            arguments.env,
+            license_file=arguments.license_file,
+            sha256=sha256,
         ) as scorer:
             found = _of_export(pipeline)
             of_scorer = _of_scorer(scorer)

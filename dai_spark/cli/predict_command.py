@@ -13,7 +13,7 @@ from dai_spark.errors import DaiSparkError
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
 
-__all__ = ["add_pipeline_arguments", "add_predict", "asked_options", "wrong_input"]
+__all__ = ["add_pipeline_arguments", "add_predict", "asked_options", "asked_sha256", "wrong_input"]
 
 _DETAILS = """\
 FILE is JSON, JSON Lines, CSV, Parquet or Arrow, a folder of such files, or - for standard input;
@@ -26,6 +26,7 @@ _EXAMPLES = """\
   cat rows.jsonl | dai-spark predict models:/customers@champion - - --from jsonl > scores.jsonl"""
 _FORMATS = ("json", "jsonl", "csv", "arrow", "parquet")
 _FORMS = ("records", "lists", "odahu", "split")
+_SHA256_VARIABLE = "DAI_SPARK_PIPELINE_SHA256"
 # What changes the prediction; the table job has the same flags.
 _OPTIONS = (
     *("margin", "contributions", "fast_approx", "apply_data_recipes", "labels", "threshold"),
@@ -107,7 +108,9 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser, *, may_lack: bool = 
         "pipeline",
         metavar="PIPELINE",
         nargs="?" if may_lack else None,
-        help="scorer.zip, the folder it was unpacked to, or a model (models:/NAME@ALIAS)"
+        help="scorer.zip, the folder it was unpacked to or that holds it, a URI of either (s3://, "
+        "gs://, hdfs://), a model (models:/NAME@ALIAS) or an OCI artefact "
+        "(oci://REGISTRY/NAME@sha256:DIGEST)"
         + ("; by default what the platform has put there (see --protocol)" if may_lack else ""),
     )
     parser.add_argument(
@@ -116,6 +119,28 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser, *, may_lack: bool = 
         help="the packed environment (default: DAI_SPARK_ENV, or the model's)",
     )
     parser.add_argument("--license-file", metavar="PATH", help="the licence (default: this host's)")
+    parser.add_argument(
+        "--sha256",
+        metavar="DIGEST",
+        help="of the pipeline's zip: any other is refused (default: DAI_SPARK_PIPELINE_SHA256, "
+        "else none)",
+    )
+
+
+def asked_sha256(arguments: argparse.Namespace) -> Optional[str]:
+    """The SHA-256 that the pipeline's zip must have; None where none is named.
+
+    Raises
+    ------
+    OptionError
+        What was given is none.
+    """
+    from dai_spark.registry.checksum import checked_sha256
+
+    if arguments.sha256 is not None:
+        return checked_sha256(arguments.sha256, "--sha256")
+    told = os.environ.get(_SHA256_VARIABLE, "")
+    return checked_sha256(told, _SHA256_VARIABLE) if told.strip() else None
 
 
 def asked_options(arguments: argparse.Namespace) -> Dict[str, Any]:
@@ -164,6 +189,7 @@ def _predict(arguments: argparse.Namespace) -> None:
                 arguments.env,
                 license_file=arguments.license_file,
                 options=options,
+                sha256=asked_sha256(arguments),
             )
         )
         n_scorers = options.max_scorers or len(os.sched_getaffinity(0))

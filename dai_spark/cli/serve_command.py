@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from dai_spark.cli.command import add_command, tell
-from dai_spark.cli.predict_command import add_pipeline_arguments, wrong_input
+from dai_spark.cli.predict_command import add_pipeline_arguments, asked_sha256, wrong_input
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
@@ -198,12 +198,9 @@ def _add_notes(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     import os
-    import tempfile
-    from functools import cache
 
+    from dai_spark.registry.pipeline_place import state_of
     from dai_spark.serving.beside.open_beside import open_beside
-    from dai_spark.serving.contract import pipeline_at
-    from dai_spark.serving.lifecycle.model_source import state_of
     from dai_spark.serving.open_served import ModelSettings
     from dai_spark.serving.run_server import Served, ServerSettings, run_server
     from dai_spark.serving.served_model import MergeSettings, n_scorers_here
@@ -241,25 +238,18 @@ def _serve(arguments: argparse.Namespace) -> None:
         license_file=arguments.license_file,
         name=arguments.name,
         notes=notes,
+        sha256=asked_sha256(arguments),
     )
-    # What a platform names by a URI is copied, once.
-    copies = tempfile.TemporaryDirectory(prefix="dai_spark-pipeline-")
-
-    @cache
-    def found() -> str:
-        return place if arguments.pipeline else pipeline_at(place, Path(copies.name))
-
     _set_up_log(arguments)
     served = Served(
-        lambda: open_beside(found(), models, beside),
-        lambda: (state_of(found()), beside.state()),
+        lambda: open_beside(place, models, beside),
+        lambda: (state_of(place), beside.state()),
         (notes, *beside.collectors()),
     )
     try:
         run_server(served, settings, _LOG.info if arguments.log_format == "json" else tell)
     finally:
         notes.close()
-        copies.cleanup()
 
 
 def _set_up_log(arguments: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ from dai_spark.envbuild.python.conda_python import CondaOptions, CondaPython
 from dai_spark.envbuild.python.interpreter import find_interpreter
 from dai_spark.envbuild.python.python_source import LocalPython, PythonSource
 from dai_spark.errors import EnvironmentBuildError, OptionError
-from dai_spark.registry.open_model import export_at_hand
+from dai_spark.registry.pipeline_place import export_at_hand
 
 __all__ = [
     "check_build_machine",

@@ -12,6 +12,7 @@ from dai_spark.plan.chosen_files import ChosenFiles
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.ranges import whole_number
 from dai_spark.plan.request import ScoringRequest
+from dai_spark.registry.checksum import checked_sha256
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,6 +32,7 @@ def open_scorer(
     license_file: Optional[str] = None,
     options: Optional[ScoringOptions] = None,
     max_waiting: Optional[int] = None,
+    sha256: Optional[str] = None,
     **overrides: "Unpack[OptionArguments]",
 ) -> Scorer:
     """Load a pipeline on this machine and return a handle that scores with it.
@@ -42,10 +44,13 @@ def open_scorer(
     Parameters
     ----------
     pipeline, env, license, license_file, options
-        See `score_udf`.
+        See `score_udf`.  A pipeline may also lie in a folder alone, at a URI that pyarrow reads
+        (``s3://``, ``gs://``, ``hdfs://``), or in an OCI registry (``oci://``).
     max_waiting : int, optional
         Most calls that may wait for a scorer; further ones are refused at once.  By default no
         limit.
+    sha256 : str, optional
+        Of the pipeline's zip, as `sha256sum` prints it: any other is refused before it is opened.
     **overrides
         Fields of `ScoringOptions` by keyword, laid over `options`.  A call may change them, but
         for those that a sidecar is started with.  ``max_scorers`` holds for all handles of the
@@ -67,7 +72,11 @@ def open_scorer(
     """
     if max_waiting is not None:
         max_waiting = whole_number("max_waiting", max_waiting, 0, 1_000_000)
-    files = ChosenFiles.of(pipeline, env, lambda name: None, _LOG.info, reads_uris=False)
+    if sha256 is not None:
+        sha256 = checked_sha256(sha256, "sha256")
+    files = ChosenFiles.of(
+        pipeline, env, lambda name: None, _LOG.info, reads_uris=False, sha256=sha256
+    )
     request = ScoringRequest.of(
         files.pipeline,
         files.env,

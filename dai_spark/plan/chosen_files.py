@@ -7,10 +7,12 @@ from typing import Callable, Optional, Union
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.plan.default_environment import chosen_environment
+from dai_spark.registry.checksum import opened_as_named
 from dai_spark.registry.logged_pipeline import LoggedPipeline
 from dai_spark.registry.model_uri import is_model_uri
 from dai_spark.registry.open_model import open_model
 from dai_spark.registry.origin import ModelOrigin
+from dai_spark.registry.pipeline_place import pipeline_at
 
 __all__ = ["ChosenFiles"]
 
@@ -26,7 +28,7 @@ class ChosenFiles:
     pipeline : str, Path or ScoringPipeline
     env : str, Path or PackedEnvironment
     origin : ModelOrigin or None
-        The model that the pipeline was taken from.
+        The model, or the artefact of an OCI registry, that the pipeline was taken from.
     logged : LoggedPipeline or None
         What that model says of the environment; None where the caller has named another.
     """
@@ -45,6 +47,7 @@ class ChosenFiles:
         on_message: Callable[[str], None],
         *,
         reads_uris: bool,
+        sha256: Optional[str] = None,
     ) -> "ChosenFiles":
         """Find what a caller named: every face begins with this.
 
@@ -62,8 +65,10 @@ class ChosenFiles:
         on_message : callable
             Is told which model was found, and which environment.
         reads_uris : bool
-            Whether the caller reads files by URI itself, as Spark does; else MLflow fetches the
-            environment that a model names.
+            Whether the caller reads files by URI itself, as Spark does; else the pipeline is
+            fetched by its store's own client, and an environment that a model names by MLflow.
+        sha256 : str, optional
+            Of the pipeline's zip, in hexadecimal: any other is refused before it is opened.
 
         Raises
         ------
@@ -72,11 +77,17 @@ class ChosenFiles:
             environment.
         ModelRegistryError, NotAPipelineError, PackedEnvironmentError
             See `open_model`.
+        PipelineNotFoundError, ModelRegistryError, ChecksumError
+            See `pipeline_at`.
         """
         if not is_model_uri(pipeline):
-            return cls(pipeline, chosen_environment(env, conf, on_message))
+            placed = pipeline_at(pipeline, on_message, sha256=sha256, reads_uris=reads_uris)
+            return cls(placed.pipeline, chosen_environment(env, conf, on_message), placed.origin)
         is_given = env is not None and env != ""
         model = open_model(str(pipeline), on_message, with_env=not is_given, reads_uris=reads_uris)
+        found = model.pipeline
+        if sha256 is not None:
+            found = opened_as_named(found.path, sha256, model.origin.text)
         if model.env is not None:
-            return cls(model.pipeline, model.env, model.origin, model.logged)
-        return cls(model.pipeline, chosen_environment(env, conf, on_message), model.origin)
+            return cls(found, model.env, model.origin, model.logged)
+        return cls(found, chosen_environment(env, conf, on_message), model.origin)

@@ -6,7 +6,7 @@ from typing import Any
 from dai_spark.errors import ModelRegistryError, shortened
 from dai_spark.host.uri import without_password
 from dai_spark.registry.mlflow_client import as_registry_error, mlflow_client, registry_place
-from dai_spark.registry.model_uri import ModelUri
+from dai_spark.registry.model_uri import ModelUri, is_model_uri
 from dai_spark.registry.origin import ModelOrigin
 
 __all__ = ["FoundModel", "find_model", "has_moved"]
@@ -66,7 +66,8 @@ def find_model(uri: str) -> FoundModel:
 def has_moved(origin: ModelOrigin) -> bool:
     """Whether a URI names another model now than it did: its alias was moved.
 
-    Runs on the driver; asks MLflow where the URI has an alias, since nothing else can move.
+    Runs on the driver; asks MLflow where the URI has an alias, since nothing else can move.  What
+    an OCI registry has is kept as it was found.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def has_moved(origin: ModelOrigin) -> bool:
         The alias is gone.
     RegistryUnreachableError
     """
-    if not ModelUri.of(origin.uri).alias:
+    if not is_model_uri(origin.uri) or not ModelUri.of(origin.uri).alias:
         return False
     now = find_model(origin.uri).origin
     return (now.version, now.run_id) != (origin.version, origin.run_id)

@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Tuple, Union
+from typing import Callable, Tuple, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
@@ -12,10 +12,9 @@ from dai_spark.registry.find_model import FoundModel, find_model
 from dai_spark.registry.logged_pipeline import LoggedPipeline
 from dai_spark.registry.mlflow_client import as_registry_error
 from dai_spark.registry.model_cache import kept_by_digest
-from dai_spark.registry.model_uri import is_model_uri
 from dai_spark.registry.origin import ModelOrigin
 
-__all__ = ["OpenModel", "export_at_hand", "open_model"]
+__all__ = ["OpenModel", "open_model"]
 
 _MLMODEL = "MLmodel"
 # Places that MLflow alone can read.
@@ -99,22 +98,6 @@ def open_model(
     if not with_env:
         return opened
     return replace(opened, env=_environment(found, opened, on_message, reads_uris))
-
-
-def export_at_hand(pipeline: Any, on_message: Callable[[str], None] = lambda _: None) -> Any:
-    """Return what was given, or the export of the model that it names.
-
-    For whoever reads an export and scores nothing.
-
-    Parameters
-    ----------
-    pipeline : str, Path or ScoringPipeline
-    on_message : callable, optional
-        Is told which version was found, and what is fetched.
-    """
-    if not is_model_uri(pipeline):
-        return pipeline
-    return open_model(pipeline, on_message, with_env=False).pipeline.path
 
 
 def _described(found: FoundModel) -> Tuple[ModelOrigin, LoggedPipeline]:

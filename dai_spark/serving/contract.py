@@ -3,14 +3,13 @@
 A platform starts an image with its own variables and folders, and no pipeline on the command line.
 """
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Dict, Mapping, Optional, Tuple
 
-from dai_spark.errors import OptionError, PipelineNotFoundError, shortened
+from dai_spark.errors import OptionError
 
-__all__ = ["CONTRACTS", "Contract", "contract_at_hand", "pipeline_at"]
+__all__ = ["CONTRACTS", "Contract", "contract_at_hand"]
 
 # Everywhere is where the originals listen: whoever names the contract asks for it.
 _LOOPBACK, _EVERYWHERE = "127.0.0.1", "0.0.0.0"
@@ -138,54 +137,6 @@ def contract_at_hand(variables: Mapping[str, str]) -> Optional[Contract]:
     """
     looked_for = (CONTRACTS[name] for name in _LOOKED_FOR)
     return next((one for one in looked_for if one.pipeline_in(variables) is not None), None)
-
-
-def pipeline_at(place: str, folder: Path) -> str:
-    """The pipeline at a place where a platform puts models.
-
-    Parameters
-    ----------
-    place : str
-        A zip; a folder that is an unpacked export or holds one zip; or a URI of either, which is
-        copied.
-    folder : Path
-        Takes the copy.
-
-    Raises
-    ------
-    PipelineNotFoundError
-        There is no pipeline, or there are several.
-    OptionError
-        The URI cannot be read.
-    """
-    path = Path(_fetched(place, folder) if "://" in place else place)
-    if not path.exists():
-        raise PipelineNotFoundError(f"There is no pipeline at {place}.")
-    if path.is_file() or any(path.glob("scoring_*.whl")) or any(path.glob("*/scoring_*.whl")):
-        return str(path)
-    found = sorted(path.rglob("*.zip"))
-    if len(found) != 1:
-        told = shortened([one.name for one in found]) if found else "none"
-        raise PipelineNotFoundError(
-            f"{place} must be an unpacked export, or a folder with one zip of an export; its zips "
-            f"are: {told}."
-        )
-    return str(found[0])
-
-
-def _fetched(uri: str, folder: Path) -> Path:
-    import pyarrow as pa
-    from pyarrow import fs
-
-    target = Path(tempfile.mkdtemp(dir=folder))
-    try:
-        source, path = fs.FileSystem.from_uri(uri.rstrip("/"))
-        if source.get_file_info(path).type == fs.FileType.File:
-            target = target / PurePosixPath(path).name
-        fs.copy_files(path, str(target), source_filesystem=source)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise OptionError(f"The pipeline at {uri} cannot be copied ({error}).") from error
-    return target
 
 
 def _path(variable: Optional[str], variables: Mapping[str, str]) -> Tuple[str, ...]:

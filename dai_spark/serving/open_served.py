@@ -36,6 +36,8 @@ class ModelSettings:
         What clients call the model; by default its name in the registry, or the file's.
     notes : CallNotes or None
         Is told of each call that was answered.
+    sha256 : str or None
+        Of the pipeline's zip, in hexadecimal: any other is refused before it is opened.
     """
 
     env: Union[str, Path, PackedEnvironment, None]
@@ -45,6 +47,7 @@ class ModelSettings:
     options: ScoringOptions = field(default_factory=ScoringOptions)
     name: Optional[str] = None
     notes: Optional[CallNotes] = None
+    sha256: Optional[str] = None
 
 
 def open_served(uri: str, settings: ModelSettings) -> ServedModel:
@@ -55,7 +58,7 @@ def open_served(uri: str, settings: ModelSettings) -> ServedModel:
     Parameters
     ----------
     uri : str
-        Path of an export, or ``models:/...``.
+        Where the pipeline lies; see `pipeline_at`.  Or ``models:/...``.
     settings : ModelSettings
 
     Raises
@@ -63,7 +66,14 @@ def open_served(uri: str, settings: ModelSettings) -> ServedModel:
     DaiSparkError
         See `open_scorer`; or the pipeline cannot score its own example.
     """
-    files = ChosenFiles.of(uri, settings.env, lambda name: None, _LOG.info, reads_uris=False)
+    files = ChosenFiles.of(
+        uri,
+        settings.env,
+        lambda name: None,
+        _LOG.info,
+        reads_uris=False,
+        sha256=settings.sha256,
+    )
     request = ScoringRequest.of(
         files.pipeline,
         files.env,
@@ -80,7 +90,7 @@ def open_served(uri: str, settings: ModelSettings) -> ServedModel:
     try:
         scorer.warm()
         model = ServedModel(
-            settings.name or _name_of(files, uri),
+            settings.name or _name_of(files, request.pipeline.path, uri),
             request.pipeline,
             scorer,
             request.options,
@@ -97,6 +107,7 @@ def open_served(uri: str, settings: ModelSettings) -> ServedModel:
     return model
 
 
-def _name_of(files: ChosenFiles, uri: str) -> str:
-    named = getattr(files.origin, "name", None)
-    return str(named) if named else Path(uri).stem or "model"
+def _name_of(files: ChosenFiles, path: Path, uri: str) -> str:
+    if files.origin is None:
+        return path.stem or "model"
+    return files.origin.name or Path(uri).stem or "model"

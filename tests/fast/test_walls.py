@@ -19,7 +19,7 @@ ROOMS = {
     "unpack": ["host", "artifacts", "plan"],
     "sidecar": [],
     "client": ["host", "artifacts", "plan", "schema", "unpack", "sidecar"],
-    "local": ["host", "artifacts", "plan", "schema", "unpack", "client"],
+    "local": ["host", "artifacts", "registry", "plan", "schema", "unpack", "client"],
     "batch_files": ["host", "artifacts", "plan", "schema", "row_formats", "local"],
     "inference_log": ["host", "artifacts", "plan", "schema", "local"],
     "serving": [

@@ -5,15 +5,14 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
 from scoring_server import same
 
-from dai_spark.errors import OptionError, PipelineNotFoundError
+from dai_spark.errors import OptionError
 from dai_spark.serving import contract as room
-from dai_spark.serving.contract import CONTRACTS, contract_at_hand, pipeline_at
+from dai_spark.serving.contract import CONTRACTS, contract_at_hand
 
 
 def free_port():
@@ -67,29 +66,6 @@ def test_the_platform_is_known_by_its_pipeline(monkeypatch, tmp_path):
     (tmp_path / "sagemaker").mkdir()
     assert contract_at_hand({}).name == "sagemaker"
     assert contract_at_hand({"AIP_STORAGE_URI": "gs://bucket/x"}).name == "vertex"
-
-
-def test_the_pipeline_in_a_folder_or_behind_a_uri(export, tmp_path):
-    """The one zip of a folder, at any depth; a URI is copied; several zips are refused."""
-    folder = tmp_path / "model"
-    (folder / "deep").mkdir(parents=True)
-    with pytest.raises(PipelineNotFoundError, match="none"):
-        pipeline_at(str(folder), tmp_path)
-    zipped = folder / "deep" / "scorer.zip"
-    shutil.copy(export(), zipped)
-    assert pipeline_at(str(folder), tmp_path) == str(zipped)
-    assert pipeline_at(str(zipped), tmp_path) == str(zipped)
-    for uri in (f"file://{folder}/", f"file://{zipped}"):
-        found = pipeline_at(uri, tmp_path)
-        assert found != str(zipped)
-        assert Path(found).stat().st_size == zipped.stat().st_size
-    shutil.copy(zipped, folder / "other.zip")
-    with pytest.raises(PipelineNotFoundError, match="other.zip"):
-        pipeline_at(str(folder), tmp_path)
-    with pytest.raises(PipelineNotFoundError, match="no pipeline at"):
-        pipeline_at(str(folder / "no"), tmp_path)
-    with pytest.raises(OptionError, match="cannot be copied"):
-        pipeline_at("no://bucket/x", tmp_path)
 
 
 def test_a_container_that_is_told_serve(serve, export, records, own, tmp_path):

@@ -25,7 +25,7 @@ from dai_spark.envbuild.check.sandbox import Sandbox
 from dai_spark.envbuild.check.smoke_test import SmokeTest, run_smoke_test
 from dai_spark.envbuild.prefix.shared_libraries import is_base, missing_libraries, newest_glibc
 from dai_spark.errors import EnvironmentMismatchError
-from dai_spark.registry.open_model import export_at_hand
+from dai_spark.registry.pipeline_place import export_at_hand
 
 __all__ = ["CheckReport", "check_environment"]
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Hashable, Optional, Tuple
 
+from dai_spark.registry.pipeline_place import state_of
 from dai_spark.serving.beside.shadow import Shadow, ShadowCounts
 from dai_spark.serving.beside.split import Split, SplitCounts, SplitRule
-from dai_spark.serving.lifecycle.model_source import state_of
 from dai_spark.serving.open_served import ModelSettings, open_served
 from dai_spark.serving.served_model import ServedModel
 
@@ -62,12 +62,12 @@ def open_beside(uri: str, settings: ModelSettings, beside: Beside) -> ServedMode
             rule, second_uri = beside.split
             # Drift is that of the first: rows of two pipelines are two populations.
             notes = None if settings.notes is None else settings.notes.without_drift()
-            second = open_served(second_uri, replace(settings, name=None, notes=notes))
+            second = open_served(second_uri, replace(settings, name=None, notes=notes, sha256=None))
             model.keep(second)
             model.split = Split(rule, model, second, beside.split_counts)
         if beside.shadow is not None:
             merging = replace(settings.merging, n_scorers=1)
-            alone = replace(settings, name=None, notes=None, merging=merging)
+            alone = replace(settings, name=None, notes=None, merging=merging, sha256=None)
             second = open_served(beside.shadow, alone)
             model.keep(second)
             model.shadow = Shadow(model, second, beside.shadow_counts)

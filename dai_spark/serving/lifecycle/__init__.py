@@ -2,8 +2,7 @@
 
 ::
 
-    model_slot    the model that is served now, and how another one takes its place
-    model_source  whether what is to be served is another model now
-    follow        a changed one takes the place of the one that is served
-    drain         the server's end: requests that are there are answered, within a limit
+    model_slot  the model that is served now, and how another one takes its place
+    follow      a changed one takes the place of the one that is served
+    drain       the server's end: requests that are there are answered, within a limit
 """
