@@ -27,7 +27,6 @@ from dai_spark.registry.oci.oci_pipeline import oci_pipeline, oci_state, push_pi
 from dai_spark.registry.pipeline_place import pipeline_at
 from dai_spark.registry.remote_file import remote_file, remote_state
 
-pytest.importorskip("oras")
 # Of `htpasswd -Bbn scorer secret`.
 HTPASSWD = "scorer:$2b$05$hglhPPKBwP2xx8Sw3dXlTuFezh9iXut6OC6lGCPez6.cf6twBoMT.\n"
 
