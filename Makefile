@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SPARK_LOCAL_IP ?= 127.0.0.1
 export SPARK_LOCAL_IP
 
-.PHONY: help demo docs test test-long check format fast test-py39 test-airflow dist image test-image bench lock clean java python38
+.PHONY: help demo docs test test-long check format fast test-py39 test-airflow dist image serving-image test-image bench lock clean java python38
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -51,6 +51,9 @@ dist: .venv/.stamp  ## wheel, and dai_spark.zip for --py-files
 image: .venv/.stamp python38  ## an image with Spark and a packed environment (docs/image.md)
 	@scripts/image
 
+serving-image: .venv/.stamp python38  ## an image that serves one pipeline, of which it has none (docs/serving_image.md)
+	@TARGET=serving scripts/image
+
 test-image: .venv/.stamp java python38  ## builds the image and scores in containers (minutes, root)
 	$(PYTHON) -m pytest tests/image -m "long or not long"
 
@@ -70,7 +73,12 @@ lock: .venv/.stamp  ## pin the developers' environments anew
 	.tools/bin/uv pip compile requirements-airflow.in \
 		--python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 		--quiet --upgrade --output-file requirements-airflow.lock
-	for name in requirements sbom; do \
+	.tools/bin/uv pip compile setup.py --extra serving --extra grpc --extra telemetry image/serving.in \
+		--constraint requirements-dev.lock \
+		--python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
+		--generate-hashes --no-header --no-emit-index-url \
+		--quiet --upgrade --output-file image/serving.lock
+	for name in build requirements sbom; do \
 		.tools/bin/uv pip compile image/$$name.in --constraint requirements-dev.lock \
 			--python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
 			--generate-hashes --no-header --no-emit-index-url \

@@ -1,7 +1,8 @@
-"""Writes the image's software bill of materials (CycloneDX, JSON): sbom.py FILE.
+"""Writes an image's software bill of materials (CycloneDX, JSON): sbom.py FILE.
 
 Runs once, inside the image that is being built, and lists its four kinds of software: the
-system's packages, the cluster's Python packages, Java's jars, and the packed environment.
+system's packages, the Python packages beside dai_spark, Java's jars, and the packed environment.
+With SOURCE_DATE_EPOCH two bills of the same software are the same.
 """
 
 import json
@@ -9,9 +10,11 @@ import os
 import subprocess
 import sys
 import zipfile
+from datetime import datetime, timezone
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Iterator, Optional
+from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom
@@ -21,17 +24,25 @@ from cyclonedx.schema import SchemaVersion
 from packageurl import PackageURL
 
 ENVIRONMENT = Path("/opt/dai_spark/environment")
-PYTHON = Path("/opt/spark-python")
+# Of Spark's image, and of the serving image.
+PYTHONS = (Path("/opt/spark-python"), Path("/opt/dai_spark/python"))
 JAR_FOLDERS = (Path("/opt/spark/jars"),)
 
 
 def main(path: str) -> None:
     """Write the bill."""
     bom = Bom()
+    made_s = os.environ.get("SOURCE_DATE_EPOCH")
+    if made_s:
+        bom.metadata.timestamp = datetime.fromtimestamp(int(made_s), timezone.utc)
     bom.metadata.component = Component(name="dai_spark image", type=ComponentType.CONTAINER)
-    for found in (system(), cluster_python(), packed_environment(), jars()):
+    for found in (system(), own_python(), packed_environment(), jars()):
         for component in found:
             bom.components.add(component)
+    if made_s:
+        # A name of the content, in place of a random one.
+        told = sorted(str(one.bom_ref) for one in bom.components)
+        bom.serial_number = uuid5(NAMESPACE_URL, "\n".join(told))
     outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
     Path(path).write_text(outputter.output_as_string(indent=1), encoding="utf-8")
     print(f"{len(bom.components)} components")
@@ -64,11 +75,12 @@ def system() -> Iterator[Component]:
         yield component(kind, name, version, "system", group)
 
 
-def cluster_python() -> Iterator[Component]:
-    """What is installed in the Python that runs Spark's workers."""
-    folders = [str(folder) for folder in PYTHON.glob("lib/python3*/site-packages")]
-    for found in sorted(distributions(path=folders), key=lambda one: one.name):
-        yield component("pypi", found.name, found.version, str(PYTHON))
+def own_python() -> Iterator[Component]:
+    """What is installed in the Python that runs Spark's workers, or the server."""
+    for python in PYTHONS:
+        folders = [str(folder) for folder in python.glob("lib/python3*/site-packages")]
+        for found in sorted(distributions(path=folders), key=lambda one: one.name):
+            yield component("pypi", found.name, found.version, str(python))
 
 
 def packed_environment() -> Iterator[Component]:

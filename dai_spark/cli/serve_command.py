@@ -30,7 +30,7 @@ _EXAMPLES = """\
   curl -H 'Content-Type: text/csv' --data-binary @rows.csv localhost:8080/predict
   dai-spark serve models:/customers@champion --host 0.0.0.0 --grpc-port 50052 --token-file token"""
 
-_PROTOCOLS = ("all", "dai", "odahu", "sagemaker", "vertex", "mlflow")
+_PROTOCOLS = ("all", "container", "dai", "odahu", "sagemaker", "vertex", "mlflow")
 
 
 def add_serve(commands: "Commands") -> None:

@@ -101,6 +101,14 @@ CONTRACTS: Dict[str, Contract] = {
             place="/scoring/pipeline.zip",
             served=("dai",),
         ),
+        # Driverless AI's place, port and variable, and every protocol.
+        Contract(
+            "container",
+            _EVERYWHERE,
+            9090,
+            port_variable="SCORING_PORT",
+            place="/scoring/pipeline.zip",
+        ),
         Contract("odahu", _EVERYWHERE, 5000, served=("odahu",)),
         Contract(
             "sagemaker",
@@ -124,7 +132,7 @@ CONTRACTS: Dict[str, Contract] = {
     )
 }
 # In this order, where neither a protocol nor a pipeline is named.
-_LOOKED_FOR = ("vertex", "sagemaker", "dai")
+_LOOKED_FOR = ("vertex", "sagemaker", "container")
 
 
 def contract_at_hand(variables: Mapping[str, str]) -> Optional[Contract]:

@@ -17,6 +17,7 @@ KEPT = ROOT / "build" / "tests" / "image"
 NEEDED = ("buildah", "podman", "runc", "debootstrap")
 BASE = "localhost/debian:bookworm-slim"
 IMAGE = "localhost/dai-spark:test"
+SERVING_IMAGE = "localhost/dai-spark-serving:test"
 COMPANY = "Certificates of a company"
 
 # Engines ask for more open files and processes than a container around them may have.
@@ -161,10 +162,11 @@ def build(engine, context, password, tmp_path_factory):
     own = Path("/etc/pip.conf")
     pip_conf.write_text((own.read_text() if own.exists() else "") + f"\n# {password}\n")
 
-    def make(name, **variables):
+    def make(name, *words, **variables):
         engine.run(
             context / "scripts" / "image",
             *("--isolation", "chroot", "--layers", "--pull-never", "--format", "docker"),
+            *words,
             cwd=context,
             timeout_s=1500,
             ENGINE="buildah",
@@ -182,6 +184,12 @@ def build(engine, context, password, tmp_path_factory):
 def image(build):
     """The name of the image with the suite's packed environment."""
     return build(IMAGE)
+
+
+@pytest.fixture(scope="session")
+def serving_image(build):
+    """The name of the serving image with the suite's packed environment."""
+    return build(SERVING_IMAGE, TARGET="serving")
 
 
 @pytest.fixture(scope="session")

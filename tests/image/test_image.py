@@ -200,8 +200,12 @@ def test_kubernetes_starts_a_driver_as_well(run, data, scores_of, own_flight_sco
     assert_frame_equal(found, own_flight_scores.sort_index(), check_exact=True)
 
 
-def test_no_layer_holds_a_secret_or_an_export(engine, image, context, license_text, password):
+@pytest.mark.parametrize("which", ["image", "serving_image"])
+def test_no_layer_holds_a_secret_or_an_export(
+    engine, which, context, license_text, password, request
+):
     """Of what lay in the context and was given as a secret nothing is left, nor is it told."""
+    image = request.getfixturevalue(which)
     told = engine.podman("history", "--no-trunc", "--format", "{{.CreatedBy}}", image).stdout
     told += engine.podman("image", "inspect", image).stdout
     assert password not in told
@@ -227,7 +231,7 @@ def test_a_new_dai_spark_is_layers_on_top(engine, image, context):
     (inspected,) = json.loads(engine.podman("image", "inspect", image).stdout)
     labels = inspected["Labels"]
     assert labels["dai_spark.spark.version"] == "4.1.1"
-    assert re.fullmatch(r"sha256:[0-9a-f]{64}", labels["dai_spark.artifacts.environment.digest"])
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", labels["dai_spark.environment.digest"])
     assert labels["org.opencontainers.image.version"]
     assert inspected["User"] == "185:0"
     environment = next(

@@ -56,13 +56,14 @@ def test_routes_are_paths():
 
 def test_the_platform_is_known_by_its_pipeline(monkeypatch, tmp_path):
     """Vertex's variable before SageMaker's folder before the file of Driverless AI's image."""
-    for name in ("sagemaker", "dai"):
+    for name in ("sagemaker", "container"):
         monkeypatch.setitem(
             room.CONTRACTS, name, replace(CONTRACTS[name], place=str(tmp_path / name))
         )
     assert contract_at_hand({}) is None
-    (tmp_path / "dai").touch()
-    assert contract_at_hand({}).name == "dai"
+    (tmp_path / "container").touch()
+    assert contract_at_hand({}).name == "container"
+    assert contract_at_hand({}).served is None
     (tmp_path / "sagemaker").mkdir()
     assert contract_at_hand({}).name == "sagemaker"
     assert contract_at_hand({"AIP_STORAGE_URI": "gs://bucket/x"}).name == "vertex"
