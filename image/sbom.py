@@ -35,7 +35,9 @@ def main(path: str) -> None:
     made_s = os.environ.get("SOURCE_DATE_EPOCH")
     if made_s:
         bom.metadata.timestamp = datetime.fromtimestamp(int(made_s), timezone.utc)
-    bom.metadata.component = Component(name="dai_spark image", type=ComponentType.CONTAINER)
+    bom.metadata.component = Component(
+        name="dai_spark image", type=ComponentType.CONTAINER, bom_ref="image"
+    )
     for found in (system(), own_python(), packed_environment(), jars()):
         for component in found:
             bom.components.add(component)
