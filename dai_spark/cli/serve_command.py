@@ -10,6 +10,7 @@ from dai_spark.cli.predict_command import add_pipeline_arguments, asked_sha256, 
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
+    from dai_spark.serving.bearer_token import BearerToken
     from dai_spark.serving.beside.open_beside import Beside
     from dai_spark.serving.call_notes import CallNotes
     from dai_spark.serving.contract import Contract
@@ -340,17 +341,12 @@ def _names(given: List[str]) -> Tuple[str, ...]:
     return tuple(name for text in given for name in text.split(",") if name)
 
 
-def _token(file: Optional[Path]) -> Optional[str]:
+def _token(file: Optional[Path]) -> "Optional[BearerToken]":
     import os
 
-    from dai_spark.errors import OptionError
+    from dai_spark.serving.bearer_token import BearerToken
 
-    if file is None:
-        return os.environ.get("DAI_SPARK_TOKEN") or None
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"--token-file {file} cannot be read ({error}).") from None
-    if not token:
-        raise OptionError(f"--token-file {file} is empty.")
-    return token
+    if file is not None:
+        return BearerToken.of_file(file)
+    told = os.environ.get("DAI_SPARK_TOKEN")
+    return BearerToken(told) if told else None

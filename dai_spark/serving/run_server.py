@@ -9,6 +9,7 @@ from typing import Any, Callable, Hashable, Iterator, Optional, Sequence, Tuple
 
 from dai_spark.errors import OptionError
 from dai_spark.plan.ranges import LONGEST_S, number, seconds, whole_number
+from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.lifecycle.drain import Parts, drain
 from dai_spark.serving.lifecycle.follow import follow
 from dai_spark.serving.lifecycle.model_slot import ModelSlot
@@ -35,8 +36,8 @@ class ServerSettings:
         Of HTTP; 0 takes one that is free.
     grpc_port : int or None
         None starts no gRPC.
-    token : str or None
-        What clients must have behind ``Bearer``.
+    token : BearerToken or None
+        What clients must show; a file's is renewed when the pipeline is looked at.
     most_bytes : int
         Of a request's body.
     tls_cert, tls_key, tls_client_ca : Path or None
@@ -65,7 +66,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8080
     grpc_port: Optional[int] = None
-    token: Optional[str] = None
+    token: Optional[BearerToken] = None
     most_bytes: int = 64 << 20
     tls_cert: Optional[Path] = None
     tls_key: Optional[Path] = None
@@ -146,6 +147,12 @@ async def _serve(
         # The second one does not wait for requests.
         loop.add_signal_handler(kind, lambda: at_once.set() if ending.is_set() else ending.set())
     asked = asyncio.Event()
+
+    def state() -> Hashable:
+        if settings.token is not None:
+            settings.token.renew()
+        return served.state()
+
     loop.add_signal_handler(signal.SIGHUP, asked.set)
     spans = open_spans()
     http, watch = _http(slot, settings, served.collectors, spans)
@@ -174,7 +181,7 @@ async def _serve(
             if grpc_server is not None:
                 await grpc_server.tell_ready(is_ready=True)
             on_message(f"ready: {model.name}, SHA-256 {model.digest[:12]}")
-            following = asyncio.ensure_future(follow(slot, served.state, settings.reload_s, asked))
+            following = asyncio.ensure_future(follow(slot, state, settings.reload_s, asked))
             await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
             on_message("ending: requests that are there are answered, further ones are not taken")
     finally:

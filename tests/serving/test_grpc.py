@@ -23,6 +23,7 @@ from tritonclient.grpc import service_pb2
 
 import dai_spark
 from dai_spark.cli import main
+from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
 from dai_spark.serving.grpc.inference_proto import inference_file
 from dai_spark.serving.open_served import ModelSettings, open_served
@@ -558,7 +559,7 @@ def test_the_protocol_is_tritons(client):
 
 def test_a_token_is_wanted_of_all_calls_but_health(model, rows):
     """In the metadata, as clients of HTTP have it."""
-    with grpc_server(lambda: model, token="s3cret") as server:
+    with grpc_server(lambda: model, token=BearerToken("s3cret")) as server:
         address = f"127.0.0.1:{server.port}"
         with grpc.insecure_channel(address) as channel:
             stub = health_pb2_grpc.HealthStub(channel)

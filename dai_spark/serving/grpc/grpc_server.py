@@ -1,6 +1,5 @@
 """GrpcServer: gRPC's protocols on one port, in the event loop that starts it."""
 
-import hmac
 from dataclasses import dataclass
 from typing import Any, List, Optional
 
@@ -9,6 +8,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from dai_spark.errors import OptionError
+from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.grpc.inference_proto import inference_file
 from dai_spark.serving.grpc.inference_service import InferenceService
 from dai_spark.serving.grpc.proto_file import Messages
@@ -33,7 +33,7 @@ class GrpcSettings:
     host : str
     port : int
         0 takes one that is free.
-    token : str, optional
+    token : BearerToken, optional
         What calls have behind ``Bearer`` in their metadata ``authorization``; health has none.
     tls_key, tls_cert : bytes, optional
         PEM, both or none.
@@ -47,7 +47,7 @@ class GrpcSettings:
 
     host: str = "127.0.0.1"
     port: int = 50052
-    token: Optional[str] = None
+    token: Optional[BearerToken] = None
     tls_key: Optional[bytes] = None
     tls_cert: Optional[bytes] = None
     tls_client_ca: Optional[bytes] = None
@@ -178,16 +178,16 @@ class GrpcServer:
 class _TokenCheck(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Refuses calls without the token, before their message is read."""
 
-    def __init__(self, token: str, watch: Optional[Watch]) -> None:
+    def __init__(self, token: BearerToken, watch: Optional[Watch]) -> None:
         self._watch = watch
-        self._expected = f"Bearer {token}".encode()
+        self._token = token
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         if details.method.startswith(_HEALTH):
             return await continuation(details)
         for name, value in details.invocation_metadata or ():
             given = value.encode() if isinstance(value, str) else value
-            if name == "authorization" and hmac.compare_digest(given, self._expected):
+            if name == "authorization" and self._token.is_in(given):
                 return await continuation(details)
         handler = await continuation(details)
         return None if handler is None else _refusal(handler, self._watch)

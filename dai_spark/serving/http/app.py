@@ -1,6 +1,5 @@
 """The application of HTTP: the paths of all protocols, and what holds for each request."""
 
-import hmac
 import logging
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Tuple
 
@@ -10,6 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dai_spark.errors import DaiSparkError
+from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.http.http_calls import HttpCalls, request_id_of
 from dai_spark.serving.http.http_errors import headers_of, status_of
 from dai_spark.serving.http.protocols.http_protocol import Protocol
@@ -29,7 +29,7 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 def http_app(
     calls: HttpCalls,
     protocols: Sequence[Protocol],
-    token: Optional[str] = None,
+    token: Optional[BearerToken] = None,
     watch: Optional[Watch] = None,
     more: Sequence[Route] = (),
     open_paths: Sequence[str] = (),
@@ -41,7 +41,7 @@ def http_app(
     calls : HttpCalls
     protocols : sequence of Protocol
         The first one that has a path answers it.
-    token : str, optional
+    token : BearerToken, optional
         What requests have behind ``Authorization: Bearer``; those that ask for health have none.
     watch : callable, optional
         Is told each request when it is answered.
@@ -149,17 +149,17 @@ class _TokenCheck:
     """Refuses requests without the token, before anything of them is read."""
 
     def __init__(
-        self, app: Any, token: str, open_paths: Sequence[str], watch: Optional[Watch]
+        self, app: Any, token: BearerToken, open_paths: Sequence[str], watch: Optional[Watch]
     ) -> None:
         self._watch = watch
         self._app = app
         self._open_paths = frozenset(open_paths)
-        self._expected = f"Bearer {token}".encode()
+        self._token = token
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
             given = _header(scope["headers"], b"authorization")
-            if not hmac.compare_digest(given, self._expected):
+            if not self._token.is_in(given):
                 response = JSONResponse(
                     {
                         "error": {
