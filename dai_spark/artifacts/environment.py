@@ -127,6 +127,11 @@ class PackedEnvironment:
         )
 
     @property
+    def manifest_text(self) -> bytes:
+        """The manifest as it stands in the archive or the folder."""
+        return self._text
+
+    @property
     def python(self) -> str:
         """Major and minor version of its Python, ``"3.8"``."""
         return ".".join(self.manifest.python.split(".")[:2])

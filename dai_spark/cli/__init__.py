@@ -14,6 +14,7 @@
     env_build_commands    ``dai-spark env build`` and ``env download``
     env_commands          ``dai-spark env show``, ``env check`` and ``env cache``
     mlflow_commands       ``dai-spark mlflow log`` and the commands of versions
+    image/                ``dai-spark image build``, and what its images run
 
 A command parses its arguments, calls one function of the library and prints the result.  The
 function is imported when the command runs, so that ``dai-spark --help`` needs neither Spark nor the

@@ -47,6 +47,8 @@ def main(argv: Optional[List[str]] = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from dai_spark.cli.env_commands import add_env_commands
     from dai_spark.cli.grpc_commands import add_grpc_commands
+    from dai_spark.cli.image.image_commands import add_image_commands
+    from dai_spark.cli.image.model_commands import add_model_commands
     from dai_spark.cli.info_command import add_info
     from dai_spark.cli.log_commands import add_log_commands
     from dai_spark.cli.mlflow_commands import add_mlflow_commands
@@ -70,4 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     add_pipeline_commands(commands)
     add_env_commands(commands)
     add_mlflow_commands(commands)
+    add_image_commands(commands)
+    add_model_commands(commands)
     return parser

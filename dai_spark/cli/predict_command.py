@@ -13,7 +13,15 @@ from dai_spark.errors import DaiSparkError
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
 
-__all__ = ["add_pipeline_arguments", "add_predict", "asked_options", "asked_sha256", "wrong_input"]
+__all__ = [
+    "add_file_arguments",
+    "add_pipeline_arguments",
+    "add_predict",
+    "asked_options",
+    "asked_sha256",
+    "predict",
+    "wrong_input",
+]
 
 _DETAILS = """\
 FILE is JSON, JSON Lines, CSV, Parquet or Arrow, a folder of such files, or - for standard input;
@@ -43,17 +51,27 @@ def add_predict(commands: "Commands") -> None:
     commands : argparse action
         The commands of the program.
     """
-    from dai_spark.table_job.settings.scoring_flags import add_prediction
-
     parser = add_command(
         commands,
         "predict",
-        _predict,
+        predict,
         "score a file into a file, without Spark",
         details=_DETAILS,
         examples=_EXAMPLES,
     )
     add_pipeline_arguments(parser)
+    add_file_arguments(parser)
+
+
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add all of ``predict`` but its pipeline.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    from dai_spark.table_job.settings.scoring_flags import add_prediction
+
     parser.add_argument("source", metavar="FILE", help="rows: a file, a folder, or -")
     parser.add_argument("target", metavar="OUT", help="predictions: a file, a folder, or -")
     files = parser.add_argument_group("files")
@@ -164,7 +182,18 @@ def wrong_input(error: DaiSparkError) -> int:
     return 2
 
 
-def _predict(arguments: argparse.Namespace) -> None:
+def predict(arguments: argparse.Namespace) -> None:
+    """Score a file into a file.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        ``pipeline``, ``env``, ``license_file`` and what `add_file_arguments` adds.
+
+    Raises
+    ------
+    DaiSparkError
+    """
     from dai_spark.batch_files.score_files import FileJob, score_files
     from dai_spark.local.open_scorer import open_scorer
     from dai_spark.plan.options import ScoringOptions

@@ -113,6 +113,13 @@ def add_serve(commands: "Commands") -> None:
         metavar="N",
         help="calls are merged up to so many rows (default: 10000)",
     )
+    limits.add_argument(
+        "--timeout-s",
+        type=float,
+        metavar="S",
+        help="how long a call may take whose client says nothing else; behind it 504 "
+        "(default: as long as it takes)",
+    )
     limits.add_argument("--no-merge", action="store_true", help="score each call alone")
     limits.add_argument(
         "--drain-s",
@@ -211,6 +218,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         arguments.max_waiting,
         arguments.max_batch_rows,
         not arguments.no_merge,
+        arguments.timeout_s,
     )
     contract, place = _contract(arguments.protocol, arguments.pipeline)
     settings = ServerSettings(

@@ -12,6 +12,7 @@
     cells             one column's Python values in the type that the pipeline is sent
     refused_cells     the values that do not fit, many at once
     json_schema       what rows and predictions are, as JSON Schema
+    split_schema      the same of columns and lists, as Odahu tells it
     prediction_texts  a prediction's values as the shortest texts that give the same bits
     prediction_bytes  a prediction as JSON, JSON Lines, CSV or Arrow
 

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Protocol, Tuple
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from dai_spark.local.lease import Limits
 from dai_spark.local.scorer_handle import Scorer
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import Description, ScoringPlan
-from dai_spark.plan.ranges import whole_number
+from dai_spark.plan.ranges import seconds, whole_number
 from dai_spark.registry.origin import ModelOrigin
 from dai_spark.row_formats.json_rows import table_of_records
 from dai_spark.row_formats.json_schema import example_rows
@@ -38,7 +39,14 @@ _MOST_WAYS = 256
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """How calls are given to scorers; see `Merger`.
+    """How calls are given to scorers.
+
+    Attributes
+    ----------
+    n_scorers, max_waiting, max_batch_rows, merges
+        See `Merger`.
+    timeout_s : float or None
+        How long a call may take whose client names no deadline; None for as long as it takes.
 
     Raises
     ------
@@ -50,8 +58,11 @@ class MergeSettings:
     max_waiting: int = 1000
     max_batch_rows: int = 10_000
     merges: bool = True
+    timeout_s: Optional[float] = None
 
     def __post_init__(self) -> None:
+        if self.timeout_s is not None:
+            seconds("timeout_s", self.timeout_s)
         whole_number("max_scorers", self.n_scorers, 1, 10_000)
         whole_number("max_waiting", self.max_waiting, 0, 1_000_000)
         whole_number("max_batch_rows", self.max_batch_rows, 1, 1 << 31)
@@ -127,6 +138,7 @@ class ServedModel:
         self._is_unused = asyncio.Event()
         self._is_unused.set()
         self._threads = ThreadPoolExecutor(settings.n_scorers, "dai_spark-score")
+        self._timeout_s = settings.timeout_s
         self.options = options
         self.described: Description = scorer.describe_for(options)
         self._ways: Dict[Tuple[Any, ...], ScoringOptions] = {}
@@ -169,7 +181,12 @@ class ServedModel:
         return found
 
     async def score_call(self, call: ScoreCall) -> pa.Table:
-        """Score a call's rows, by this model and those that stand beside it."""
+        """Score a call's rows, by this model and those that stand beside it.
+
+        A call without a deadline gets the server's own.
+        """
+        if call.deadline is None and self._timeout_s is not None:
+            call = replace(call, deadline=time.monotonic() + self._timeout_s)
         if self.split is None:
             scored = await self.score_alone(call)
         else:

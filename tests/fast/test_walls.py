@@ -30,6 +30,7 @@ ROOMS = {
     "driver": ["host", "artifacts", "plan", "schema", "client"],
     "table_job": ["host", "artifacts", "registry", "plan", "schema", "drift", "driver"],
     "envbuild": ["host", "artifacts", "registry", "plan", "unpack"],
+    "packager": ["host", "artifacts", "registry", "plan"],
     "testing": ["host"],
     "cli": [
         "host",
@@ -48,6 +49,7 @@ ROOMS = {
         "mlflow",
         "table_job",
         "envbuild",
+        "packager",
     ],
 }
 # Modules that all rooms may import, but for the sidecar's.

@@ -273,9 +273,19 @@ def test_a_client_without_patience_costs_no_scorer(serve, export, records):
     assert scorers_of(server.process.pid) == scorers
 
 
+def test_a_server_has_a_deadline_for_clients_that_name_none(serve, export, records):
+    """A client that says how long it waits is heard, one that does not gets 504 in time."""
+    server = serve(export(), "--timeout-s", 0.0001)
+    late = server.client.post("/predict", json=records)
+    assert (late.status_code, late.json()["error"]["type"]) == (504, "DeadlineError")
+    patient = {"X-Request-Timeout": "60"}
+    assert server.client.post("/predict", json=records, headers=patient).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--timeout-s", "0"), "timeout_s=0.0 must be a number of seconds"),
         (("--port", "99999"), "port=99999 must be a whole number from 0 to 65,535"),
         (("--grpc-port", "-1"), "grpc_port=-1 must be"),
         (("--max-scorers", "0"), "max_scorers=0 must be"),

@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from dai_spark.errors import DaiSparkError, RequestError
 from dai_spark.row_formats.json_rows import table_of_split
-from dai_spark.row_formats.json_schema import example_rows, rows_schema
 from dai_spark.row_formats.prediction_bytes import json_bytes
+from dai_spark.row_formats.split_schema import prediction_split_schema, split_schema
 from dai_spark.row_formats.strict_json import json_value
 from dai_spark.serving.http.call_words import words_of_query
 from dai_spark.serving.http.documented import Documented, object_of
@@ -90,20 +90,6 @@ def swagger_of(model: ServedModel, output_names: List[str]) -> Dict[str, Any]:
     output_names : list of str
         Columns of a prediction.
     """
-    rows = example_rows(model.columns.values())
-    types = rows_schema(model.columns.values())["items"]["properties"]
-    parameters = {
-        "columns": _list_of({"type": "string"}, list(model.columns)),
-        "data": _list_of(
-            # Values of a row have types of their own, which Swagger 2.0 has no word for.
-            {"type": "array", "items": {"x-types": [one["type"] for one in types.values()]}},
-            [list(row.values()) for row in rows],
-        ),
-    }
-    answer = {
-        "prediction": _list_of({"type": "array", "items": {}}, [[0] * len(output_names)]),
-        "columns": _list_of({"type": "string"}, output_names),
-    }
     return {
         "swagger": "2.0",
         "info": {
@@ -132,11 +118,14 @@ def swagger_of(model: ServedModel, output_names: List[str]) -> Dict[str, Any]:
                             "in": "body",
                             "name": "PredictionParameters",
                             "required": True,
-                            "schema": _object(parameters),
+                            "schema": _object(split_schema(model.columns)),
                         }
                     ],
                     "responses": {
-                        "200": {"description": "Results", "schema": _object(answer)},
+                        "200": {
+                            "description": "Results",
+                            "schema": _object(prediction_split_schema(output_names)),
+                        },
                         "400": {"description": "Rows that the pipeline cannot be given"},
                     },
                 }
@@ -147,10 +136,6 @@ def swagger_of(model: ServedModel, output_names: List[str]) -> Dict[str, Any]:
 
 def _object(properties: Dict[str, Any]) -> Dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _list_of(items: Dict[str, Any], example: List[Any]) -> Dict[str, Any]:
-    return {"type": "array", "items": items, "example": example}
 
 
 def _error(request: Request, error: DaiSparkError, status: int) -> Response:
