@@ -1,8 +1,9 @@
 """Which Spark session scores, and what kind it is."""
 
+import gc
 import os
 import sys
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from dai_spark.errors import OptionError
 
@@ -15,24 +16,75 @@ _FAILED_QUERIES = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
 def active(spark: Optional[Any]) -> Any:
-    """Return `spark`, or the active session where it is None.
+    """Return `spark`, or the one session that is open in this process where it is None.
+
+    Runs on the driver, in any thread; it makes no session.
 
     Raises
     ------
     OptionError
-        There is no active session.
+        No session is open, or several are and Spark does not say which of them is meant.
     """
     if spark is not None:
         return spark
-    from pyspark.sql import SparkSession
-
-    found = SparkSession.getActiveSession()
-    if found is None:
+    found = [*_open_connect(), *_open_classic()]
+    if not found:
         raise OptionError(
-            "There is no active SparkSession; start one with "
+            "No SparkSession is open in this process; start one with "
             "SparkSession.builder.getOrCreate(), or give spark=."
         )
-    return found
+    if len(found) > 1:
+        raise OptionError(
+            f"{len(found)} Spark sessions are open in this process, and which one is meant cannot "
+            "be told; give the one whose tables are scored, spark=."
+        )
+    return found[0]
+
+
+def _open_classic() -> List[Any]:
+    """The active session; where Spark says that none is, those of them that are known."""
+    from pyspark.sql import SparkSession
+    from pyspark.sql.utils import is_remote
+
+    if is_remote():
+        # What is there of classic sessions belongs to a server that runs in this process.
+        return []
+    found = SparkSession.getActiveSession()
+    if found is not None:
+        return [found]
+    # Spark knows the active session by the JVM's thread.  A Python thread has one of its own, and
+    # so has the main one after an interrupt, which closes its connection: none is active there.
+    known = (SparkSession._instantiatedSession, SparkSession._activeSession)
+    return list(
+        {id(one): one for one in known if one is not None and not _is_stopped(one)}.values()
+    )
+
+
+def _is_stopped(spark: Any) -> bool:
+    # Of a context that was stopped by itself, not by its session, the session stays where it was.
+    context = spark.sparkContext._jsc
+    return context is None or bool(context.sc().isStopped())
+
+
+def _open_connect() -> List[Any]:
+    """All sessions of Connect that this process holds and has not stopped.
+
+    PySpark keeps the first one, and one for each thread.  What scores is sent to one session, and a
+    column does not tell whose it is, so all of them count; only Python's memory knows them all.
+    """
+    module = sys.modules.get("pyspark.sql.connect.session")
+    if module is None:
+        return []
+
+    def held() -> List[Any]:
+        kind = module.SparkSession
+        found = (one for one in gc.get_objects() if isinstance(one, kind))
+        return [one for one in found if not one.is_stopped]
+
+    if len(held()) > 1:
+        # One that nobody has a name for any more may wait for the collector.
+        gc.collect()
+    return held()
 
 
 def begin(name: str) -> Any:

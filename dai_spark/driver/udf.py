@@ -64,7 +64,8 @@ def score_udf(
         else what the session's setting ``spark.dai_spark.env`` names, else the driver's
         environment variable ``DAI_SPARK_ENV``.
     spark : SparkSession, optional
-        By default the active one; classic or Connect.
+        Classic or Connect.  By default the one that is open in this process; where several of
+        Connect's are, give the one whose DataFrames are scored.
     license : str, optional
         The licence's text.
     license_file : str, optional

@@ -1,0 +1,110 @@
+"""Several sessions of one Connect server that was started apart, on two executors."""
+
+import os
+import signal
+import socket
+
+import pandas as pd
+import pytest
+from cluster.programs import looking
+from pandas.testing import assert_frame_equal
+
+SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+START_LIMIT_S = 120
+
+
+def free_port():
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def answers(port):
+    """Whether somebody listens on a port."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Server:
+    """A Connect server: its address, and the run that it is."""
+
+    def __init__(self, url, run):
+        self.url = url
+        self.run = run
+
+
+@pytest.fixture(scope="module")
+def server(start):
+    """A Connect server with two executors, each with folders of its own."""
+    port = free_port()
+    settings = {
+        "spark.connect.grpc.binding.port": port,
+        "spark.driver.memory": "1g",
+        "spark.ui.enabled": "false",
+    }
+    words = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    master = ["--master", "local-cluster[2,1,1024]"]
+    run, process = start([*master, *words, "--class", SERVER, "spark-internal"])
+    ready = looking.wait_until(lambda: answers(port) or process.poll() is not None, START_LIMIT_S)
+    assert ready, run.stderr
+    assert process.poll() is None, run.stderr
+    yield Server(f"sc://127.0.0.1:{port}", run)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def pipelines(export):
+    """Two pipelines with other scores."""
+    return [export(), export(n_trees=5)]
+
+
+@pytest.fixture(scope="module")
+def client(server, run_program, pipelines, packed_environment, license_file, flights_parquet):
+    """One client that scores in two sessions and ends."""
+    made = run_program(
+        "connect_two.py",
+        {
+            "server": server.url,
+            "pipelines": pipelines,
+            "env": packed_environment.path,
+            "license_file": license_file,
+            "flights": flights_parquet,
+        },
+    )
+    assert made.exit_code == 0, made.stderr
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [
+        ("alone", 0),
+        ("first_udf", 0),
+        ("first_frame", 0),
+        ("second_udf", 1),
+        ("second_frame", 1),
+        ("left", 1),
+    ],
+)
+def test_each_session_scores_with_its_own_pipeline(
+    client, pipelines, own_flight_scores, name, which
+):
+    """Bit for bit, both at once; without spark= the one that is open, whichever thread asks."""
+    scores = pd.read_parquet(client.out / f"{name}.parquet").set_index("flight_id").sort_index()
+    assert_frame_equal(scores, own_flight_scores(pipelines[which]), check_exact=True)
+    assert client.findings["of_thread"]
+    assert client.findings["default"]
+
+
+def test_two_sessions_and_no_word_which_is_refused(client):
+    """A column does not tell its session: one sentence, before anything is sent."""
+    for said in client.findings["refused"]:
+        assert "2 Spark sessions are open" in said
+        assert "spark=" in said
+
+
+def test_a_stopped_session_is_not_taken(client):
+    """Both have ended."""
+    assert client.findings["stopped"].startswith("No SparkSession is open")

@@ -1,0 +1,136 @@
+"""What people do in notebooks: a cell is interrupted, run again, and its session stopped."""
+
+import os
+
+import pytest
+from cluster.programs import looking
+from jupyter_client.manager import start_new_kernel
+
+CELL_LIMIT_S = 240
+# From cancelling until no scorer is left: Spark looks every two seconds whether a task is to end,
+# gives it two more, and then ends its Python worker.
+GONE_S = 15
+
+BEGIN = """
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+from dai_spark import score_udf
+from dai_spark.errors import OptionError
+
+def begin():
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    return builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", "50").getOrCreate()
+
+spark = begin()
+flights = spark.read.parquet({flights!r})
+words = dict(env={env!r}, license_file={license_file!r})
+"""
+# Two tasks of a minute each, in batches of a third of a second.
+SLOW = """
+many = spark.range(20_000, numPartitions=2).crossJoin(flights.limit(1))
+slow = many.withColumn("prediction", score_udf({slow!r}, **words)())
+"""
+RUN_SLOW = 'slow.write.format("noop").mode("overwrite").save()'
+
+SCORE = """
+active = SparkSession.getActiveSession()
+flights = spark.read.parquet({flights!r})
+scored = flights.withColumn("prediction", score_udf({pipeline!r}, **words)())
+print(active, scored.where("prediction is not null").count())
+"""
+REFUSED = """
+try:
+    score_udf({pipeline!r}, **words)
+except OptionError as error:
+    print(error, SparkContext._active_spark_context)
+"""
+N_ROWS = 400
+
+
+class Notebook:
+    """A real kernel, as Jupyter starts it, whose cells are run one by one."""
+
+    def __init__(self, manager, client):
+        self.manager = manager
+        self._client = client
+
+    def begin(self, code):
+        return self._client.execute(code)
+
+    def end(self, cell):
+        """Wait for a cell's end and return what it printed, or the name of what it raised."""
+        said = []
+        while True:
+            message = self._client.get_iopub_msg(timeout=CELL_LIMIT_S)
+            if message["parent_header"].get("msg_id") != cell:
+                continue
+            content = message["content"]
+            if message["msg_type"] == "stream" and content["name"] == "stdout":
+                said.append(content["text"])
+            elif message["msg_type"] == "error":
+                said.append(f"{content['ename']}: {content['evalue']}")
+            elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return "".join(said)
+
+    def run(self, code):
+        return self.end(self.begin(code))
+
+
+@pytest.fixture(scope="module")
+def files(export, flights, packed_environment, license_file, tmp_path_factory):
+    """What the cells name."""
+    folder = tmp_path_factory.mktemp("flights")
+    flights.head(N_ROWS).to_parquet(folder / "flights.parquet")
+    return {
+        "pipeline": str(export()),
+        "slow": str(export(score_seconds=0.3)),
+        "env": str(packed_environment.path),
+        "license_file": str(license_file),
+        "flights": str(folder / "flights.parquet"),
+    }
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A kernel whose sidecars lie below a folder of the test's own."""
+    environment = {**os.environ, "SPARK_LOCAL_DIRS": str(tmp_path)}
+    manager, client = start_new_kernel(env=environment, cwd=str(tmp_path))
+    yield Notebook(manager, client)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def scorers(folder):
+    """Processes of scorers, without the sidecars that forked them."""
+    return {pid for pid, (is_sidecar, _) in looking.sidecars(folder).items() if not is_sidecar}
+
+
+def is_in_second_batch(folder):
+    """Whether a task, and not the probe, is at work: by the sidecars' logs."""
+    return any("scores rows 50-99 " in path.read_text() for path in folder.rglob("*sidecar-*.log"))
+
+
+@pytest.mark.timeout(600)
+def test_the_cell_after_an_interrupt_scores(notebook, files, tmp_path):
+    """The open session is taken, though Spark says that none is active; a stopped one is not."""
+    assert notebook.run(BEGIN.format(**files)) == ""
+    assert notebook.run(SLOW.format(**files)) == ""
+    cell = notebook.begin(RUN_SLOW)
+    assert looking.wait_until(lambda: is_in_second_batch(tmp_path), CELL_LIMIT_S)
+    notebook.manager.interrupt_kernel()
+    assert notebook.end(cell).startswith("KeyboardInterrupt")
+    # Jupyter puts its own handler of interrupts in the place of Spark's, so the job goes on.
+    assert scorers(tmp_path)
+    assert notebook.run("spark.sparkContext.cancelAllJobs()") == ""
+    assert looking.wait_until(lambda: not scorers(tmp_path), GONE_S) is not None
+    # What Spark itself says is told with the count: it has no active session from now on.
+    for _ in range(2):
+        assert notebook.run(SCORE.format(**files)) == f"None {N_ROWS}\n"
+
+    for how in ("spark.stop()", "spark.sparkContext.stop()"):
+        notebook.run(how)
+        said = notebook.run(REFUSED.format(**files))
+        assert said.startswith("No SparkSession is open")
+        assert said.endswith("None\n"), "a session was made, or what is stopped was taken"
+        notebook.run("spark = begin()")
+        assert notebook.run(SCORE.format(**files)).endswith(f" {N_ROWS}\n")
