@@ -73,7 +73,7 @@ lock: .venv/.stamp  ## pin the developers' environments anew
 	.tools/bin/uv pip compile requirements-airflow.in \
 		--python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 		--quiet --upgrade --output-file requirements-airflow.lock
-	.tools/bin/uv pip compile setup.py --extra serving --extra grpc --extra telemetry image/serving.in \
+	.tools/bin/uv pip compile setup.py --extra serving --extra grpc --extra gunicorn --extra oci --extra telemetry image/serving.in \
 		--constraint requirements-dev.lock \
 		--python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
 		--generate-hashes --no-header --no-emit-index-url \
