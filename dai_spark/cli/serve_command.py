@@ -104,7 +104,10 @@ def add_serve(commands: "Commands") -> None:
         help="calls that may wait for a scorer; further ones get 429 (default: 1000)",
     )
     limits.add_argument(
-        "--max-scorers", type=int, metavar="N", help="batches at once (default: one a CPU)"
+        "--max-scorers",
+        type=int,
+        metavar="N",
+        help="batches at once (default: one a CPU, and no more than the cgroup's memory holds)",
     )
     limits.add_argument(
         "--max-batch-rows",
@@ -247,6 +250,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         license_file=arguments.license_file,
         name=arguments.name,
         notes=notes,
+        fits_memory=arguments.max_scorers is None,
         sha256=asked_sha256(arguments),
     )
     _set_up_log(arguments)

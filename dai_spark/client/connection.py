@@ -267,6 +267,12 @@ class Connection:
         is_there = process_start_time(self._pid) == self._scorer_began_at
         return is_there and self.sidecar.is_alive()
 
+    def processes(self) -> Tuple[int, int]:
+        """Ids of the sidecar and of the scorer."""
+        assert self.sidecar is not None
+        assert self._pid is not None
+        return self.sidecar.pid, self._pid
+
     def hand_on(self, limit_s: float) -> None:
         """Finish, and wait until the scorer is free for another connection or has ended.
 

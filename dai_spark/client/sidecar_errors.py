@@ -22,6 +22,7 @@ from dai_spark.errors import (
     SidecarTimeoutError,
     first_line,
 )
+from dai_spark.host.cgroup import memory_limit_bytes
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.sidecar import protocol
 from dai_spark.sidecar.log import END
@@ -92,7 +93,8 @@ class SidecarErrors:
     def _ended_in_load(self, how: str, last_words: str) -> SidecarStartError:
         return SidecarStartError(
             f"The sidecar of pipeline {self._pipeline} {how} on {self._host} before its scorer "
-            f"was loaded (environment {self._plan.environment.label}){_memory_limit()}"
+            f"was loaded (environment {self._plan.environment.label})"
+            f"{_memory_limit() or _cgroup_limit()}"
             f"{self._full_disk()}; the end of its log says why.",
             self._sidecar.log_tail(until=last_words),
         )
@@ -159,9 +161,10 @@ class SidecarErrors:
         if how is None:
             how = "ended, together with its sidecar (killed from outside, or out of memory)"
             last_words = END
+        limit = _memory_limit() or _cgroup_limit()
         return SidecarDiedError(
             f"The scorer of pipeline {self._pipeline} {how} on {self._host} {during}"
-            f"{_memory_limit()}{self._full_disk()}; the end of its log is below.",
+            f"{limit}{self._full_disk()}; the end of its log is below.",
             self._sidecar.log_tail(until=last_words),
             cause=cause,
         )
@@ -258,6 +261,17 @@ def _lives(process: ProcessId) -> bool:
     # The kernel kills a sidecar's scorers while the sidecar itself is ending.
     time.sleep(_ENDING_S)
     return is_alive(asdict(process))
+
+
+def _cgroup_limit() -> str:
+    """A clause for processes that ended: the kernel kills without a word where a group is full."""
+    limit_bytes = memory_limit_bytes()
+    if limit_bytes is None:
+        return ""
+    return (
+        f" (the cgroup here has {limit_bytes / 1e6:,.0f} MB of memory: give it more if this is for "
+        "want of memory)"
+    )
 
 
 def _memory_limit() -> str:

@@ -9,5 +9,6 @@
     file_lock          locks between processes, with a limit on every wait
     uri                what names a file of this machine, and what only Spark can read
     java_zones         the time zone rules of a running JVM
+    cgroup             CPUs and memory that a container leaves this process
     child_environment  what a process that runs a pipeline knows of its environment
 """

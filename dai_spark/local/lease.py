@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import time
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional, Union
+from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 from dai_spark.client.connection import Connection, Retired
 from dai_spark.client.connection_source import ConnectionSource
@@ -133,6 +133,11 @@ class Lease(ConnectionSource):
         with LOCK:
             pooled, self._held = self._held, None
         self._pool.release(pooled, is_clean and not self._is_aborted)
+
+    def processes(self) -> Tuple[int, int]:
+        """Ids of the sidecar and of the scorer that is held."""
+        assert self._held is not None
+        return self._held.connection.processes()
 
     @property
     def executor(self) -> ExecutorContext:

@@ -290,6 +290,14 @@ class Scorer:
             lease.hold()
             PredictionShape.of(self._described(asked, lease))
 
+    def processes(self) -> Tuple[int, int]:
+        """Ids of the sidecar and of one of its scorers, which are this user's own."""
+        asked = self._asked_for(self._options({}))
+        lease = self._lease(asked, Limits(None, None))
+        with self._told_of_close(lease), closing(lease):
+            lease.hold()
+            return lease.processes()
+
     def describe(self, **overrides: "Unpack[OptionArguments]") -> Description:
         """What the pipeline says of itself: columns, types of its answer, labels, versions.
 

@@ -6,6 +6,7 @@
     merger          calls that wait at the same time go to the pipeline as one batch
     served_model    one loaded pipeline: its handle, its merger, its example
     open_served     a pipeline by path or URI as such a model
+    memory_fit      how many scorers the memory of a container holds
     watch/          what is seen of requests: metrics, log
     lifecycle/      how one model follows another, and how the server ends
     beside/         pipelines that score beside the one that is served

@@ -1,7 +1,7 @@
 """open_served: a pipeline by path or URI as a model that is ready to serve."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Optional, Union
 
@@ -12,6 +12,7 @@ from dai_spark.plan.chosen_files import ChosenFiles
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.serving.call_notes import CallNotes
+from dai_spark.serving.memory_fit import MemoryFit, MemoryOfScorers
 from dai_spark.serving.served_model import MergeSettings, ServedModel
 
 __all__ = ["ModelSettings", "open_served"]
@@ -36,6 +37,8 @@ class ModelSettings:
         What clients call the model; by default its name in the registry, or the file's.
     notes : CallNotes or None
         Is told of each call that was answered.
+    fits_memory : bool
+        Whether there are no more scorers than the memory of this process's control group holds.
     sha256 : str or None
         Of the pipeline's zip, in hexadecimal: any other is refused before it is opened.
     """
@@ -47,6 +50,7 @@ class ModelSettings:
     options: ScoringOptions = field(default_factory=ScoringOptions)
     name: Optional[str] = None
     notes: Optional[CallNotes] = None
+    fits_memory: bool = False
     sha256: Optional[str] = None
 
 
@@ -64,7 +68,8 @@ def open_served(uri: str, settings: ModelSettings) -> ServedModel:
     Raises
     ------
     DaiSparkError
-        See `open_scorer`; or the pipeline cannot score its own example.
+        See `open_scorer`; or the pipeline cannot score its own example, or memory does not hold
+        one scorer.
     """
     files = ChosenFiles.of(
         uri,
@@ -89,22 +94,41 @@ def open_served(uri: str, settings: ModelSettings) -> ServedModel:
     scorer = Scorer(plan_here(request), settings.merging.n_scorers, None)
     try:
         scorer.warm()
-        model = ServedModel(
-            settings.name or _name_of(files, request.pipeline.path, uri),
-            request.pipeline,
-            scorer,
-            request.options,
-            settings.merging,
-            files.origin,
-            settings.notes,
-        )
+
+        def served(merging: MergeSettings) -> ServedModel:
+            return ServedModel(
+                settings.name or _name_of(files, request.pipeline.path, uri),
+                request.pipeline,
+                scorer,
+                request.options,
+                merging,
+                files.origin,
+                settings.notes,
+            )
+
+        model = served(settings.merging)
         if settings.notes is not None:
             settings.notes.check_columns(tuple(model.columns))
         scorer.score(model.example())
+        if settings.fits_memory:
+            fit = _fit(scorer, settings.merging.n_scorers)
+            if fit is not None and fit < settings.merging.n_scorers:
+                model = served(replace(settings.merging, n_scorers=fit))
     except BaseException:
         scorer.close()
         raise
     return model
+
+
+def _fit(scorer: Scorer, n_wanted: int) -> Optional[int]:
+    """How many scorers memory holds; None where the system does not tell."""
+    try:
+        memory = MemoryOfScorers.of(*scorer.processes())
+    except (OSError, KeyError, ValueError):
+        return None
+    fit = MemoryFit.of(n_wanted, memory)
+    _LOG.info("%s", fit.text)
+    return fit.n_scorers
 
 
 def _name_of(files: ChosenFiles, path: Path, uri: str) -> str:

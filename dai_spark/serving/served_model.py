@@ -1,7 +1,6 @@
 """ServedModel: one loaded pipeline as the server has it: its handle, its merger, its example."""
 
 import asyncio
-import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import pyarrow as pa
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.errors import OptionError
+from dai_spark.host.cgroup import cpus_here
 from dai_spark.local.lease import Limits
 from dai_spark.local.scorer_handle import Scorer
 from dai_spark.plan.options import ScoringOptions
@@ -69,8 +69,8 @@ class MergeSettings:
 
 
 def n_scorers_here() -> int:
-    """As many scorers as this process has cores."""
-    return max(1, len(os.sched_getaffinity(0)))
+    """As many scorers as this process has CPUs, by its affinity and its control group's quota."""
+    return cpus_here().n_cpus
 
 
 class _Split(Protocol):
