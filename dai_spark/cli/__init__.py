@@ -10,10 +10,11 @@
     serve_command         ``dai-spark serve``
     grpc_commands         ``dai-spark grpc proto`` and ``grpc client``
     log_commands          ``dai-spark log verify``
-    pipeline_commands     ``dai-spark pipeline show``
+    pipeline_commands     ``dai-spark pipeline show`` and ``pipeline push``
     env_build_commands    ``dai-spark env build`` and ``env download``
     env_commands          ``dai-spark env show``, ``env check`` and ``env cache``
     mlflow_commands       ``dai-spark mlflow log`` and the commands of versions
+    gunicorn/             ``dai-spark serve`` below gunicorn
     image/                ``dai-spark image build``, and what its images run
 
 A command parses its arguments, calls one function of the library and prints the result.  The

@@ -10,12 +10,13 @@ from dai_spark.cli.predict_command import add_pipeline_arguments, asked_sha256, 
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
-    from dai_spark.serving.bearer_token import BearerToken
     from dai_spark.serving.beside.open_beside import Beside
     from dai_spark.serving.call_notes import CallNotes
     from dai_spark.serving.contract import Contract
+    from dai_spark.serving.run_server import Prepared
+    from dai_spark.serving.secret_files.bearer_token import BearerToken
 
-__all__ = ["add_serve"]
+__all__ = ["add_serve", "prepared_of"]
 
 _LOG = logging.getLogger("dai_spark")
 
@@ -207,13 +208,25 @@ def _add_notes(parser: argparse.ArgumentParser) -> None:
     drift.add_argument("--no-drift", action="store_true", help="do not look at how rows lie")
 
 
-def _serve(arguments: argparse.Namespace) -> None:
+def prepared_of(arguments: argparse.Namespace) -> "Prepared":
+    """Check a command line, and set up the log.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of ``dai-spark serve``.
+
+    Raises
+    ------
+    DaiSparkError
+        Something of it cannot be meant.
+    """
     import os
 
     from dai_spark.registry.pipeline_place import state_of
     from dai_spark.serving.beside.open_beside import open_beside
     from dai_spark.serving.open_served import ModelSettings
-    from dai_spark.serving.run_server import Served, ServerSettings, run_server
+    from dai_spark.serving.run_server import Prepared, Served, ServerSettings
     from dai_spark.serving.served_model import MergeSettings, n_scorers_here
 
     merging = MergeSettings(
@@ -259,10 +272,21 @@ def _serve(arguments: argparse.Namespace) -> None:
         lambda: (state_of(place), beside.state()),
         (notes, *beside.collectors()),
     )
+    return Prepared(served, settings, notes.close)
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from dai_spark.serving.run_server import run_server
+
+    prepared = prepared_of(arguments)
     try:
-        run_server(served, settings, _LOG.info if arguments.log_format == "json" else tell)
+        run_server(
+            prepared.served,
+            prepared.settings,
+            _LOG.info if arguments.log_format == "json" else tell,
+        )
     finally:
-        notes.close()
+        prepared.close()
 
 
 def _set_up_log(arguments: argparse.Namespace) -> None:
@@ -356,7 +380,7 @@ def _names(given: List[str]) -> Tuple[str, ...]:
 def _token(file: Optional[Path]) -> "Optional[BearerToken]":
     import os
 
-    from dai_spark.serving.bearer_token import BearerToken
+    from dai_spark.serving.secret_files.bearer_token import BearerToken
 
     if file is not None:
         return BearerToken.of_file(file)

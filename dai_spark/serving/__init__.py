@@ -12,8 +12,8 @@
     beside/         pipelines that score beside the one that is served
     call_notes      what is noted of answered calls: the inference log, and drift
     contract        what platforms expect of a server: port, address, paths, variables
-    bearer_token    what clients must show, from a file that may be replaced
-    tls_files       certificate and key, read before a server listens
+    secret_files/   token, certificate and key
+    asgi_app        the same as an application, below a process manager
     run_server      both protocols in one event loop, until SIGTERM
     http/           HTTP's protocols, each a translator of its own
     grpc/           gRPC's: a service for every pipeline, one typed by it, and Open Inference's

@@ -9,16 +9,16 @@ from typing import Any, Callable, Hashable, Iterator, Optional, Sequence, Tuple
 
 from dai_spark.errors import OptionError
 from dai_spark.plan.ranges import LONGEST_S, number, seconds, whole_number
-from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.lifecycle.drain import Parts, drain
 from dai_spark.serving.lifecycle.follow import follow
 from dai_spark.serving.lifecycle.model_slot import ModelSlot
+from dai_spark.serving.secret_files.bearer_token import BearerToken
+from dai_spark.serving.secret_files.tls_files import check_tls
 from dai_spark.serving.served_model import ServedModel
-from dai_spark.serving.tls_files import check_tls
 from dai_spark.serving.watch.request_scope import RequestScope, Watch
 from dai_spark.serving.watch.spans import Spans, open_spans
 
-__all__ = ["Served", "ServerSettings", "run_server"]
+__all__ = ["Prepared", "Served", "ServerSettings", "http_application", "run_server"]
 
 # What orchestrators wait between SIGTERM and SIGKILL is 30 s.
 _DRAIN_S = 25.0
@@ -110,6 +110,23 @@ class Served:
     collectors: Sequence[Any] = ()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What is asked to be served; nothing is loaded yet.
+
+    Attributes
+    ----------
+    served : Served
+    settings : ServerSettings
+    close : callable
+        Writes what is noted of calls.
+    """
+
+    served: Served
+    settings: ServerSettings
+    close: Callable[[], None]
+
+
 def run_server(served: Served, settings: ServerSettings, on_message: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is there, and end.
 
@@ -194,12 +211,25 @@ async def _serve(
             await loop.run_in_executor(None, spans.close)
 
 
-def _http(
+def http_application(
     slot: ModelSlot, settings: ServerSettings, collectors: Sequence[Any], spans: Optional[Spans]
 ) -> Tuple[Any, Watch]:
-    try:
-        import uvicorn
+    """What answers HTTP, and what is told each request of any protocol.
 
+    Parameters
+    ----------
+    slot : ModelSlot
+    settings : ServerSettings
+    collectors : sequence
+        Of further metrics.
+    spans : Spans or None
+
+    Raises
+    ------
+    OptionError
+        Packages of the server are not installed.
+    """
+    try:
         from dai_spark.serving.http.app import http_app, metrics_route
         from dai_spark.serving.http.http_calls import HttpCalls
         from dai_spark.serving.http.openapi import DOCS, docs_protocol
@@ -211,13 +241,6 @@ def _http(
             f"The server wants packages that are not here ({error.name}): pip install "
             "'dai_spark[serving]'."
         ) from error
-
-    class Server(uvicorn.Server):
-        """Leaves signals to the whole, which ends gRPC and the scorers as well."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
 
     calls = HttpCalls(slot.get, settings.most_bytes)
     protocols = served_protocols(
@@ -244,6 +267,23 @@ def _http(
         [metrics_route(metrics)],
         (DOCS, *settings.health_paths, *(("/metrics",) if settings.open_metrics else ())),
     )
+    return app, watch
+
+
+def _http(
+    slot: ModelSlot, settings: ServerSettings, collectors: Sequence[Any], spans: Optional[Spans]
+) -> Tuple[Any, Watch]:
+    app, watch = http_application(slot, settings, collectors, spans)
+    # Where the application's packages are, it is, too.
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Leaves signals to the whole, which ends gRPC and the scorers as well."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
     server = Server(
         uvicorn.Config(
             app,

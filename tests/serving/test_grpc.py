@@ -23,10 +23,10 @@ from tritonclient.grpc import service_pb2
 
 import dai_spark
 from dai_spark.cli import main
-from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.grpc.grpc_server import GrpcServer, GrpcSettings
 from dai_spark.serving.grpc.inference_proto import inference_file
 from dai_spark.serving.open_served import ModelSettings, open_served
+from dai_spark.serving.secret_files.bearer_token import BearerToken
 from dai_spark.serving.served_model import MergeSettings
 
 LATE = ["late.no", "late.yes"]

@@ -7,7 +7,7 @@ from processes import wait_until
 from scoring_server import ScoringServer
 
 from dai_spark.errors import OptionError
-from dai_spark.serving.bearer_token import BearerToken
+from dai_spark.serving.secret_files.bearer_token import BearerToken
 
 
 def status(server, token):

@@ -8,7 +8,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from dai_spark.errors import OptionError
-from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.grpc.inference_proto import inference_file
 from dai_spark.serving.grpc.inference_service import InferenceService
 from dai_spark.serving.grpc.proto_file import Messages
@@ -17,6 +16,7 @@ from dai_spark.serving.grpc.scoring_proto import scoring_file
 from dai_spark.serving.grpc.scoring_service import ScoringService
 from dai_spark.serving.grpc.served import GetModel
 from dai_spark.serving.grpc.typed_service import TypedService
+from dai_spark.serving.secret_files.bearer_token import BearerToken
 from dai_spark.serving.watch.request_scope import Watch, request_scope
 
 __all__ = ["GrpcServer", "GrpcSettings"]

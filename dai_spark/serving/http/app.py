@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dai_spark.errors import DaiSparkError
-from dai_spark.serving.bearer_token import BearerToken
 from dai_spark.serving.http.http_calls import HttpCalls, request_id_of
 from dai_spark.serving.http.http_errors import headers_of, status_of
 from dai_spark.serving.http.protocols.http_protocol import Protocol
+from dai_spark.serving.secret_files.bearer_token import BearerToken
 from dai_spark.serving.watch.request_scope import TRACE_HEADERS, Watch, request_scope
 
 __all__ = ["http_app", "metrics_route"]
