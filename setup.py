@@ -53,8 +53,15 @@ setup(
     ],
     extras_require={
         # A cluster brings its own pyspark, which must not be replaced; hence no hard dependency.
-        # With pandas 3 Spark warns at each conversion.
-        "spark": ["pyspark[connect,sql]>=3.5,<4.4", "pandas<3"],
+        "spark": [
+            "pyspark[connect,sql]>=3.5,<4.4",
+            # With pandas 3 Spark warns at each conversion.
+            "pandas<3",
+            # Spark 3.5, which runs on Python up to 3.11, wants numpy below 2.  From 26 on pyarrow
+            # cannot be imported beside that, and its metadata do not say so, so that no resolver
+            # knows.
+            "pyarrow<26; python_version < '3.12'",
+        ],
         # Pipelines as MLflow models; 3.18 wants what is not published.
         "mlflow": ["mlflow>=3.1,<3.18; python_version >= '3.10'"],
         # One server for HTTP's protocols.

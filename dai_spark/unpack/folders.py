@@ -28,7 +28,13 @@ from dai_spark.plan.plan import ScoringPlan, ShippedFile
 from dai_spark.unpack.contents import is_whole, note
 from dai_spark.unpack.unpack_cache import evict, in_use, measure
 
-__all__ = ["environment_folder", "interpreter", "pipeline_folder", "sidecar_source"]
+__all__ = [
+    "environment_folder",
+    "interpreter",
+    "pipeline_folder",
+    "sidecar_source",
+    "spark_file",
+]
 
 # Far more than the sidecar's few files take.
 _WAIT_S = 30.0
@@ -71,7 +77,7 @@ def environment_folder(environment: ShippedFile, timeout_s: float) -> Path:
     if environment.kind == "folder":
         folder = Path(environment.name)
     elif environment.kind == "archive":
-        folder = _spark_file(environment.name)
+        folder = spark_file(environment.name)
     else:
 
         def unpack(archive: Path, to: Path) -> None:
@@ -167,7 +173,7 @@ def _unpacked(
             return final
         # Before half a gigabyte is written.
         limit_bytes = cache_limit_bytes()
-        archive = Path(file.name) if file.kind == "path" else _spark_file(file.name)
+        archive = Path(file.name) if file.kind == "path" else spark_file(file.name)
         with _alone(final, file.label, timeout_s):
             if not is_whole(final):
                 _unpack_aside(archive, file, final, unpack)
@@ -289,7 +295,8 @@ def _extract(archive: Path, to: Path) -> None:
         members.extractall(to)
 
 
-def _spark_file(name: str) -> Path:
+def spark_file(name: str) -> Path:
+    """Return where Spark has put a shipped file, or unpacked an archive, on this executor."""
     from pyspark import SparkFiles
 
     # The root is relative on executors ("."), and a sidecar has another working directory.

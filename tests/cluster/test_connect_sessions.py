@@ -1,5 +1,6 @@
 """Several sessions of one Connect server that was started apart, on two executors."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -34,8 +35,8 @@ class Server:
         self.run = run
 
 
-@pytest.fixture(scope="module")
-def server(start):
+@contextlib.contextmanager
+def connect_server(start):
     """A Connect server with two executors, each with folders of its own."""
     port = free_port()
     settings = {
@@ -52,6 +53,20 @@ def server(start):
     yield Server(f"sc://127.0.0.1:{port}", run)
     os.killpg(process.pid, signal.SIGTERM)
     process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def server(start):
+    """A Connect server."""
+    with connect_server(start) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_server(start):
+    """Another one, which has been sent nothing."""
+    with connect_server(start) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +123,28 @@ def test_two_sessions_and_no_word_which_is_refused(client):
 def test_a_stopped_session_is_not_taken(client):
     """Both have ended."""
     assert client.findings["stopped"].startswith("No SparkSession is open")
+
+
+@pytest.mark.long
+def test_a_session_leaves_one_copy_of_the_archive(
+    own_server, run_program, pipelines, packed_environment, license_file, flights_parquet, flights
+):
+    """On two executors Spark keeps five for each; one is the server's, all others are one file."""
+    made = run_program(
+        "connect_many.py",
+        {
+            "server": own_server.url,
+            "server_folder": own_server.run.folder,
+            "pipeline": pipelines[0],
+            "env": packed_environment.path,
+            "license_file": license_file,
+            "flights": flights_parquet,
+            "n_sessions": 6,
+        },
+    )
+    assert made.exit_code == 0, made.stderr
+    archive_bytes = packed_environment.path.stat().st_size
+    for n_before, session in enumerate(made.findings["sessions"]):
+        assert session["n_rows"] == len(flights)
+        copies = session["held_bytes"] / archive_bytes
+        assert copies < n_before + 2.5, made.findings

@@ -32,6 +32,7 @@ from dai_spark.unpack.folders import (
     pipeline_folder,
     sidecar_source,
 )
+from dai_spark.unpack.one_copy import keep_one_copy
 from dai_spark.unpack.unpack_cache import in_use, touch, used_folders
 
 __all__ = ["find_or_start"]
@@ -84,6 +85,7 @@ def find_or_start(plan: ScoringPlan, executor: ExecutorContext) -> SidecarHandle
                     raise failed
                 sidecar.was_started = process is not None
                 touch(folders)
+                keep_one_copy(plan)
                 return sidecar
         else:
             try:
