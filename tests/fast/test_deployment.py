@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shlex
 import sys
 from importlib import resources
 from pathlib import Path
@@ -134,6 +135,30 @@ def test_compose_knows_every_field():
         node["replicaz"] = 1
         with pytest.raises(ValidationError, match="replicaz"):
             check_vendored("compose-spec", other)
+
+
+def test_github_knows_every_field():
+    """GitHub's own schema of workflows; no step has a token on its command line."""
+    import yaml
+    from jsonschema import ValidationError
+
+    text = (DEPLOY / "ci" / "serving-image.yml").read_text(encoding="utf-8")
+    # YAML 1.1 takes the word `on` for a truth.
+    found = {"on" if name is True else name: value for name, value in yaml.safe_load(text).items()}
+    check_vendored("github-workflows", found)
+    for way in ((), ("jobs", "image"), ("jobs", "image", "steps", 0)):
+        other = copy.deepcopy(found)
+        node = other
+        for step in way:
+            node = node[step]
+        node["replicaz"] = 1
+        with pytest.raises(ValidationError, match="replicaz"):
+            check_vendored("github-workflows", other)
+    steps = found["jobs"]["image"]["steps"]
+    commands = "".join(step.get("run", "") for step in steps)
+    assert "${{" not in commands
+    (line,) = (line for line in commands.splitlines() if '"$IMAGE" serve' in line)
+    assert serve_arguments(shlex.split(line)[1:]).license_file == "/secrets/license.sig"
 
 
 def test_what_is_mounted_is_there():
