@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
@@ -11,12 +12,14 @@ from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.client.udf_bodies import probe_body
 from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.progress.messages import waiting
+from dai_spark.driver.session import setting
 from dai_spark.driver.ship import package_zip, ship_file, ship_package
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import SidecarStartError, named
 from dai_spark.host.atomic_file import write_atomically
 from dai_spark.host.cache_folder import cache_folder, private_folder
 from dai_spark.plan.doubts import doubts
+from dai_spark.plan.executor_memory import memory_doubt
 from dai_spark.plan.plan import Description, ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
 
@@ -55,14 +58,16 @@ def prepare(
     if not probe:
         known = _remembered(memory)
         if known is not None:
-            return _told(plan.with_description(known), on_message)
+            return _told(spark, plan.with_description(known), on_message)
     described = _probe(spark, plan, _what(request), on_message)
     write_atomically(memory, json.dumps(dataclasses.asdict(described)).encode("utf-8"))
-    return _told(plan.with_description(described), on_message)
+    return _told(spark, plan.with_description(described), on_message)
 
 
-def _told(plan: ScoringPlan, on_message: Callable[[str], None]) -> ScoringPlan:
-    for doubt in doubts(plan):
+def _told(spark: Any, plan: ScoringPlan, on_message: Callable[[str], None]) -> ScoringPlan:
+    found = doubts(plan)
+    memory = memory_doubt(plan, partial(setting, spark))
+    for doubt in found if memory is None else [*found, memory]:
         on_message(f"warning: {doubt}")
     return plan
 
