@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dai_spark.host.file_lock import held
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEPT = ROOT / "build" / "tests" / "image"
 NEEDED = ("buildah", "podman", "runc", "debootstrap")
@@ -80,8 +82,10 @@ def engine():
     if missing or os.getuid() != 0:
         pytest.skip(f"an image is built here by root, with {', '.join(NEEDED)}; lacks {missing}")
     found = Engine(KEPT, os.environ.get("CONTAINERS_STORAGE_CONF"))
-    if found.podman("image", "exists", BASE, check=False).returncode != 0:
-        make_base(found)
+    # Two processes of the suite would make it in one folder.
+    with held(KEPT / ".base.lock", 580):
+        if found.podman("image", "exists", BASE, check=False).returncode != 0:
+            make_base(found)
     tried = found.podman("run", "--rm", "--network", "none", BASE, "true", check=False)
     if tried.returncode != 0:
         pytest.skip(f"podman runs no container here: {tried.stderr.strip()[-300:]}")
@@ -97,7 +101,7 @@ def make_base(engine):
     if mirror is None:
         pytest.skip("apt knows no mirror of Debian 12 here")
     root = KEPT / "root"
-    shutil.rmtree(root, ignore_errors=True)
+    remove_root(root)
     engine.run("debootstrap", "--variant=minbase", "bookworm", root, mirror, timeout_s=600)
     for folder in ("var/cache/apt/archives", "var/lib/apt/lists"):
         shutil.rmtree(root / folder)
@@ -105,7 +109,19 @@ def make_base(engine):
     engine.run("tar", "-C", root, "--numeric-owner", "-cf", KEPT / "root.tar", ".")
     engine.podman("import", KEPT / "root.tar", BASE)
     (KEPT / "root.tar").unlink()
-    shutil.rmtree(root)
+    remove_root(root)
+
+
+def remove_root(root):
+    """Remove a system's files, and nothing that is mounted there.
+
+    debootstrap mounts this machine's own /proc in it, and leaves it mounted where it fails.
+    """
+    for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+        place = Path(line.split()[1])
+        if root in place.parents:
+            subprocess.run(["umount", str(place)], check=True, timeout=60)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

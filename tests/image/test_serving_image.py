@@ -1,12 +1,15 @@
 """The serving image, run as platforms run it: locked, offline, in little memory, to its end."""
 
+import contextlib
 import json
 import shutil
+import threading
 import time
 
+import httpx
 import pandas as pd
 import pytest
-from scoring_server import same
+from scoring_server import free_port, same
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
@@ -79,11 +82,11 @@ def serve(engine, serving_image, license_text):
     """A function that starts a container as locked as a platform makes it."""
     names = []
 
-    def start(*command, image=serving_image, options=(), user="1000650000:0"):
+    def start(*command, image=serving_image, options=(), user="1000650000:0", network="none"):
         name = f"dai-spark-serving-{len(names)}"
         names.append(name)
         engine.podman(
-            *("run", "--detach", "--name", name, "--pull", "never", "--network", "none"),
+            *("run", "--detach", "--name", name, "--pull", "never", "--network", network),
             *("--user", user, "--passwd=false", "--cap-drop", "all", "--memory", "512m"),
             *("--security-opt", "no-new-privileges", "--read-only", "--read-only-tmpfs=false"),
             *("--tmpfs", "/tmp:rw,exec,mode=1777", "--env", "DRIVERLESS_AI_LICENSE_KEY"),
@@ -132,7 +135,7 @@ def test_it_is_as_locked_as_that(server, engine):
     """What the other tests rest on: user, file system, network, memory."""
     script = (
         "id -u; touch /etc/x /opt/x /scoring/x 2>&1 | grep -c Read-only; ls /sys/class/net; "
-        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true"
+        "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null; true"
     )
     lines = engine.podman("exec", server.name, "sh", "-c", script).stdout.splitlines()
     assert lines[:3] == ["1000650000", "3", "lo"]
@@ -181,6 +184,102 @@ def test_another_zip_is_another_model(serve, zips, rows, flights, own_scores, ex
         time.sleep(0.5)
     assert same(after, own.to_dict("records"))
     assert server.end() == 0
+
+
+class Load:
+    """Clients that call without a pause; each answer must be one of two pipelines' own."""
+
+    def __init__(self, port, row, owns):
+        self.port, self.row, self.owns = port, row, owns
+        self.seen, self.wrong, self.has_end = [0, 0], [], False
+        self.threads = [threading.Thread(target=self._call) for _ in range(8)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error):
+        self.has_end = True
+        for thread in self.threads:
+            thread.join(60)
+
+    def wait_for(self, which, n_calls, limit_s=120):
+        """Wait until so many more calls have had the answer of a pipeline."""
+        end, wanted = time.monotonic() + limit_s, self.seen[which] + n_calls
+        while self.seen[which] < wanted:
+            assert time.monotonic() < end, (self.seen, self.wrong[:3])
+            time.sleep(0.1)
+
+    def _call(self):
+        while not self.has_end:
+            try:
+                answer = httpx.post(
+                    f"http://127.0.0.1:{self.port}/invocations",
+                    json={"dataframe_records": [self.row]},
+                    timeout=30,
+                    trust_env=False,
+                )
+                found = answer.raise_for_status().json()["predictions"]
+            except (httpx.HTTPError, ValueError) as error:
+                self.wrong.append(repr(error))
+                continue
+            for which, own in enumerate(self.owns):
+                if same(found, own):
+                    self.seen[which] += 1
+                    break
+            else:
+                self.wrong.append(str(found))
+
+
+def test_a_rollout_and_a_swap_fail_no_request(serve, zips, rows, flights, own_scores, export):
+    """Under load: a second container takes over, the first ends; then a swap by file."""
+    folder = zips / "rolled"
+    folder.mkdir()
+    shutil.copy(zips / "pipeline.zip", folder)
+    shutil.copy(zips / "other.zip", folder)
+    folder.chmod(0o755)
+    shared = {"network": "host", "options": ("--volume", f"{folder}:/models:ro")}
+
+    def start(name, port):
+        words = ("serve", f"/models/{name}", "--port", str(port), "--reload-s", "0.5")
+        return serve(*words, **shared)
+
+    row = rows[0]
+    owns = [
+        own_scores(made, flights.head(1)).to_dict("records")
+        for made in (export(), export(kind="regression"))
+    ]
+    ports = [free_port(), free_port()]
+    first = start("pipeline.zip", ports[0])
+    wait_for_port(ports[0], first)
+    with Load(ports[0], row, owns) as load:
+        load.wait_for(0, 200)
+        second = start("other.zip", ports[1])
+        wait_for_port(ports[1], second)
+        # As a service does: new calls go to the one that is ready, and then the old one is ended.
+        load.port = ports[1]
+        time.sleep(1)
+        assert first.end() == 0
+        load.wait_for(1, 200)
+        shutil.copy(zips / "pipeline.zip", folder / "new")
+        (folder / "new").rename(folder / "other.zip")
+        load.wait_for(0, 200)
+    assert load.wrong == []
+    assert second.end() == 0
+    print(f"calls answered by the old pipeline {load.seen[0]}, by the new one {load.seen[1]}")
+
+
+def wait_for_port(port, server, limit_s=120):
+    """Wait until the server that shares the host's network is ready."""
+    end = time.monotonic() + limit_s
+    while True:
+        with contextlib.suppress(httpx.HTTPError):
+            url = f"http://127.0.0.1:{port}/ready"
+            if httpx.get(url, trust_env=False, timeout=5).status_code == 200:
+                return
+        assert time.monotonic() < end, server.logs()
+        time.sleep(0.2)
 
 
 def test_as_sagemaker_starts_it(serve, zips):

@@ -1,31 +1,24 @@
 """What platforms expect of a server that they start: port, address, paths, variables, folders."""
 
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import replace
 
 import httpx
 import pytest
-from scoring_server import same
+from scoring_server import free_port, same
 
 from dai_spark.errors import OptionError
 from dai_spark.serving import contract as room
 from dai_spark.serving.contract import CONTRACTS, contract_at_hand
 
 
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 @pytest.mark.parametrize(
     ("name", "host", "port", "variable"),
     [
         ("all", "127.0.0.1", 8080, None),
+        ("container", "0.0.0.0", 9090, "SCORING_PORT"),
         ("dai", "0.0.0.0", 9090, "SCORING_PORT"),
         ("odahu", "0.0.0.0", 5000, None),
         ("sagemaker", "0.0.0.0", 8080, "SAGEMAKER_BIND_TO_PORT"),
