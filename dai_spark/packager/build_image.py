@@ -294,7 +294,7 @@ def _opened(
     try:
         found = chosen_environment(order.env or artifact.env, lambda name: None, on_message)
     except OptionError as error:
-        raise OptionError(f"{(fault or '').capitalize()}, and {error.message}") from None
+        raise OptionError(f"The image lacks an environment: {fault}. {error.message}") from None
     return found if isinstance(found, PackedEnvironment) else PackedEnvironment(found)
 
 

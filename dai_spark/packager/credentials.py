@@ -90,7 +90,11 @@ def _of_password(connection: Connection, file: Path) -> Dict[str, Any]:
         raise OptionError(f"The passwordFile {file} must hold a password, one line.")
     pair = f"{connection.username}:{password}"
     auth = base64.b64encode(pair.encode()).decode()
-    return {"auths": {connection.registry: {"auth": auth}}}
+    names = [connection.registry]
+    if connection.registry in ("docker.io", "index.docker.io"):
+        # What docker calls it.
+        names.append("https://index.docker.io/v1/")
+    return {"auths": {name: {"auth": auth} for name in names}}
 
 
 def _of_auth_file(file: Path) -> Dict[str, Any]:

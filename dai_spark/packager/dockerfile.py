@@ -118,7 +118,8 @@ def _package(parts: ImageParts) -> List[str]:
     if parts.env_target is not None and parts.env_interpreter is not None:
         python = f"{parts.env_target}/{parts.env_interpreter}"
         lines.append(
-            f"RUN {python} -B -c 'import pandas, pyarrow' \\\n"
+            # -I: PYTHONPATH is of the server's Python.
+            f"RUN {python} -I -B -c 'import pandas, pyarrow' \\\n"
             f' || {{ echo "{REFUSAL}the packed environment does not run on the base image" >&2; '
             "exit 1; }"
         )

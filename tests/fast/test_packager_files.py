@@ -430,6 +430,8 @@ def test_a_dry_run_prints_dockerfile_and_entity(tmp_path, scorer, no_engine, cap
     told = yaml.safe_load(entity)
     assert told["spec"]["artifactName"] == scorer.name
     assert "status" not in told
+    assert main([*words, "-o", "jsonpath=[*].spec.arguments"]) == 0
+    assert json.loads(capsys.readouterr().out) == told["spec"]["arguments"]
     assert main([*words[:-2], "--format", "text"]) == 2
     assert "There is no connection 'test-docker-registry'" in capsys.readouterr().err
 
@@ -452,7 +454,7 @@ def test_an_environment_is_added_where_the_base_has_none(
     assert "is for h2oaicore 1.10.6" in capsys.readouterr().err
     monkeypatch.delenv("DAI_SPARK_ENV")
     assert main(words) == 2
-    assert "has no packed environment, and env= (--env) is missing" in capsys.readouterr().err
+    assert "has no packed environment. env= (--env) is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

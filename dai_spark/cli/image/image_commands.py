@@ -173,7 +173,8 @@ def _build(arguments: argparse.Namespace) -> None:
     )
     if arguments.dry_run:
         text, entity = draft_image(order, tell)
-        print(f"{text}---")
+        if arguments.output is None:
+            print(f"{text}---")
     else:
         entity = build_image(order, tell, lambda line: print(line, file=sys.stderr, flush=True))
     print(shown(entity, arguments.format, arguments.output))
