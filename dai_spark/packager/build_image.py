@@ -11,7 +11,7 @@ from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.errors import EnvironmentMismatchError, OptionError, PackagerError
 from dai_spark.packager.artifact import Artifact, artifact_of
 from dai_spark.packager.asked.connections import Connection, connection_named
-from dai_spark.packager.asked.pack_file import CliArguments, Pack
+from dai_spark.packager.asked.pack_file import CliArguments, Pack, RestArguments
 from dai_spark.packager.base_image import BaseImage, manifest_path, refuse_by_name
 from dai_spark.packager.build_folder import (
     env_name,
@@ -146,7 +146,8 @@ def build_image(
         settle(folder, epoch_s)
         on_message(f"building {name} with {engine.kind}")
         secrets = {} if draft.base.has_dai_spark else _secrets(order.variables)
-        engine.build(folder, name, epoch_s, {}, secrets)
+        is_server = isinstance(order.pack.arguments, RestArguments)
+        engine.build(folder, name, epoch_s, {}, secrets, has_health=is_server)
     facts = engine.facts(name)
     results: List[Tuple[str, str]] = [("image", name)]
     if facts is not None:

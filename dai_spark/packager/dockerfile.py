@@ -15,6 +15,7 @@ PIPELINE = "/opt/dai_spark/pipeline/scorer.zip"
 SECRETS = {"PIP_CONF": "pip_conf", "NETRC": "netrc", "PIP_CERT": "pip_cert"}
 # Calls that may wait for each thread: with Odahu's own numbers as many as the server's default.
 _WAITING_OF_THREAD = 250
+_STAGE = "prepared"
 _PACKAGE = "/opt/dai_spark/package"
 _HEALTH = (
     "import sys, urllib.request as r; "
@@ -55,17 +56,20 @@ def dockerfile(pack: Pack, parts: ImageParts) -> str:
     parts : ImageParts
     """
     base = parts.base
-    lines = [f"FROM {base.name}"]
-    if not base.has_dai_spark or parts.env_target is not None:
+    has_all = base.has_dai_spark and parts.env_target is None
+    # What changes seldom is a stage, and a layer, of its own: another pipeline is a small one.
+    lines = [f"FROM {base.name}" + ("" if has_all else f" AS {_STAGE}")]
+    if not has_all:
         # A base may have given itself to somebody who may not write.
         lines.append("USER 0")
     if not base.has_dai_spark:
         lines += _python()
-    # What changes seldom first: another pipeline is one small layer.
     if parts.env_target is not None:
         lines += [f"COPY environment/ {parts.env_target}/", f"ENV DAI_SPARK_ENV={parts.env_target}"]
     if not base.has_dai_spark:
         lines += _package(parts)
+    if not has_all:
+        lines.append(f"FROM {_STAGE}")
     lines += [
         f"COPY pipeline/ {PIPELINE.rpartition('/')[0]}/",
         f"ENV DAI_SPARK_PIPELINE={PIPELINE}",
@@ -131,7 +135,6 @@ def _process(pack: Pack, parts: ImageParts) -> List[str]:
     given = pack.arguments
     if not isinstance(given, RestArguments):
         return [
-            "HEALTHCHECK NONE",
             f"ENTRYPOINT {_words([*parts.base.entrypoint, 'model'])}",
             "CMD []",
         ]

@@ -147,6 +147,8 @@ class Engine:
         epoch_s: int,
         arguments: Mapping[str, str],
         secrets: Mapping[str, Path],
+        *,
+        has_health: bool,
     ) -> None:
         """Build an image of a folder with a Dockerfile.
 
@@ -161,6 +163,9 @@ class Engine:
             Build arguments that hold no secrets.
         secrets : mapping of str to Path
             Files that a step sees, and no layer has.
+        has_health : bool
+            Whether there is a HEALTHCHECK, which the OCI's own format has no field for; docker's
+            has one for the container that built it, another one each time.
 
         Raises
         ------
@@ -168,8 +173,11 @@ class Engine:
         """
         words = ["build", "--file", str(folder / "Dockerfile"), "--tag", name]
         if self.kind != "docker":
-            # The OCI's own format has no HEALTHCHECK.
-            words += ["--format", "docker", "--timestamp", str(epoch_s), "--layers", "--pull-never"]
+            format = "docker" if has_health else "oci"
+            words += ["--format", format, "--timestamp", str(epoch_s), "--pull-never"]
+            # A layer a stage.  With one for each step, the image tells of images between them,
+            # which are other ones each time.
+            words += ["--layers=false"]
         for key, value in arguments.items():
             words += ["--build-arg", f"{key}={value}"]
         for key, file in secrets.items():

@@ -362,11 +362,10 @@ def test_the_dockerfile_on_another_base(tmp_path):
 
 
 def test_the_dockerfile_of_commands(tmp_path):
-    """No port, no health."""
+    """No port; the format of such an image has no health."""
     pack = pack_of(None, {"artifact_name": "x.zip", "integration_name": CLI})
     lines = dockerfile(pack, parts(BaseImage("base:1", SERVING))).splitlines()
-    assert lines[-3:] == [
-        "HEALTHCHECK NONE",
+    assert lines[-2:] == [
         'ENTRYPOINT ["/opt/dai_spark/image/serve", "model"]',
         "CMD []",
     ]

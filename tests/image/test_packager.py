@@ -224,7 +224,7 @@ def test_commands_of_an_image_are_the_seeds(cli, engine, folder, rows, own, lice
 def test_equal_inputs_give_an_equal_image(pack, engine, export, license_text):
     """Built anew, without a step of the first build; and no licence is in it."""
     # Of a pipeline that no other test has an image of, so that no step is shared.
-    words = (export(n_trees=3), "--format", "json")
+    words = (export(n_trees=3), "--integration", "docker-cli", "--format", "json")
     named = ("--image-name", "wine-same:{{ Version }}")
     first = image_of(pack(*words, *named))
     engine.podman("rmi", "--force", first["image"])
@@ -236,6 +236,18 @@ def test_equal_inputs_give_an_equal_image(pack, engine, export, license_text):
     (told,) = json.loads(engine.podman("image", "inspect", other["image"]).stdout)
     assert told["Created"].startswith("2023-11-14T22:13:20")
     assert license_text not in json.dumps(told)
+
+
+def test_equal_servers_have_equal_layers_and_settings(pack, engine, export):
+    """Docker's format, which has their HEALTHCHECK, names the container that built each."""
+    told = []
+    for _ in range(2):
+        words = (export(n_trees=3), "--image-name", "wine-same-server:1", "--format", "json")
+        image = image_of(pack(*words))["image"]
+        (found,) = json.loads(engine.podman("image", "inspect", image).stdout)
+        told.append([found[name] for name in ("RootFS", "Config", "Created", "History")])
+        engine.podman("rmi", "--force", image)
+    assert told[0] == told[1]
 
 
 def test_a_wrong_password_is_one_sentence_that_shows_none(pack, place, tmp_path, cli):
