@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import threading
 import time
@@ -83,7 +84,7 @@ def serve(engine, serving_image, license_text):
     names = []
 
     def start(*command, image=serving_image, options=(), user="1000650000:0", network="none"):
-        name = f"dai-spark-serving-{len(names)}"
+        name = f"dai-spark-serving-{os.getpid()}-{len(names)}"
         names.append(name)
         engine.podman(
             *("run", "--detach", "--name", name, "--pull", "never", "--network", network),
