@@ -37,9 +37,9 @@ def test_columns_of_the_source_change(nights, kind, how):
     assert of.run(**words).n_scored == 3
     n_rows = 3
 
-    def grows(columns, **more_words):
+    def grows(into, **more_words):
         nonlocal n_rows
-        of.change(f"INSERT INTO {{}} {columns} VALUES (10 + {n_rows}, {n_rows}, 'b')")
+        of.change(f"INSERT INTO {{}} {into} VALUES (10 + {n_rows}, {n_rows}, 'b')")
         n_rows += 1
         report = of.run(**words, **more_words)
         assert report.n_scored == (n_rows if how == "all" else 1)
