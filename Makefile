@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SPARK_LOCAL_IP ?= 127.0.0.1
 export SPARK_LOCAL_IP
 
-.PHONY: help demo docs test test-long check format fast test-py39 test-airflow dist image serving-image test-image bench lock clean java python38
+.PHONY: help demo docs test test-long test-matrix check format fast test-py39 test-airflow dist image serving-image test-image bench lock clean java python38
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -21,6 +21,9 @@ test: check java python38  ## checks and the whole suite
 
 test-long: .venv/.stamp java python38  ## what takes minutes, or wants Maven: HDFS, every kind of table
 	$(PYTHON) -m pytest -n 2 --dist loadscope -m long
+
+test-matrix: .venv/.stamp java python38  ## each Spark, Python, pandas and pyarrow that fits (docs/matrix.md); LANES="..."
+	$(PYTHON) tests/matrix/run.py $(LANES)
 
 check: .venv/.stamp  ## ruff, formatting, mypy, docstrings
 	$(PYTHON) -m ruff check .

@@ -3,16 +3,15 @@
 import gc
 import os
 import sys
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Optional
 
 from dai_spark.errors import OptionError
+from dai_spark.plan.spark_versions import quiet_failed_queries
 
-__all__ = ["active", "begin", "identity", "is_connect", "is_local", "setting", "spark_version"]
+__all__ = ["active", "begin", "identity", "is_connect", "is_local", "setting"]
 
 # Set where spark-submit has settings of its own by then, and by Spark Connect, which has no bar.
 _STARTED_OTHERWISE = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
-# PySpark's loggers of queries that failed, from Spark 4.0 on.
-_FAILED_QUERIES = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
 def active(spark: Optional[Any]) -> Any:
@@ -98,7 +97,7 @@ def begin(name: str) -> Any:
     """
     from pyspark.sql import SparkSession
 
-    _quiet_failed_queries()
+    quiet_failed_queries()
     builder = SparkSession.builder.appName(name)
     if not any(variable in os.environ for variable in _STARTED_OTHERWISE):
         builder = builder.config("spark.ui.showConsoleProgress", "false")
@@ -107,16 +106,6 @@ def begin(name: str) -> Any:
     if is_local(spark) and not is_chosen:
         spark.sparkContext.pythonExec = sys.executable
     return spark
-
-
-def _quiet_failed_queries() -> None:
-    try:
-        from pyspark.logger import PySparkLogger
-    except ImportError:
-        # Spark 3.5 writes no such record.
-        return
-    for name in _FAILED_QUERIES:
-        PySparkLogger.getLogger(name).disabled = True
 
 
 def is_connect(spark: Any) -> bool:
@@ -143,9 +132,3 @@ def identity(spark: Any) -> str:
     if is_connect(spark):
         return f"connect {spark.session_id}"
     return f"classic {spark.sparkContext.applicationId}"
-
-
-def spark_version(spark: Any) -> Tuple[int, int]:
-    """Major and minor version of the Spark that runs the tasks."""
-    major, minor = spark.version.split(".")[:2]
-    return int(major), int(minor)

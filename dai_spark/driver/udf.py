@@ -15,12 +15,13 @@ from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.schema import prediction_type, quoted
-from dai_spark.driver.session import active, spark_version
+from dai_spark.driver.session import active
 from dai_spark.errors import ColumnError, OptionError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.options import ScoringOptions
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
+from dai_spark.plan.spark_versions import has_arrow_udfs
 from dai_spark.schema.prediction import PredictionShape
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class ScoreUdf:
         OptionError
             Arrow is asked of a Spark that has no Arrow UDFs.
         """
-        has_arrow = spark_version(self._spark) >= (4, 1)
+        has_arrow = has_arrow_udfs(self._spark)
         chosen = self._request.options.udf_type
         if chosen == "arrow" and not has_arrow:
             raise OptionError(

@@ -16,9 +16,9 @@ from dai_spark.artifacts.pipeline_columns import PipelineColumn
 from dai_spark.driver.filesystem.uris import fetch, read_bytes
 from dai_spark.driver.isolated_dataframe import isolated_dataframe
 from dai_spark.driver.prepare import prepare
-from dai_spark.driver.session import spark_version
 from dai_spark.errors import ColumnError, from_spark
 from dai_spark.plan.request import ScoringRequest
+from dai_spark.plan.spark_versions import has_arrow_udfs
 
 # Zones that the system's rules and Java's tell apart, summer times, and every other form that
 # Spark takes.
@@ -199,7 +199,7 @@ def test_dates_are_sent_as_spark_shows_them(spark, form):
 @pytest.fixture(params=["arrow", "pandas"])
 def score(request, spark, export, with_scorer):
     """The scoring function, as an Arrow and as a pandas UDF."""
-    if request.param == "arrow" and spark_version(spark) < (4, 1):
+    if request.param == "arrow" and not has_arrow_udfs(spark):
         pytest.skip("Arrow UDFs came with Spark 4.1")
     return lambda **words: score_udf(
         export(), **with_scorer, udf_type=request.param, spark=spark, **words

@@ -6,8 +6,8 @@ import pytest
 from odd_scorer import SCORER, odd_export
 
 from dai_spark import score_udf
-from dai_spark.driver.session import spark_version
 from dai_spark.errors import ScoringError, from_spark
+from dai_spark.plan.spark_versions import has_arrow_udfs
 
 # Far more than it takes: a worker that cannot send its error hangs for ever.
 LIMIT_S = 60
@@ -41,7 +41,7 @@ def rows_for(spark, habit):
 @pytest.fixture(params=["arrow", "pandas"])
 def score(request, spark, odd, with_scorer):
     """Both kinds of UDF."""
-    if request.param == "arrow" and spark_version(spark) < (4, 1):
+    if request.param == "arrow" and not has_arrow_udfs(spark):
         pytest.skip("Arrow UDFs came with Spark 4.1")
     return score_udf(odd, **with_scorer, udf_type=request.param, spark=spark)
 
@@ -73,7 +73,7 @@ def test_integers_some_of_which_are_missing_stay_integers(spark, tmp_path, with_
     """Both kinds of UDF give the bigint itself, and null."""
     path = odd_export(tmp_path, SCORER + WHOLE)
     rows = spark.sql("SELECT * FROM VALUES (2D, 'a'), (NULL, 'a') AS t(number, text)")
-    for udf_type in ("pandas", "arrow") if spark_version(spark) >= (4, 1) else ("pandas",):
+    for udf_type in ("pandas", "arrow") if has_arrow_udfs(spark) else ("pandas",):
         score = score_udf(path, **with_scorer, udf_type=udf_type, spark=spark)
         found = collected(rows.coalesce(1).select(score().alias("p")).select("p.y"))
         assert sorted((row["y"] for row in found), key=str) == [2**53 + 3, None]

@@ -6,15 +6,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType
 
 from dai_spark import score_udf
-from dai_spark.driver.session import spark_version
 from dai_spark.errors import ColumnError, OptionError, ScoringError, from_spark
+from dai_spark.plan.spark_versions import has_arrow_udfs
 from dai_spark.testing import MARK_TEXT
 
 
 @pytest.fixture(params=["arrow", "pandas"])
 def score(request, spark, export, with_scorer):
     """The scoring function, as an Arrow and as a pandas UDF."""
-    if request.param == "arrow" and spark_version(spark) < (4, 1):
+    if request.param == "arrow" and not has_arrow_udfs(spark):
         pytest.skip("Arrow UDFs came with Spark 4.1")
     return score_udf(export(), **with_scorer, udf_type=request.param, spark=spark)
 
@@ -85,7 +85,7 @@ def test_a_positional_call_in_sql_is_refused(score, spark, flights_frame):
 def test_the_kind_of_udf_follows_the_spark_version(spark, export, with_scorer):
     """Arrow is the default from Spark 4.1 on, pandas before."""
     score = score_udf(export(), **with_scorer, spark=spark)
-    assert score.udf_type == ("arrow" if spark_version(spark) >= (4, 1) else "pandas")
+    assert score.udf_type == ("arrow" if has_arrow_udfs(spark) else "pandas")
 
 
 def test_making_it_starts_nothing(spark, export, packed_environment, license_file, tmp_path):

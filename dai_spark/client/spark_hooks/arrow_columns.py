@@ -8,6 +8,8 @@ import sys
 from contextlib import ExitStack
 from typing import Any, Iterator
 
+from dai_spark.plan.spark_versions import PANDAS_CONVERSIONS
+
 __all__ = ["arrow_columns"]
 
 
@@ -17,18 +19,6 @@ def _column(_serializer: Any, column: Any, *_: Any, **__: Any) -> Any:
 
 def _columns(batch: Any, *_: Any, **__: Any) -> Any:
     return list(batch.columns)
-
-
-# Where Spark converts what it sends to a pandas UDF: 3.5 to 4.1 a column, 4.2 and 4.3 a batch.
-_CONVERSIONS = (
-    (
-        "pyspark.sql.pandas.serializers",
-        "ArrowStreamPandasUDFSerializer",
-        "arrow_to_pandas",
-        _column,
-    ),
-    ("pyspark.sql.conversion", "ArrowBatchTransformer", "to_pandas", staticmethod(_columns)),
-)
 
 
 def arrow_columns(columns: Iterator[Any]) -> Iterator[Any]:
@@ -47,12 +37,12 @@ def arrow_columns(columns: Iterator[Any]) -> Iterator[Any]:
     """
     while True:
         with ExitStack() as stack:
-            for module, name, method, replacement in _CONVERSIONS:
+            for module, name, method, is_batch in PANDAS_CONVERSIONS:
                 kind: Any = getattr(sys.modules.get(module), name, None)
                 own = vars(kind).get(method) if kind is not None else None
                 if own is not None:
                     stack.callback(setattr, kind, method, own)
-                    setattr(kind, method, replacement)
+                    setattr(kind, method, staticmethod(_columns) if is_batch else _column)
             try:
                 column = next(columns)
             except StopIteration:

@@ -5,12 +5,12 @@ import time
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from dai_spark.driver.progress.line import Moment
+from dai_spark.plan.spark_versions import MAP_NODES
 
 __all__ = ["Answering", "JobStatus"]
 
-# The nodes of a plan in which rows meet Python, by the names of Spark 3.5 and 4.
-_MAPS = ("MapInArrow", "PythonMapInArrow")
-_NODES = (*_MAPS, "ArrowEvalPython", "BatchEvalPython")
+# The nodes of a plan in which rows meet Python.
+_NODES = (*MAP_NODES, "ArrowEvalPython", "BatchEvalPython")
 _ROWS = "number of output rows"
 # Executors tell of themselves every ten seconds by default; looking more often shows nothing new.
 _EXECUTORS_EVERY_S = 5.0
@@ -176,7 +176,7 @@ class JobStatus:
         ours = [node for node in nodes if "score(" in node["desc"]]
         if not ours:
             # A function of columns may be registered under another name.
-            functions = [node for node in nodes if node["name"] not in _MAPS]
+            functions = [node for node in nodes if node["name"] not in MAP_NODES]
             ours = functions if len(functions) == 1 else []
         return [
             int(metric["accumulatorId"])

@@ -12,6 +12,7 @@ from dai_spark.driver.progress.job_status import JobStatus
 from dai_spark.driver.progress.line import Moment, ProgressLine
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.session import is_connect
+from dai_spark.plan.spark_versions import follow_progress
 
 __all__ = ["show_progress"]
 
@@ -117,9 +118,6 @@ def _sparks_own_bar(spark: Any) -> Any:
 
 @contextmanager
 def _over_connect(spark: Any, display: "_Display", every_s: float) -> Iterator[None]:
-    if not hasattr(spark, "registerProgressHandler"):
-        yield
-        return
     shown_s = float("-inf")
 
     def handler(stages: Any, inflight_tasks: int, operation_id: Any, done: bool) -> None:
@@ -142,7 +140,9 @@ def _over_connect(spark: Any, display: "_Display", every_s: float) -> Iterator[N
         except Exception:  # noqa: BLE001 - the client calls this in the midst of the job
             _LOG.debug("The progress line was not drawn.", exc_info=True)
 
-    spark.registerProgressHandler(handler)
+    if not follow_progress(spark, handler):
+        yield
+        return
     try:
         yield
     finally:

@@ -1,0 +1,76 @@
+"""Where versions of Spark differ and what is done about it: no other file asks for a version.
+
+Each function and name here tells the reason, and with which oldest Spark it can go.
+"""
+
+import importlib
+from typing import Any, Callable, Tuple
+
+__all__ = [
+    "MAP_NODES",
+    "PANDAS_CONVERSIONS",
+    "follow_progress",
+    "has_arrow_udfs",
+    "quiet_failed_queries",
+    "spark_version",
+]
+
+
+def spark_version(spark: Any) -> Tuple[int, int]:
+    """Major and minor version of the Spark that runs the tasks.
+
+    Over Connect that is the server's, whatever the client is.  Can go with the last difference.
+    """
+    major, minor = spark.version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def has_arrow_udfs(spark: Any) -> bool:
+    """Whether there are UDFs of Arrow columns, which need no way through pandas.
+
+    They came with Spark 4.1.  Can go when 4.1 is the oldest.
+    """
+    return spark_version(spark) >= (4, 1)
+
+
+def quiet_failed_queries() -> None:
+    """Turn off PySpark's own record of queries that failed.
+
+    Spark 4.0 and later log tens of kilobytes for each; 3.5 has no such logger.  The import need not
+    be guarded when 4.0 is the oldest; only then this can go back to where it is called.
+    """
+    try:
+        logger = importlib.import_module("pyspark.logger")
+    except ImportError:
+        return
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        logger.PySparkLogger.getLogger(name).disabled = True
+
+
+def follow_progress(spark: Any, handler: Callable[..., None]) -> bool:
+    """Have Spark Connect call `handler` with the progress of its queries.
+
+    Handlers came with Spark 4.0; without them nothing is shown.  Can go when 4.0 is the oldest.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    if not hasattr(spark, "registerProgressHandler"):
+        return False
+    spark.registerProgressHandler(handler)
+    return True
+
+
+# The plan's node in which `mapInArrow` calls Python: 3.5 has the second name, 4.0 and later the
+# first.  The second can go when 4.0 is the oldest.
+MAP_NODES = ("MapInArrow", "PythonMapInArrow")
+
+# Where Spark's worker converts what it sends to a pandas UDF, as module, class, method, and whether
+# it is given a whole batch: a column in 3.5 to 4.1, a batch in 4.2 and later.  The first can go
+# when 4.2 is the oldest.
+PANDAS_CONVERSIONS = (
+    ("pyspark.sql.pandas.serializers", "ArrowStreamPandasUDFSerializer", "arrow_to_pandas", False),
+    ("pyspark.sql.conversion", "ArrowBatchTransformer", "to_pandas", True),
+)
