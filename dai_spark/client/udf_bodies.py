@@ -182,7 +182,8 @@ def batch_of_struct(column: Any) -> "pa.RecordBatch":
 
     if isinstance(column, tuple) or not pyarrow.types.is_struct(column.type):
         raise ColumnError(_CALL_BY_NAME)
-    names = [column.type.field(i).name for i in range(column.type.num_fields)]
+    # By iterating, which every pyarrow that Spark 3.5 allows knows.
+    names = [field.name for field in column.type]
     if not names:
         raise ColumnError("The pipeline's columns are missing: the struct has no fields.")
     return pyarrow.RecordBatch.from_arrays(column.flatten(), names=names)

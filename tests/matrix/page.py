@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from matrix.lanes import LANES
 
@@ -14,17 +14,18 @@ HEAD = """\
 
 `make test-matrix` writes this page from what it found.
 Each line is an environment made by uv as a user would make it.
-The same 2,000 flights were scored in it by the same pipeline (Driverless AI 1.10) in each way.
+The same 2,005 flights were scored in it by the same pipeline (Driverless AI 1.10) in each way.
 A score is right if it has the bits that the pipeline's own `Scorer` gives in its own Python.
 Each row must have its own score, and be there once.
 
 """
 COLUMNS = ("Spark", "Python", "pandas", "pyarrow", "numpy")
 MEANING = """\
-*The ways:* {ways}
+*The ways, and in how many lanes:* {ways}
 
 `least` has the least pandas and pyarrow that dai_spark and this Spark allow, the others the newest.
 `dai_spark[spark]` wants pandas below 3.
+Connect is tried from Spark 4.0 on: the server of 3.5 is a jar apart, and there is none of 3.5.9.
 A lane of settings has one that a session is started with.
 Those that are set in a running session are tried in `tests/spark/test_session_settings.py`.
 
@@ -65,7 +66,7 @@ def page(results: Dict[str, Dict[str, Any]]) -> str:
         f"| lane | {' | '.join(COLUMNS)} | settings | ways | outcome | tested | seconds |",
         "|---|" + "---|" * (len(COLUMNS) + 5),
     ]
-    groups: Dict[str, List[str]] = {}
+    groups: Dict[str, int] = {}
     for lane in LANES:
         if lane.name not in results:
             lines.append(f"| `{lane.name}` |" + " |" * (len(COLUMNS) + 2) + " not yet tested | | |")
@@ -80,6 +81,6 @@ def page(results: Dict[str, Dict[str, Any]]) -> str:
         cells += [result["date"], str(result["seconds"])]
         lines.append(f"| {' | '.join(cells)} |")
         for way in result["ways"]:
-            groups.setdefault(way, []).append(lane.name)
-    ways = "; ".join(f"{way} ({len(names)} lanes)" for way, names in sorted(groups.items()))
+            groups[way] = groups.get(way, 0) + 1
+    ways = "; ".join(f"{way} ({n})" for way, n in sorted(groups.items()))
     return f"{HEAD}{chr(10).join(lines)}\n\n{MEANING.format(ways=ways or 'none yet')}"

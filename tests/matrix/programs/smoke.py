@@ -31,7 +31,7 @@ class Smoke:
         try:
             found = sorted((key, _bits(values)) for key, values in score())
         except Exception as error:  # noqa: BLE001 - told in the findings
-            self._ways[name] = f"{type(error).__name__}: {str(error).strip()[:600]}"
+            self._ways[name] = f"{type(error).__name__}: {str(error).strip()[:2000]}"
         else:
             n_same = len(set(found) & set(self._right))
             is_right = found == self._right

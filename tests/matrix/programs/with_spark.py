@@ -23,8 +23,6 @@ settings = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.warehouse.dir": str(folder / "warehouse"),
-    # Spark 3.5 fetches the jar of its server.
-    "spark.jars.ivySettings": given["ivy_settings"],
     **given["settings"],
 }
 for name, value in settings.items():
