@@ -268,6 +268,40 @@ def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
     ]
 
 
+def scale(figures: dict[str, Any], folder: Path) -> Lines:
+    """What a cluster makes larger; of it the driver is measured, and the rest derived."""
+    archive = figures["archive"]
+    return [
+        "## Scale",
+        "The driver behind a job, garbage collected (in local mode the executor's heap is the "
+        "same): what a task leaves there is Spark's own list of tasks.",
+        table(
+            ["tasks", "heap bare, MB", "heap scored, MB", "Python bare, MB", "Python scored, MB"],
+            [
+                [
+                    one["tasks"],
+                    *(one[way]["heap_mb"] for way in ("bare", "scored")),
+                    *(one[way]["python_mb"] for way in ("bare", "scored")),
+                ]
+                for one in figures["tasks"]
+            ],
+        ),
+        f"An environment of {archive['environment_mb']:,} MB, {archive['archive_mb']:.0f} MB as "
+        f"an archive, on {archive['hosts']:,} hosts, derived of {archive['unpack_s']:.1f} s to "
+        f"unpack it here, of a driver with {archive['driver_gbit']:g} Gbit/s and hosts with "
+        f"{archive['host_gbit']:g}:",
+        table(["where the archive is", "last host ready, s"], archive["last_host_s"].items()),
+        "A billion rows within an hour, derived of the rows/s above; numbers of cores.",
+        table(
+            ["", "trees", "rows/s of a core", "cores"],
+            [
+                [one["way"], one["trees"], one["rows_per_s_of_a_core"], one["cores"]]
+                for one in figures["billion_rows"]
+            ],
+        ),
+    ]
+
+
 def handle(figures: dict[str, Any], folder: Path) -> Lines:
     """Calls of open_scorer's handle, one at a time and many at once."""
     many = figures["many"]
@@ -367,5 +401,6 @@ SECTIONS: dict[str, Callable[[dict[str, Any], Path], Lines]] = {
     "cold_start": cold_start,
     "shapes": shapes,
     "whole_job": whole_job,
+    "scale": scale,
     "bad_rows": bad_rows,
 }
