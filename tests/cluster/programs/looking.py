@@ -120,6 +120,7 @@ def scorer_folders(folder):
     return found
 
 
-def scorer_at_work(folder):
-    """The folder of a scorer that has been given a batch; None where none has."""
-    return next((path for path, is_at_work in scorer_folders(folder).items() if is_at_work), None)
+def scorer_at_work(folder, but=()):
+    """The folder of a scorer that has been given a batch, of none in `but`; None where none has."""
+    found = scorer_folders(folder).items()
+    return next((path for path, is_at_work in found if is_at_work and path not in but), None)

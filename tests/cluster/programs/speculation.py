@@ -34,12 +34,17 @@ def daemon(name, *words):
 
 def stop_a_scorer():
     """SIGSTOP for a scorer that has a batch: it neither answers nor dies."""
-    found["waited_s"] = looking.wait_until(lambda: looking.scorer_at_work(folder / "local"), 60)
-    scorer = looking.scorer_at_work(folder / "local")
+    found["waited_s"] = looking.wait_until(at_work, 60)
+    scorer = at_work()
     for pid in looking.sidecars(folder):
         if Path(f"/proc/{pid}/cwd").readlink() == scorer:
             os.kill(pid, signal.SIGSTOP)
             found["stopped"] = pid
+
+
+def at_work():
+    """A scorer of the job's own; that of the trial before it may stay without a task."""
+    return looking.scorer_at_work(folder / "local", of_trial)
 
 
 master = daemon("master.Master", "--host", "127.0.0.1", "--port", str(PORT), "--webui-port", "0")
@@ -85,6 +90,7 @@ try:
         batch_rows=5,
     )
     spark.sparkContext.setJobGroup("speculation", "speculation")
+    of_trial = set(looking.scorer_folders(folder / "local"))
     disturber = threading.Thread(target=stop_a_scorer)
     disturber.start()
     rows = scored.select("flight_id", "prediction.*").toPandas()
