@@ -97,7 +97,7 @@ class InputFile:
         elif self.format == "jsonl":
             yield from _line_tables(source, wanted, keep)
         else:
-            value = json_value(source.read(), self.label)
+            value = json_value(source.read(), "The file")
             self.is_split = is_split(value, wanted)
             yield table_of_json(value, wanted, keep)
 

@@ -143,8 +143,9 @@ def test_flags_win_and_are_enough(tmp_path):
 def test_what_cannot_be_meant(tmp_path, before, after, why):
     """One sentence that says where, and the nearest name."""
     assert before in SEED
-    with pytest.raises(OptionError, match=re.escape(why)):
+    with pytest.raises(OptionError, match=re.escape(why)) as told:
         read(tmp_path, SEED.replace(before, after, 1))
+    assert re.search(r"[^.?][.?]$", told.value.message)
 
 
 @pytest.mark.parametrize(

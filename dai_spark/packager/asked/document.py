@@ -106,7 +106,8 @@ def checked(model: Type[_Model], value: Any, where: str, below: str = "") -> _Mo
         return model.model_validate(dict(value))
     except ValidationError as error:
         told = [_sentence(model, one, below) for one in error.errors(include_url=False)]
-        raise OptionError(f"{where}: {shortened(told, 10)}.") from None
+        sentence = f"{where}: {shortened(told, 10)}"
+        raise OptionError(sentence if sentence.endswith("?") else f"{sentence}.") from None
 
 
 def _sentence(model: Type[BaseModel], fault: Any, below: str) -> str:

@@ -184,7 +184,8 @@ class OciRegistry:
             raise self._refused(error, status) from None
         except requests.RequestException as error:
             raise RegistryUnreachableError(
-                f"{self._shown}: the registry {registry} cannot be reached ({_said(error)})."
+                f"{self._shown}: the registry {registry} cannot be reached "
+                f"({_said(_innermost(error))}); is it up, and is its name right?"
             ) from None
         except (ValueError, AttributeError) as error:
             # What the client makes of an answer that it did not want.
@@ -203,5 +204,14 @@ class OciRegistry:
         )
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return without_password(first_line(error, 300))
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What went wrong first: the client's libraries wrap it several times, each with its whole."""
+    while True:
+        cause = error.__cause__ or error.__context__
+        if cause is None:
+            return error
+        error = cause
