@@ -2,12 +2,12 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import time
 
 import httpx
 import pytest
+from free_port import free_port
 
 PROGRAM = shutil.which("docker-registry")
 START_LIMIT_S = 30
@@ -27,9 +27,7 @@ class OciServer:
     def __init__(self, folder, htpasswd=None):
         if PROGRAM is None:
             pytest.skip("there is no docker-registry (apt install docker-registry)")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         self.folder = folder
         lines = [
             "version: 0.1",

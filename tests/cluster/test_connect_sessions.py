@@ -8,17 +8,11 @@ import socket
 import pandas as pd
 import pytest
 from cluster.programs import looking
+from free_port import free_port
 from pandas.testing import assert_frame_equal
 
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 START_LIMIT_S = 120
-
-
-def free_port():
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def answers(port):

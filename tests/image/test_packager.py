@@ -11,11 +11,15 @@ import urllib.request
 import numpy as np
 import pytest
 import yaml
-from image_registry import PASSWORD, USER, free_port, registry
+from free_port import free_port
+from oci_registries import OciServer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 N_ROWS = 20
+# The registry's user; the last is what `htpasswd -B` makes of the password.
+USER, PASSWORD = "robot", "pass-word-of-the-registry"
+HASHED = "$2b$05$abcdefghijklmnopqrstuuBqz6caJ9um0L9e269ZweMY4VzkOQyrq"
 # What the fixture `engine` makes.
 BASE = "localhost/debian:bookworm-slim"
 PYTHON_BASE = "localhost/python-base:test"
@@ -30,10 +34,11 @@ RUN apt-get update -qq \
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A registry's host and port, with a folder in it."""
-    if shutil.which("docker-registry") is None:
-        pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
-    with registry(tmp_path_factory.mktemp("registry")) as address:
-        yield f"{address}/project/odahuflow"
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / "htpasswd").write_text(f"{USER}:{HASHED}\n")
+    server = OciServer(folder, folder / "htpasswd")
+    yield f"{server.address}/project/odahuflow"
+    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import time
 import httpx
 import pandas as pd
 import pytest
-from scoring_server import free_port, same
+from free_port import free_port
+from scoring_server import same
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from scoring_server import free_port, same
+from free_port import free_port
+from scoring_server import same
 
 from dai_spark.errors import OptionError
 from dai_spark.serving import contract as room
