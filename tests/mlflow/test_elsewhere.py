@@ -33,18 +33,41 @@ def model(export, packed_environment, tmp_path_factory, store):
     return folder / "model"
 
 
-@pytest.mark.timeout(600)
-def test_an_environment_of_uv_s_scores_without_network(
-    model, flights, own_scores, export, tmp_path, monkeypatch
+@pytest.fixture(scope="module")
+def wheels(model, tmp_path_factory):
+    """The packages that a model asks for, fetched before the network is cut; not dai_spark."""
+    folder = tmp_path_factory.mktemp("wheels")
+    # The suite's own environment has no pip; the Python that it was made from does.
+    python = str(Path(sys.base_prefix) / "bin" / "python3")
+    words = [python, "-m", "pip", "download", "-q", "-d", str(folder)]
+    wanted = ["-r", str(model / "requirements.txt"), "pip", "setuptools", "wheel"]
+    subprocess.run([*words, *wanted], check=True, timeout=500)
+    return folder
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("manager", ["uv", "virtualenv"])
+def test_an_environment_of_mlflow_s_scores_without_network(
+    manager, model, wheels, flights, own_scores, export, tmp_path, monkeypatch
 ):
     """Of packages that were fetched before; dai_spark is not among them."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    fetched = ["pip", "install", "--target", str(tmp_path / "fetched"), "--python", sys.executable]
-    subprocess.run([uv, *fetched, "-r", str(model / "requirements.txt")], check=True, timeout=500)
+    if manager == "virtualenv":
+        for tool in ("pyenv", "virtualenv"):
+            if shutil.which(tool) is None:
+                pytest.skip(f"{tool} is not on PATH, and MLflow starts it by its name")
+    for name in ("UV", "PIP"):
+        monkeypatch.setenv(f"{name}_NO_INDEX", "1")
+        monkeypatch.setenv(f"{name}_FIND_LINKS", str(wheels))
     monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("VIRTUALENV_NO_DOWNLOAD", "1")
+    monkeypatch.setenv("MLFLOW_ENV_ROOT", str(tmp_path / "environments"))
     monkeypatch.delenv("PYTHONPATH", raising=False)
     # MLflow starts both by their names.
-    path = [str(Path(uv).parent), str(Path(sys.base_prefix) / "bin"), os.environ["PATH"]]
+    path = [
+        str(Path(sys.executable).parent),
+        str(Path(sys.base_prefix) / "bin"),
+        os.environ["PATH"],
+    ]
     monkeypatch.setenv("PATH", ":".join(path))
     rows = flights.head(20)[list(FLIGHT_FEATURES)]
     rows.to_csv(tmp_path / "rows.csv", index=False)
@@ -53,7 +76,7 @@ def test_an_environment_of_uv_s_scores_without_network(
         input_path=str(tmp_path / "rows.csv"),
         content_type="csv",
         output_path=str(tmp_path / "scores.json"),
-        env_manager="uv",
+        env_manager=manager,
     )
     expected = own_scores(export(), rows).astype("float64").to_dict(orient="records")
     assert json.loads((tmp_path / "scores.json").read_text()) == {"predictions": expected}
