@@ -15,6 +15,7 @@ import json
 import os
 import statistics
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,10 @@ from dai_spark.plan.request import ScoringRequest
 
 ONE_EXECUTOR = "local-cluster[1,2,1024]"
 TWO_EXECUTORS = "local-cluster[2,1,1024]"
-CACHE = FOLDER / "cold-cache"
+# Each session has one of its own, and all of them go at the end: ext4 is in no haste to use again
+# what a moment ago was a deleted file's, and looks for something else at every file, so that
+# unpacking behind a removed cache takes two to three times as long as on a host that had none.
+CACHES = FOLDER / "cold-caches"
 N_FILES = 4
 WARM_RUNS = 10
 
@@ -80,13 +84,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             os.environ.pop("DAI_SPARK_CACHE", None)
         else:
             os.environ["DAI_SPARK_CACHE"] = usual_cache
-        fresh(CACHE).rmdir()
+        fresh(CACHES).rmdir()
 
 
 def in_session(master: str, part: Any, table: str, pipeline: Path, environment: Path) -> Any:
     """Run a part in a session whose host has never seen anything of dai_spark."""
-    os.environ["DAI_SPARK_CACHE"] = str(fresh(CACHE))
-    spark = start_spark(master, spark__executorEnv__DAI_SPARK_CACHE=str(CACHE))
+    cache = str(fresh(CACHES / uuid.uuid4().hex))
+    os.environ["DAI_SPARK_CACHE"] = cache
+    spark = start_spark(master, spark__executorEnv__DAI_SPARK_CACHE=cache)
     try:
         found = part(spark, spark.read.parquet(table), pipeline, environment)
     finally:

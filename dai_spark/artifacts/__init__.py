@@ -11,5 +11,6 @@
     manifest          what it states of itself
     archive           its archive as a stream of members
     extract           its archive into a fresh folder, with nothing outside it
+    file_threads      files that threads write while the archive is read on
     license           the Driverless AI licence: found, carried, never shown
 """

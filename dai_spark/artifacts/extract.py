@@ -23,12 +23,15 @@ from pathlib import Path
 from typing import IO, Callable, Optional, Set, Union
 
 from dai_spark.artifacts.archive import DAMAGE, SMALL_BYTES, open_archive
+from dai_spark.artifacts.file_threads import FileThreads, new_file
 from dai_spark.artifacts.manifest import MANIFEST_NAME, EnvironmentManifest
 from dai_spark.errors import EnvironmentUnpackError
 
 __all__ = ["extract_archive"]
 
 _COPY_BYTES = 1 << 18
+# Larger files are written as they are read, so that no header's claim fills the memory.
+_THREADED_BYTES = 8 << 20
 _SAY_EVERY_BYTES = 200_000_000
 # Folders are not in the manifest's number of files; environments have some for every ten files.
 _MORE_FOLDERS = 1000
@@ -63,9 +66,11 @@ def extract_archive(
         )
     one = _Extraction(archive, to, on_message)
     try:
-        with open_archive(archive) as tar:
-            for member in tar:
-                one.take(tar, member)
+        with FileThreads() as one.threads:
+            with open_archive(archive) as tar:
+                for member in tar:
+                    one.take(tar, member)
+            one.threads.settle()
         one.finish()
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -88,6 +93,7 @@ class _Extraction:
         self.archive = archive
         self.to = to
         self.on_message = on_message
+        self.threads: FileThreads
         self.manifest: Optional[EnvironmentManifest] = None
         self.folders: Set[str] = {""}
         self.files: Set[str] = set()
@@ -119,6 +125,7 @@ class _Extraction:
             target = os.path.normpath(member.linkname)
             if target not in self.files:
                 raise self._unsafe(member, f"is a hard link to {member.linkname}")
+            self.threads.settle()
             os.link(self.to / target, self.to / name, follow_symlinks=False)
             self.files.add(name)
         else:
@@ -182,10 +189,12 @@ class _Extraction:
         assert source is not None
         is_manifest = name == MANIFEST_NAME and not self.files and not self.links
         mode = 0o700 if member.mode & 0o111 else 0o600
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        descriptor = os.open(self.to / name, flags, mode)
-        with os.fdopen(descriptor, "wb") as target:
-            shutil.copyfileobj(self._limited(source, is_manifest), target, _COPY_BYTES)
+        content = self._limited(source, is_manifest)
+        if member.size <= _THREADED_BYTES and not is_manifest:
+            self.threads.add(self.to / name, mode, content.read(member.size))
+        else:
+            with os.fdopen(new_file(self.to / name, mode), "wb") as target:
+                shutil.copyfileobj(content, target, _COPY_BYTES)
         self.files.add(name)
         if not is_manifest:
             self.n_bytes += member.size

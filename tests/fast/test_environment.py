@@ -353,7 +353,7 @@ def test_many_small_files_end_at_the_size_too(tmp_path):
     path = archive(tmp_path / "e.tar.zst", *members, manifest=counted(1000, 20))
     with pytest.raises(EnvironmentUnpackError, match="more than 1,000 bytes"):
         extract_archive(path, tmp_path / "to")
-    assert sum(p.stat().st_size for p in (tmp_path / "to" / "lib").iterdir()) == 1000
+    assert sum(p.stat().st_size for p in (tmp_path / "to" / "lib").iterdir()) <= 1000
 
 
 @pytest.mark.parametrize("what", ["files", "links", "hard links", "folders"])
