@@ -1,9 +1,10 @@
-"""The commands ``dai-spark pipeline show`` and ``dai-spark pipeline push``."""
+"""The commands ``dai-spark pipeline show``, ``describe`` and ``push``."""
 
 import argparse
 from typing import TYPE_CHECKING
 
 from dai_spark.cli.command import add_command, add_group, tell
+from dai_spark.cli.predict_command import add_pipeline_arguments, asked_options, asked_sha256
 
 if TYPE_CHECKING:
     from dai_spark.cli.command import Commands
@@ -14,6 +15,13 @@ _DETAILS = """\
 The export is read and never run: this needs no licence, no packed environment and no Spark.  Each
 column is shown with its type and the first values of the example that the export brings."""
 _EXAMPLES = "  dai-spark pipeline show scorer.zip"
+_DESCRIBE_DETAILS = """\
+The pipeline is loaded on this machine, without Spark, and what it says is remembered: a driver of
+this user on this machine then runs no task to ask.  Spark's declarative pipelines need that, since
+no job may run in the function of a dataset.  Give the options that will be scored with."""
+_DESCRIBE_EXAMPLES = """\
+  dai-spark pipeline describe scorer.zip --env dai-1.10.tar.zst
+  dai-spark pipeline describe models:/customers@champion --labels"""
 _PUSH_DETAILS = """\
 The zip becomes an artefact of an OCI registry, where images lie; `oras push` writes the same.
 Credentials are those of `podman login` and `docker login`.  The artefact's URI by digest is written
@@ -44,6 +52,18 @@ def add_pipeline_commands(commands: "Commands") -> None:
         help="scorer.zip, the folder it was unpacked to, a URI, a model (models:/NAME@ALIAS) or an "
         "OCI artefact (oci://...)",
     )
+    describe = add_command(
+        group,
+        "describe",
+        _describe,
+        "ask a pipeline on this machine, so that no task of Spark's has to",
+        details=_DESCRIBE_DETAILS,
+        examples=_DESCRIBE_EXAMPLES,
+    )
+    from dai_spark.table_job.settings.scoring_flags import add_prediction
+
+    add_pipeline_arguments(describe)
+    add_prediction(describe)
     push = add_command(
         group,
         "push",
@@ -69,6 +89,27 @@ def _show(arguments: argparse.Namespace) -> None:
     paths = [column.name for column in pipeline.columns if column.holds_paths]
     if paths:
         print(f"  note        {path_doubt(paths)}")
+
+
+def _describe(arguments: argparse.Namespace) -> None:
+    from dai_spark.local.open_scorer import open_scorer
+    from dai_spark.plan.described_before import remember
+    from dai_spark.plan.options import ScoringOptions
+
+    options = ScoringOptions.resolve(None, asked_options(arguments))
+    with open_scorer(
+        arguments.pipeline,
+        arguments.env,
+        license_file=arguments.license_file,
+        sha256=asked_sha256(arguments),
+        options=options,
+    ) as scorer:
+        described = scorer.describe()
+        plan = scorer.plan_for(options)
+    remember(plan, described)
+    print(f"{plan.pipeline.label} uses {len(described.columns)} columns and answers:")
+    for name, kind in described.output:
+        print(f"    {name:<30} {kind}")
 
 
 def _push(arguments: argparse.Namespace) -> None:

@@ -43,6 +43,7 @@ def arrow_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., An
         for scored in score_batches(plan, map(batch_of_struct, columns), report=report):
             yield scored.prediction()
 
+    score.__name__ = plan.function_name
     return score
 
 
@@ -64,6 +65,7 @@ def pandas_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., A
                 raise scored.error
             yield frame_of_prediction(scored.answer)
 
+    score.__name__ = plan.function_name
     return score
 
 
@@ -86,6 +88,7 @@ def map_body(
         for scored in score_batches(plan, named_as(read, batches), report=report):
             yield with_kept(keep, scored.batch, {prediction: scored.prediction()})
 
+    score.__name__ = plan.function_name
     return score
 
 
@@ -111,6 +114,7 @@ def isolating_body(
         for found in isolate_batches(plan, named, report=report, max_bad_rows=max_bad_rows):
             yield with_kept(keep, found.batch, {prediction: found.prediction, error: found.error})
 
+    score.__name__ = plan.function_name
     return score
 
 

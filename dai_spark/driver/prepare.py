@@ -1,29 +1,34 @@
 """Arguments to a plan whose description is known: shipped, and proved by one probe task."""
 
-import dataclasses
-import hashlib
 import json
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.client.udf_bodies import probe_body
 from dai_spark.driver.off_disk import off_disk
+from dai_spark.driver.progress.interrupt import ends_with_interrupt
 from dai_spark.driver.progress.messages import waiting
 from dai_spark.driver.session import setting
-from dai_spark.driver.ship import package_zip, ship_file, ship_package
+from dai_spark.driver.ship import ship_file, ship_package
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import SidecarStartError, named
-from dai_spark.host.atomic_file import write_atomically
-from dai_spark.host.cache_folder import cache_folder, private_folder
+from dai_spark.plan.described_before import described_before, remember
 from dai_spark.plan.doubts import doubts
 from dai_spark.plan.executor_memory import memory_doubt
 from dai_spark.plan.plan import Description, ScoringPlan, ShippedFile
 from dai_spark.plan.request import ScoringRequest
+from dai_spark.plan.spark_versions import is_of_pipeline_function
 
 __all__ = ["prepare"]
+
+_NO_JOBS_HERE = (
+    "{pipeline} was not yet asked which columns it uses, and Spark runs no job in the function of "
+    "a dataset. Ask it before: by `dai-spark pipeline describe` with the same files, licence "
+    "and options on this machine, or by the column_names of score_udf(...) outside of the function."
+)
 
 
 def prepare(
@@ -54,13 +59,12 @@ def prepare(
         return ship_file(spark, path, digest, ending, label, on_message)
 
     plan = request.plan(ship)
-    memory = _memory(plan)
     if not probe:
-        known = _remembered(memory)
+        known = described_before(plan)
         if known is not None:
             return _told(spark, plan.with_description(known), on_message)
     described = _probe(spark, plan, _what(request), on_message)
-    write_atomically(memory, json.dumps(dataclasses.asdict(described)).encode("utf-8"))
+    remember(plan, described)
     return _told(spark, plan.with_description(described), on_message)
 
 
@@ -85,10 +89,12 @@ def _probe(
 ) -> Description:
     begun = time.monotonic()
     try:
-        with waiting(on_message, f"{what} on an executor"):
+        with ends_with_interrupt(spark), waiting(on_message, f"{what} on an executor"):
             function, result = off_disk(spark, plan, probe_body(plan), "answer string")
             rows = spark.range(0, 1, 1, 1).mapInArrow(function, result).collect()
     except Exception as error:
+        if is_of_pipeline_function(error):
+            raise SidecarStartError(_NO_JOBS_HERE.format(pipeline=plan.pipeline.label)) from error
         what = "The pipeline could not be tried on an executor"
         raise told(error, what, SidecarStartError) from error
     answer: Dict[str, Any] = json.loads(rows[0]["answer"])
@@ -105,19 +111,3 @@ def _probe(
             "warning: this pipeline does not bear a fork, so every task loads a scorer of its own"
         )
     return described
-
-
-def _memory(plan: ScoringPlan) -> Path:
-    # The package's own digest: another version may describe otherwise.
-    text = json.dumps(
-        [plan.key(plan.license), plan.options.for_answer(), package_zip().name], sort_keys=True
-    )
-    name = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    return private_folder(cache_folder() / "described") / f"{name}.json"
-
-
-def _remembered(memory: Path) -> Optional[Description]:
-    try:
-        return Description.from_json(json.loads(memory.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

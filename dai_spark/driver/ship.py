@@ -5,24 +5,20 @@ which is on `sys.path`, and unpacks an archive once for each executor.  So a fil
 digest, with an ending that Spark leaves alone, and is unpacked by `dai_spark.unpack.folders`.
 """
 
-import hashlib
-import io
 import os
 import shutil
-import zipfile
-from importlib import resources
 from pathlib import Path
-from typing import Any, Callable, Iterator, Set, Tuple
+from typing import Any, Callable, Set, Tuple
 
 from dai_spark.driver.session import identity, is_connect, is_local
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import ShippingError
-from dai_spark.host.atomic_file import keep, replacing
+from dai_spark.host.atomic_file import replacing
 from dai_spark.host.cache_folder import cache_folder, private_folder
-from dai_spark.host.zip_entry import zip_entry
+from dai_spark.host.package_zip import package_zip
 from dai_spark.plan.plan import ShippedFile
 
-__all__ = ["package_zip", "ship_file", "ship_package"]
+__all__ = ["ship_file", "ship_package"]
 
 # What each session has been given.  Spark itself would take the file again (classic) or refuse it
 # (Connect: ARTIFACT_ALREADY_EXISTS where the bytes differ).
@@ -68,29 +64,6 @@ def ship_package(spark: Any) -> None:
     if (identity(spark), path.name) not in _shipped:
         _add(spark, path, is_package=True, what="the package dai_spark")
         _shipped.add((identity(spark), path.name))
-
-
-def package_zip() -> Path:
-    """An importable zip of this very package, made once per content in the cache folder."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(_sources(resources.files("dai_spark"), "dai_spark")):
-            archive.writestr(zip_entry(name, mode=0o644), content)
-    content = sink.getvalue()
-    digest = hashlib.sha256(content).hexdigest()
-    path = private_folder(cache_folder() / "ship") / f"dai_spark-{digest[:16]}.zip"
-    keep(path, content)
-    return path
-
-
-def _sources(folder: Any, name: str) -> Iterator[Tuple[str, bytes]]:
-    # Through the loader's own view: dai_spark may have come to the driver as a zip as well.
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            if entry.name not in ("__pycache__", "testing", "envbuild"):
-                yield from _sources(entry, f"{name}/{entry.name}")
-        elif entry.name.endswith(".py"):
-            yield f"{name}/{entry.name}", entry.read_bytes()
 
 
 def _named(path: Path, name: str) -> Path:

@@ -4,6 +4,7 @@
 
     cache_folder       the owner-only folder where unpacked files and remembered answers lie
     atomic_file        a file that is written whole or not at all
+    package_zip        this very package as one importable file
     zip_entry          an entry of a zip, the same bytes whenever it is written
     digest             the SHA-256 of a file, remembered
     file_lock          locks between processes, with a limit on every wait

@@ -32,6 +32,7 @@ def packed_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
     # Spark reads the kind of UDF from them, in the order of the arguments.
     *argument, result = function.__annotations__.values()
+    score.__name__ = function.__name__
     score.__annotations__ = {"given": argument[0], "return": result}
     return score
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Dict, Mapping, Optional, Tuple
@@ -11,6 +12,9 @@ from dai_spark.artifacts.pipeline_columns import UNKNOWN, PipelineColumn
 from dai_spark.plan.options import ScoringOptions
 
 __all__ = ["Description", "ScoringPlan", "ShippedFile"]
+
+# Of a name in a plan, before the id.
+_NAME_CHARS = 40
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,16 @@ class ScoringPlan:
     options: ScoringOptions
     described: Optional[Description] = None
     target: Optional[str] = None
+
+    @property
+    def function_name(self) -> str:
+        """What Spark's plans and pages call the function that scores: the pipeline's name and id.
+
+        Letters, digits and underscores, since Spark writes it before brackets.
+        """
+        stem = self.pipeline.label.rstrip("/").rpartition("/")[2]
+        words = re.findall(r"[A-Za-z0-9]+", re.sub(r"\.zip$", "", stem))
+        return "_".join(["score", *words])[:_NAME_CHARS] + f"_{self.pipeline.digest[:8]}"
 
     def with_description(self, described: Description) -> "ScoringPlan":
         """Return the same plan with the probe's answer in it."""

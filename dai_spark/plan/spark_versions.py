@@ -11,6 +11,7 @@ __all__ = [
     "PANDAS_CONVERSIONS",
     "follow_progress",
     "has_arrow_udfs",
+    "is_of_pipeline_function",
     "quiet_failed_queries",
     "spark_version",
 ]
@@ -19,10 +20,26 @@ __all__ = [
 def spark_version(spark: Any) -> Tuple[int, int]:
     """Major and minor version of the Spark that runs the tasks.
 
-    Over Connect that is the server's, whatever the client is.  Can go with the last difference.
+    Over Connect that is the server's, whatever the client is.  In the function of a dataset of a
+    declarative pipeline a server may not be asked; it is the client's own version there, since
+    ``spark-pipelines`` starts both.  Can go with the last difference.
     """
-    major, minor = spark.version.split(".")[:2]
+    try:
+        version = spark.version
+    except Exception as error:
+        if not is_of_pipeline_function(error):
+            raise
+        version = importlib.import_module("pyspark").__version__
+    major, minor = version.split(".")[:2]
     return int(major), int(minor)
+
+
+def is_of_pipeline_function(error: BaseException) -> bool:
+    """Whether Spark refused to ask a server in the function of a dataset.
+
+    Declarative pipelines came with Spark 4.1.  Can go when they can be asked there.
+    """
+    return "ATTEMPT_ANALYSIS_IN_PIPELINE_QUERY_FUNCTION" in str(error)
 
 
 def has_arrow_udfs(spark: Any) -> bool:

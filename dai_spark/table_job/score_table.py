@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
 from dai_spark.driver.open_request import open_request
+from dai_spark.driver.progress.interrupt import ends_with_interrupt
 from dai_spark.driver.progress.messages import log_message
 from dai_spark.driver.session import active
 from dai_spark.driver.spark_errors.telling import telling
@@ -117,7 +118,8 @@ def score_table(
         events = RunEvents.of(session, job, on_message)
     events.started()
     try:
-        with hiding_secrets(job), telling(f"The run of job {job.job_name} failed"):
+        what = f"The run of job {job.job_name} failed"
+        with ends_with_interrupt(session), hiding_secrets(job), telling(what):
             report = run(session, job, make_request, on_message, progress)
     except BaseException as error:
         events.failed(error)

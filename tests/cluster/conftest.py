@@ -14,6 +14,7 @@ import sysconfig
 import time
 from pathlib import Path
 
+import hadoop
 import pytest
 from cluster.programs import looking
 
@@ -84,13 +85,13 @@ def start(tmp_path_factory, bare_python):
     """A function that starts a program or a command: it gives a Run and its process.
 
     ``start("name.py", {...})`` starts one of `programs/`, with its arguments as JSON;
-    ``start([...])`` starts spark-submit with those arguments.
+    ``start([...])`` starts spark-submit with those arguments, or another of Spark's tools.
     """
     begun = []
 
-    def begin(command, arguments=None, *, cache=None, **environment):
+    def begin(command, arguments=None, *, cache=None, tool="spark-submit", **environment):
         is_program = isinstance(command, str)
-        name = Path(command).stem if is_program else "submit"
+        name = Path(command).stem if is_program else tool
         run = Run(tmp_path_factory.mktemp(name), cache)
         # Executors' working folders lie in SPARK_HOME/work: a folder of its own that looks like
         # the installed Spark keeps them, and their logs, together.
@@ -119,7 +120,7 @@ def start(tmp_path_factory, bare_python):
             words = json.dumps(words, default=str)
             command = [sys.executable, str(PROGRAMS / command), words]
         else:
-            command = [str(run.folder / "spark" / "bin" / "spark-submit"), *map(str, command)]
+            command = [str(run.folder / "spark" / "bin" / tool), *map(str, command)]
         with (
             (run.folder / "driver.out").open("w") as out,
             (run.folder / "driver.err").open("w") as err,
@@ -160,6 +161,12 @@ def run_program(start):
         return made
 
     return run
+
+
+@pytest.fixture(scope="session")
+def hadoop_jars():
+    """The jars of a small Hadoop, in build/."""
+    return hadoop.jars(ROOT / "build" / "tests" / "hadoop" / "jars")
 
 
 @pytest.fixture(scope="session")

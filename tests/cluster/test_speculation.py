@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from cluster.programs.event_log import attempts
+from free_port import free_port
 from pandas.testing import assert_frame_equal
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
@@ -12,6 +13,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 def run(run_program, fault_arguments, faults):
     """The application; one of its scorers stood still in mid-batch."""
     words = {name: fault_arguments[name] for name in ("env", "license_file", "flights")}
+    words["ports"] = [free_port(), free_port()]
     words["pipeline"] = str(faults.exports["slow"])
     made = run_program("speculation.py", words, timeout_s=480)
     assert made.exit_code == 0, made.stderr

@@ -1,81 +1,23 @@
 """Files by URI, on a real HDFS: fetched once, written whole, and every refusal one sentence."""
 
 import hashlib
-import os
-import shutil
-import subprocess
-from pathlib import Path
 
+import hadoop
 import pandas as pd
 import pytest
-from cluster.programs.looking import wait_until
 from pandas.testing import assert_frame_equal
 
 # A name node, a data node and two applications; their jars come by Maven.
 pytestmark = pytest.mark.long
 
-HDFS = Path(__file__).resolve().parent / "programs" / "hdfs"
-# The jars come from Maven's repository, once.
-BUILD_LIMIT_S = 280
-START_LIMIT_S = 90
 
-
-@pytest.fixture(scope="session")
-def hdfs_jars(repository):
-    """The jars of a small HDFS, in build/."""
-    folder = repository / "build" / "tests" / "hdfs" / "jars"
-    done = folder / hashlib.sha256((HDFS / "pom.xml").read_bytes()).hexdigest()[:12]
-    if not done.exists():
-        assert shutil.which("mvn"), "The test of HDFS needs Maven (Debian: apt install maven)."
-        shutil.rmtree(folder, ignore_errors=True)
-        words = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-        subprocess.run(
-            ["mvn", "-B", "-q", "-f", str(HDFS / "pom.xml"), *words],
-            check=True,
-            timeout=BUILD_LIMIT_S,
-            stdin=subprocess.DEVNULL,
-        )
-        done.touch()
-    return folder
-
-
-@pytest.fixture(scope="session")
-def hdfs(hdfs_jars, tmp_path_factory):
+@pytest.fixture(scope="module")
+def hdfs(hadoop_jars, tmp_path_factory):
     """URI of an HDFS that runs in a JVM of its own, whose superuser is not the suite's user."""
-    import pyspark
-
     folder = tmp_path_factory.mktemp("hdfs")
-    # Before pyspark's: both hold classes of one name, and the small cluster needs its own.
-    path = [f"{hdfs_jars}/*", f"{Path(pyspark.__file__).parent}/jars/*"]
-    home = os.environ.get("JAVA_HOME")
-    java = f"{home}/bin/java" if home else "java"
-    opens = ["--add-opens", "java.base/java.lang=ALL-UNNAMED"]
-    command = [java, *opens, "-Xmx512m", "-cp", ":".join(path), str(HDFS / "Hdfs.java")]
-    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-        process = subprocess.Popen(
-            [*command, str(folder / "data")],
-            cwd=folder,
-            env={**os.environ, "HADOOP_USER_NAME": "hdfs"},
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=err,
-        )
-    try:
-
-        def said():
-            return "port " in (folder / "out").read_text()
-
-        wait_until(lambda: said() or process.poll() is not None, START_LIMIT_S)
-        assert said(), (folder / "err").read_text()[-5000:]
-        port = (folder / "out").read_text().partition("port ")[2].split()[0]
+    with hadoop.running("Hdfs.java", hadoop_jars, folder, "port ", HADOOP_USER_NAME="hdfs") as said:
+        port = said.partition("port ")[2].split()[0]
         yield f"hdfs://127.0.0.1:{port}"
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
 
 
 @pytest.fixture(scope="module")

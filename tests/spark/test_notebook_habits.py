@@ -32,6 +32,41 @@ slow = many.withColumn("prediction", score_udf({slow!r}, **words)())
 """
 RUN_SLOW = 'slow.write.format("noop").mode("overwrite").save()'
 
+# A job of another group in the same session, which ends when it is told to.
+OTHER = """
+import os, threading, time
+context, others, told = spark.sparkContext, [], os.path.abspath("told")
+
+def waits(number):
+    while not os.path.exists(told):
+        time.sleep(0.1)
+    return number
+
+def other():
+    context.setJobGroup("other", "other")
+    others.append(context.range(0, 7, 1, 1).map(waits).count())
+
+thread = threading.Thread(target=other)
+thread.start()
+"""
+END_OTHER = """
+open(told, "w").close()
+thread.join(60)
+print(others)
+"""
+OURS = {
+    "show_progress": """
+from dai_spark import show_progress
+with show_progress(spark):
+    slow.write.format("noop").mode("overwrite").save()
+""",
+    "score_table": """
+from dai_spark import score_table
+many.write.parquet("many")
+score_table({slow!r}, source="parquet:many", target="parquet:scores", keep=["id"], **words)
+""",
+}
+
 SCORE = """
 active = SparkSession.getActiveSession()
 flights = spark.read.parquet({flights!r})
@@ -134,3 +169,20 @@ def test_the_cell_after_an_interrupt_scores(notebook, files, tmp_path):
         assert said.endswith("None\n"), "a session was made, or what is stopped was taken"
         notebook.run("spark = begin()")
         assert notebook.run(SCORE.format(**files)).endswith(f" {N_ROWS}\n")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("way", list(OURS))
+def test_an_interrupt_ends_the_jobs_that_dai_spark_began(notebook, files, tmp_path, way):
+    """Scorers end without a further word; a job of another group goes on; the next cell scores."""
+    assert notebook.run(BEGIN.format(**files).replace("local[2]", "local[3]")) == ""
+    assert notebook.run(SLOW.format(**files)) == ""
+    assert notebook.run(OTHER) == ""
+    cell = notebook.begin(OURS[way].format(**files))
+    assert looking.wait_until(lambda: is_in_second_batch(tmp_path), CELL_LIMIT_S)
+    notebook.manager.interrupt_kernel()
+    assert notebook.end(cell).endswith("KeyboardInterrupt: ")
+    assert looking.wait_until(lambda: not scorers(tmp_path), GONE_S) is not None
+    assert notebook.run(END_OTHER) == "[7]\n"
+    assert notebook.run(SCORE.format(**files)) == f"None {N_ROWS}\n"

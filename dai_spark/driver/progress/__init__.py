@@ -1,4 +1,4 @@
-"""What a user is told while something takes long.
+"""What a user is told, and may do, while something takes long.
 
 ::
 
@@ -7,4 +7,5 @@
     terminal     the same for a command line: standard error
     line         what is seen of a running job, as one line for a terminal or for a log
     job_status   what Spark's own status stores know of the jobs that run
+    interrupt    an interrupt ends the jobs that were begun
 """

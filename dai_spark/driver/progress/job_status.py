@@ -1,6 +1,7 @@
 """JobStatus: what Spark's own status stores know of the jobs that run, classic Spark only."""
 
 import json
+import re
 import time
 from typing import Any, Dict, List, Optional, Set, Tuple
 
@@ -11,6 +12,8 @@ __all__ = ["Answering", "JobStatus"]
 
 # The nodes of a plan in which rows meet Python.
 _NODES = (*MAP_NODES, "ArrowEvalPython", "BatchEvalPython")
+# What `ScoringPlan.function_name` gives, and what a function is mostly registered as.
+_OURS = re.compile(r"\bscore(\w*_[0-9a-f]{8})?\(")
 _ROWS = "number of output rows"
 # Executors tell of themselves every ten seconds by default; looking more often shows nothing new.
 _EXECUTORS_EVERY_S = 5.0
@@ -173,7 +176,7 @@ class JobStatus:
             for node in self._json(self._executions.planGraph(number).allNodes())
             if node["name"] in _NODES
         ]
-        ours = [node for node in nodes if "score(" in node["desc"]]
+        ours = [node for node in nodes if _OURS.search(node["desc"])]
         if not ours:
             # A function of columns may be registered under another name.
             functions = [node for node in nodes if node["name"] not in MAP_NODES]

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, Optional
 
+from dai_spark.driver.progress.interrupt import ends_with_interrupt
 from dai_spark.driver.progress.job_status import JobStatus
 from dai_spark.driver.progress.line import Moment, ProgressLine
 from dai_spark.driver.progress.messages import log_message
@@ -40,9 +41,10 @@ def show_progress(
 
     Runs on the driver.  On a terminal and in a notebook one line is drawn over and over; where
     standard error is neither (a scheduler's log), `on_message` is given a plain line every half a
-    minute.  What
-    cannot be known is left out: rows come with the executors' heartbeats, and Spark Connect tells
-    of tasks and bytes alone.  A display that fails ends, and never the job.
+    minute.  What cannot be known is left out: rows come with the executors' heartbeats, and Spark
+    Connect tells of tasks and bytes alone.  A display that fails ends, and never the job.
+
+    An interrupt that leaves the block cancels the jobs that were begun in it, and no others.
 
     Parameters
     ----------
@@ -63,11 +65,12 @@ def show_progress(
     scoring [############------------] 12/24 tasks  42 s  5,112,000 rows  131,000 rows/s
     """
     if quiet:
-        yield
+        with ends_with_interrupt(spark):
+            yield
         return
     display = _Display(on_message, line_every_s)
     follow = _over_connect if is_connect(spark) else _over_tasks
-    with follow(spark, display, every_s):
+    with follow(spark, display, every_s), ends_with_interrupt(spark):
         yield
         display.has_succeeded = True
 

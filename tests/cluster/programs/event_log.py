@@ -19,16 +19,18 @@ def attempts(folder):
         if event["Event"] == "SparkListenerTaskEnd":
             group = group_of_stage.get(event["Stage ID"])
             found.setdefault(group, []).append(
-                _attempt(event["Task Info"], event["Task End Reason"])
+                _attempt(event["Stage ID"], event["Task Info"], event["Task End Reason"])
             )
     return found
 
 
-def _attempt(task, end):
+def _attempt(stage, task, end):
     words = ("Description", "Kill Reason", "Loss Reason")
     return {
+        "stage": stage,
         "index": task["Index"],
         "host": task["Host"],
+        "executor": task["Executor ID"],
         "is_copy": task["Speculative"],
         "begun_s": task["Launch Time"] / 1000,
         "ended_s": task["Finish Time"] / 1000,

@@ -6,7 +6,6 @@ Spark never copies a task to the host that runs it, so the workers have addresse
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -16,24 +15,23 @@ sys.path.insert(0, arguments["repo"])
 
 import looking
 from pyspark.sql import SparkSession
+from standalone_cluster import StandaloneCluster
 
 from dai_spark import score_dataframe
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])
-PORT = 17077
 found = {}
 
 
-def daemon(name, *words):
-    """One of the cluster's processes; it ends with this one's process group."""
-    command = [f"{os.environ['SPARK_HOME']}/bin/spark-class", f"org.apache.spark.deploy.{name}"]
-    variables = {**os.environ, "SPARK_WORKER_DIR": str(folder / "work")}
-    with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen([*command, *words], env=variables, stdout=log, stderr=log)
+def stop_a_scorer(of_trial):
+    """SIGSTOP for a scorer that has a batch: it neither answers nor dies.
 
+    For one of the job's own; that of the trial before it may stay without a task.
+    """
 
-def stop_a_scorer():
-    """SIGSTOP for a scorer that has a batch: it neither answers nor dies."""
+    def at_work():
+        return looking.scorer_at_work(folder / "local", of_trial)
+
     found["waited_s"] = looking.wait_until(at_work, 60)
     scorer = at_work()
     for pid in looking.sidecars(folder):
@@ -42,23 +40,10 @@ def stop_a_scorer():
             found["stopped"] = pid
 
 
-def at_work():
-    """A scorer of the job's own; that of the trial before it may stay without a task."""
-    return looking.scorer_at_work(folder / "local", of_trial)
-
-
-master = daemon("master.Master", "--host", "127.0.0.1", "--port", str(PORT), "--webui-port", "0")
-workers = [
-    daemon(
-        "worker.Worker",
-        *("--host", host, "--cores", "2", "--memory", "1g", "--webui-port", "0"),
-        f"spark://127.0.0.1:{PORT}",
-    )
-    for host in ("127.0.0.2", "127.0.0.3")
-]
-try:
+def score(cluster):
+    """A job whose slow task is copied to the other host."""
     spark = (
-        SparkSession.builder.master(f"spark://127.0.0.1:{PORT}")
+        SparkSession.builder.master(cluster.url)
         .appName("speculation")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.memory", "512m")
@@ -91,7 +76,7 @@ try:
     )
     spark.sparkContext.setJobGroup("speculation", "speculation")
     of_trial = set(looking.scorer_folders(folder / "local"))
-    disturber = threading.Thread(target=stop_a_scorer)
+    disturber = threading.Thread(target=stop_a_scorer, args=[of_trial])
     disturber.start()
     rows = scored.select("flight_id", "prediction.*").toPandas()
     rows.to_parquet(out / "scores.parquet")
@@ -105,8 +90,10 @@ try:
     )
     spark.stop()
     found["stopped_gone_s"] = looking.wait_until(lambda: not looking.sidecars(folder), 15)
+
+
+try:
+    with StandaloneCluster(folder, arguments["ports"]) as standalone:
+        score(standalone)
 finally:
     (out / "findings.json").write_text(json.dumps(found))
-    for process in (*workers, master):
-        process.terminate()
-        process.wait(20)

@@ -1,0 +1,48 @@
+"""ends_with_interrupt: Spark's jobs end when the keyboard, or a notebook, interrupts what runs."""
+
+import logging
+import uuid
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+from dai_spark.driver.session import is_connect
+
+__all__ = ["ends_with_interrupt"]
+
+_LOG = logging.getLogger("dai_spark")
+
+
+@contextmanager
+def ends_with_interrupt(spark: Any) -> Iterator[None]:
+    """Cancel the jobs that were begun within the ``with`` block if an interrupt leaves it.
+
+    Runs on the driver, in the thread that begins the jobs.  They bear a tag of their own beside the
+    user's tags and job group, so that no other job is cancelled.  Connect's client cancels its
+    operations by itself.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    """
+    if is_connect(spark):
+        yield
+        return
+    context = spark.sparkContext
+    tag = f"dai_spark-{uuid.uuid4().hex}"
+    context.addJobTag(tag)
+    try:
+        yield
+    except KeyboardInterrupt:
+        # Jupyter puts its own handler in the place of Spark's, which would have cancelled all jobs.
+        _cancel(context, tag)
+        raise
+    finally:
+        if context._jsc is not None:
+            context.removeJobTag(tag)
+
+
+def _cancel(context: Any, tag: str) -> None:
+    try:
+        context.cancelJobsWithTag(tag)
+    except Exception:  # noqa: BLE001 - the interrupt is what the user is to see
+        _LOG.debug("The jobs of a cell that was interrupted were not cancelled.", exc_info=True)
