@@ -1,5 +1,6 @@
 """Batches with rows that cannot be scored: cut until these are alone, and all others scored."""
 
+import math
 from dataclasses import dataclass
 from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
@@ -22,10 +23,16 @@ __all__ = ["Isolated", "isolate_batches"]
 # about what a small batch does, and halves have the fewest tries.  Where a scorer has to load, few
 # failures are wanted, whatever they cost in batches that are scored: three or four for a bad row.
 _N_PIECES = {"fork": 2, "spawn": 32}
-# Where a batch hung, each piece gets half of its limit.  So the search for one row that hangs lasts
-# batch_timeout_s times 1 + 1/2 + 1/4 + ..., which is twice, and not once for each halving.  A
-# single row still gets at least this, and so many times what a row of the pipeline's own example
-# takes at that moment: a pipeline that is slow to begin a batch, or a busy host, hangs nowhere.
+# Where a batch hung, each try costs seconds and a small batch milliseconds: few tries are wanted.
+_N_PIECES_HUNG = 32
+# A piece of a batch that hung is given up soon: its share of the batch's limit, four times over,
+# and at least this.  That blames no row, since each is tried alone before it is called bad: where
+# a busy host made a piece slow, all its rows are scored in smaller ones.
+_PIECE_LIMIT_S = 1.0
+_PIECE_SHARES = 4
+# A single row gets half of its batch's limit, at least this, and so many times what a row of the
+# pipeline's own example takes at that moment (a piece as well): a pipeline that is slow to begin a
+# batch, or a busy host, hangs nowhere.
 _LEAST_LIMIT_S = 5.0
 _LEAST_LIMIT_EXAMPLES = 10
 
@@ -126,7 +133,8 @@ class _Isolation:
         self._n_bad_rows = 0
         self._first_bad_row = ""
         self._n_kills = 0
-        self._least_limit_s: Optional[float] = None
+        self._n_batch_rows = 0
+        self._example_limit_s: Optional[float] = None
         start_method = plan.described.start_method if plan.described else "fork"
         self._n_pieces = _N_PIECES[start_method]
         self.in_flight = InFlight(plan, TaskConnections(plan, executor))
@@ -161,6 +169,7 @@ class _Isolation:
         self, batch: pa.RecordBatch, first_row: int, answer: Union[pa.RecordBatch, _Cause]
     ) -> Isolated:
         limit_s = self._plan.options.batch_timeout_s
+        self._n_batch_rows = batch.num_rows
         if isinstance(answer, pa.RecordBatch):
             parts = [self._part(answer, first_row)]
         elif _is_killed(answer):
@@ -184,8 +193,10 @@ class _Isolation:
 
     # -- cutting -------------------------------------------------------------------------------
 
-    def _score(self, batch: pa.RecordBatch, first_row: int, limit_s: float) -> List[_Part]:
-        answer = self._alone(batch, first_row, limit_s)
+    def _score(
+        self, batch: pa.RecordBatch, first_row: int, limit_s: float, piece_limit_s: float = math.inf
+    ) -> List[_Part]:
+        answer = self._alone(batch, first_row, min(limit_s, piece_limit_s))
         if isinstance(answer, pa.RecordBatch):
             return [self._part(answer, first_row)]
         return self._cut(batch, first_row, limit_s, answer)
@@ -197,10 +208,16 @@ class _Isolation:
         n_rows = batch.num_rows
         if n_rows == 1:
             return [self._bad(first_row, cause)]
-        if isinstance(cause, SidecarTimeoutError):
-            limit_s = max(limit_s / 2, self._least_limit())
+        has_hung = isinstance(cause, SidecarTimeoutError)
+        n_pieces = _N_PIECES_HUNG if has_hung else self._n_pieces
+        step = -(-n_rows // n_pieces)
+        piece_limit_s = math.inf
+        if has_hung:
+            limit_s = max(limit_s / 2, self._at_least(_LEAST_LIMIT_S))
+            if step > 1:
+                share_s = self._plan.options.batch_timeout_s * step / self._n_batch_rows
+                piece_limit_s = self._at_least(max(_PIECE_LIMIT_S, _PIECE_SHARES * share_s))
         parts: List[_Part] = []
-        step = -(-n_rows // self._n_pieces)
         for offset in range(0, n_rows, step):
             piece, its_first = batch.slice(offset, step), first_row + offset
             is_known = offset + step >= n_rows and not any(_has_bad(part) for part in parts)
@@ -208,15 +225,15 @@ class _Isolation:
                 # The bad row is in this one, which need not fail first, nor hang.
                 parts += self._cut(piece, its_first, limit_s, cause)
             else:
-                parts += self._score(piece, its_first, limit_s)
+                its_limit_s = piece_limit_s if piece.num_rows > 1 else math.inf
+                parts += self._score(piece, its_first, limit_s, its_limit_s)
         return parts
 
-    def _least_limit(self) -> float:
-        if self._least_limit_s is None:
-            example_s = self.in_flight.time_example()
-            least_s = max(_LEAST_LIMIT_S, _LEAST_LIMIT_EXAMPLES * example_s)
-            self._least_limit_s = min(least_s, self._plan.options.batch_timeout_s)
-        return self._least_limit_s
+    def _at_least(self, limit_s: float) -> float:
+        """A limit that the pipeline's own example meets ten times, within that of a batch."""
+        if self._example_limit_s is None:
+            self._example_limit_s = _LEAST_LIMIT_EXAMPLES * self.in_flight.time_example()
+        return min(max(limit_s, self._example_limit_s), self._plan.options.batch_timeout_s)
 
     def _alone(
         self, batch: pa.RecordBatch, first_row: int, limit_s: float

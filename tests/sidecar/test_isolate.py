@@ -137,28 +137,47 @@ def test_bad_rows_are_found_however_scorers_come(plan, executor, mixed, flights,
     assert_own(scores, own)
 
 
-def test_a_row_that_hangs_costs_about_twice_the_limit(plan, executor, mixed, flights, monkeypatch):
-    """Each piece that hangs has half the limit of the one before, down to the least limit."""
-    monkeypatch.setattr(isolate, "_LEAST_LIMIT_S", 0.3)
-    monkeypatch.setattr(isolate, "_LEAST_LIMIT_EXAMPLES", 2)
-    receive, hung_s = InFlight.receive, []
+@pytest.fixture
+def hung_s(monkeypatch):
+    """The limits within which something hung, in seconds."""
+    receive, found = InFlight.receive, []
 
     def noting(self, limit_s=None):
         sent, answer = receive(self, limit_s)
         if isinstance(answer, SidecarTimeoutError):
-            hung_s.append(limit_s or made.options.batch_timeout_s)
+            found.append(limit_s)
         return sent, answer
 
     monkeypatch.setattr(InFlight, "receive", noting)
+    return found
+
+
+def test_a_row_that_hangs_costs_its_limits_and_little_more(
+    plan, executor, mixed, flights, own, monkeypatch, hung_s
+):
+    """The batch, a piece of 32 and one of 4, which are given up soon, and then the row alone."""
+    monkeypatch.setattr(isolate, "_LEAST_LIMIT_EXAMPLES", 0)
+    monkeypatch.setattr(isolate, "_PIECE_LIMIT_S", 0.4)
     made = describe(plan(mixed, batch_timeout_s=3), executor)
-    frame = flights.head(256).copy()
-    frame.loc[0, "carrier"] = MARKS["hang_in_score"]
-    bad, _ = isolated(made, executor, frame, 256)
+    bad, scores = isolated(made, executor, marked(flights, {0: "hang_in_score"}), N_ROWS)
     assert list(bad) == [0]
-    # The whole, and the first piece of each of eight halvings.
-    assert len(hung_s) == 9
-    assert hung_s == [max(3 / 2**i, min(hung_s)) for i in range(9)]
-    assert hung_s[-1] < 3
+    assert_own(scores, own)
+    assert hung_s == [None, 0.4, 3]
+
+
+def test_a_piece_that_is_slow_for_once_blames_nobody(
+    plan, executor, mixed, flights, own, monkeypatch, hung_s
+):
+    """Pieces that hang within a limit that is far too short are scored row by row."""
+    monkeypatch.setattr(isolate, "_LEAST_LIMIT_EXAMPLES", 0)
+    monkeypatch.setattr(isolate, "_PIECE_LIMIT_S", 0.0001)
+    monkeypatch.setattr(isolate, "_PIECE_SHARES", 0)
+    made = describe(plan(mixed, batch_timeout_s=3), executor)
+    frame = marked(flights, {50: "hang_in_score"}).head(100)
+    bad, scores = isolated(made, executor, frame)
+    assert list(bad) == [50]
+    assert_own(scores, own)
+    assert len(hung_s) > 10
 
 
 def test_a_pipeline_that_is_slow_to_begin_a_batch_does_not_hang(
