@@ -6,7 +6,8 @@ cores, in turn and repeated:
 - direct: two processes of the pipeline's Python, no Spark;
 - bare: Spark passes the same columns through a mapInArrow, an Arrow UDF or a pandas UDF that
   scores nothing;
-- dai_spark: `score_dataframe`, `score_udf` of both kinds, and the table job with its write.
+- dai_spark: `score_dataframe` with Spark reading and with tasks that read the files themselves,
+  `score_udf` of both kinds, and the table job with its write.
 
 Loading is counted in none.  A way of dai_spark does the work of direct and of the bare one of its
 kind, so its time is held against their sum.
@@ -14,7 +15,7 @@ kind, so its time is held against their sum.
 
 import argparse
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ FILES = {"env": ENVIRONMENT, "license_file": str(LICENSE)}
 # Each way of dai_spark, and the bare one that does the rest of its work.
 BARE_OF = {
     "score_dataframe": "bare mapInArrow",
+    "score_dataframe, files": "bare mapInArrow",
     "score_udf, Arrow": "bare Arrow UDF",
     "score_udf, pandas": "bare pandas UDF",
     "table job": "bare mapInArrow",
@@ -50,6 +52,7 @@ def main() -> None:
     program.parser.add_argument(
         "--repeat-heavy", type=int, default=1, help="runs with models after the first (default 1)"
     )
+    program.parser.add_argument("--only", nargs="*", help="measure these ways alone, and direct")
     program.parser.add_argument("--batch-rows", type=int, default=10_000, help="(default 10000)")
     program.run(measure)
 
@@ -65,11 +68,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     for n_trees in arguments.trees:
         pipeline = flights_pipeline(n_trees)
         ways = ways_of(spark, pipeline, source, files, arguments.batch_rows)
-        warm_up(spark, pipeline, files[0], arguments)
+        chosen = list(BARE_OF)
+        if arguments.only:
+            chosen = arguments.only
+            kept = {"direct", *chosen, *(BARE_OF[name] for name in chosen)}
+            ways = {name: way for name, way in ways.items() if name in kept}
+        warm_up(spark, pipeline, files[0], arguments, ways)
         repeat = arguments.repeat_heavy if models else arguments.repeat
         seconds = in_turn(ways, repeat, f"{n_trees} trees")
-        check_equal(BARE_OF)
-        models.append({"trees": n_trees, **compare(seconds, arguments.rows)})
+        check_equal(chosen)
+        models.append({"trees": n_trees, **compare(seconds, arguments.rows, chosen)})
     spark.stop()
     return {
         "rows": arguments.rows,
@@ -86,6 +94,10 @@ def ways_of(
 ) -> dict[str, Callable[[], float]]:
     """All ways through the table, each a function that gives its seconds."""
     frame = spark.read.parquet(str(source))
+
+    def scored(read: str) -> Any:
+        return score_dataframe(frame, pipeline, keep=[KEY], read=read, **FILES)
+
     columns: dict[str, Callable[[], Any]] = {
         "bare Arrow UDF": lambda: bare_arrow_udf(FEATURES),
         "bare pandas UDF": lambda: bare_pandas_udf(FEATURES),
@@ -94,7 +106,8 @@ def ways_of(
     }
     frames: dict[str, Callable[[], Any]] = {
         "bare mapInArrow": lambda: bare_frame(frame, [KEY], FEATURES),
-        "score_dataframe": lambda: score_dataframe(frame, pipeline, keep=[KEY], **FILES),
+        "score_dataframe": lambda: scored("spark"),
+        "score_dataframe, files": lambda: scored("files"),
     }
     for name, column in columns.items():
         frames[name] = lambda column=column: frame.select(KEY, column().alias("prediction"))
@@ -126,15 +139,21 @@ def table_job(spark: SparkSession, pipeline: Path, source: Path) -> float:
     return report.preparing_s + report.scoring_s
 
 
-def warm_up(spark: SparkSession, pipeline: Path, file: Path, arguments: argparse.Namespace) -> None:
+def warm_up(
+    spark: SparkSession,
+    pipeline: Path,
+    file: Path,
+    arguments: argparse.Namespace,
+    ways: Collection[str],
+) -> None:
     """Load the scorer and let the JVM compile, with a sixteenth of the table in every way."""
     tell("warming up")
     for name, way in ways_of(spark, pipeline, file, [file], arguments.batch_rows).items():
-        if name != "direct":
+        if name in ways and name != "direct":
             way()
 
 
-def compare(seconds: dict[str, list[float]], n_rows: int) -> dict[str, Any]:
+def compare(seconds: dict[str, list[float]], n_rows: int, ways: Collection[str]) -> dict[str, Any]:
     """Medians, rows a second, and the ratios that the design promises."""
     median = medians(seconds)
     return {
@@ -142,14 +161,14 @@ def compare(seconds: dict[str, list[float]], n_rows: int) -> dict[str, Any]:
         "median_s": median,
         "rows_per_s": {way: n_rows / taken_s for way, taken_s in median.items()},
         "time_over_bare_and_direct": {
-            way: median[way] / (median[bare] + median["direct"]) for way, bare in BARE_OF.items()
+            way: median[way] / (median[BARE_OF[way]] + median["direct"]) for way in ways
         },
-        "rows_per_s_over_direct": {way: median["direct"] / median[way] for way in BARE_OF},
+        "rows_per_s_over_direct": {way: median["direct"] / median[way] for way in ways},
         "equal_to_direct": True,
     }
 
 
-def check_equal(ways: dict[str, str]) -> None:
+def check_equal(ways: Collection[str]) -> None:
     """End here if one way's scores differ from direct's in one bit: its time means nothing."""
     directly = pq.read_table(TARGETS / "direct").sort_by(KEY)
     for way in ways:

@@ -19,6 +19,7 @@
     ├── ColumnError                        the table's columns against the pipeline's
     │   ├── RefusedValuesError             values that the pipeline cannot be given unchanged
     │   └── UnreadableRowsError            bytes that are no JSON, CSV, Arrow or Parquet
+    ├── SourceFileError                    a file of a table is not what it was when a job began
     ├── LicenseError                       no licence, or one that the pipeline refuses
     ├── SidecarError                       the process that holds the scorer
     │   ├── SidecarStartError              it did not come up, or Scorer() raised
@@ -60,9 +61,9 @@ __all__ = [
     "PackedEnvironmentError", "PipelineError", "PipelineNotFoundError", "ProtocolError",
     "RefusedValuesError", "RegistryUnreachableError", "RequestError", "ScorerBusyError",
     "ScorerClosedError", "ScoringError", "ShippingError", "SidecarDiedError", "SidecarError",
-    "SidecarStartError", "SidecarTimeoutError", "TableExistsError", "TableJobError",
-    "TooFewRowsError", "TooLargeError", "UnreadableFileError", "UnreadableRowsError",
-    "VerificationError", "from_spark",
+    "SidecarStartError", "SidecarTimeoutError", "SourceFileError", "TableExistsError",
+    "TableJobError", "TooFewRowsError", "TooLargeError", "UnreadableFileError",
+    "UnreadableRowsError", "VerificationError", "from_spark",
 ]
 # fmt: on
 
@@ -82,12 +83,6 @@ def sendable(text: object, most_bytes: int) -> str:
     Spark waits for ever for a worker that tries to write a lone surrogate (a file's name may have
     one), so these become the escapes that Python prints for them.  The sidecar has the same rule
     (`dai_spark.sidecar.texts.error_text`), for what leaves its process.
-
-    Parameters
-    ----------
-    text : object
-        Its `str` is taken.
-    most_bytes : int
     """
     whole = str(text).replace(_END, "\\u200b")
     # No character has less than a byte, so what is cut off here is cut off below as well.
@@ -223,6 +218,10 @@ class RefusedValuesError(ColumnError):
 
 class UnreadableRowsError(ColumnError):
     """Bytes that are not of the format that they are said to have."""
+
+
+class SourceFileError(DaiSparkError):
+    """A file that tasks read themselves is gone, or another one than when the job was planned."""
 
 
 class LicenseError(DaiSparkError):

@@ -9,6 +9,7 @@ on disk (unpacked folders) or in another process (the sidecar).
     executor           which executor this process belongs to, and which task it runs
     startup/           the executor's sidecar: found, or started
     spark_hooks/       metrics, and columns as Arrow, of Spark's own Python worker
+    read_files/        a table's files, read by a task itself
     unix_socket        the sidecar's socket
     connection         one connection to the sidecar
     connection_source  where the connections of a task or a call come from, and go to

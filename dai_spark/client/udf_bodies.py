@@ -6,6 +6,7 @@ py-file).  So they import what they need when they run, and hold nothing but the
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
 
+from dai_spark.client.read_files.task_files import TaskFiles
 from dai_spark.errors import ColumnError, DaiSparkError
 from dai_spark.metrics import ScoringMetrics
 from dai_spark.plan.plan import ScoringPlan
@@ -75,17 +76,19 @@ def map_body(
     keep: Sequence[str],
     prediction: str,
     report: Report = None,
+    files: Optional[TaskFiles] = None,
 ) -> Callable[..., Any]:
     """Body of mapInArrow: the kept columns of every batch, then the prediction.
 
-    Columns come by position and are named `read`, whatever Spark calls them.
+    Columns come by position and are named `read`, whatever Spark calls them; with `files` they come
+    from these, and from Spark the numbers of the tasks that read them.
     """
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         from dai_spark.client.score import score_batches
-        from dai_spark.client.udf_bodies import named_as, with_kept
+        from dai_spark.client.udf_bodies import rows_of, with_kept
 
-        for scored in score_batches(plan, named_as(read, batches), report=report):
+        for scored in score_batches(plan, rows_of(read, batches, files), report=report):
             yield with_kept(keep, scored.batch, {prediction: scored.prediction()})
 
     score.__name__ = plan.function_name
@@ -100,6 +103,7 @@ def isolating_body(
     report: Report = None,
     error: str = "error",
     max_bad_rows: Optional[int] = None,
+    files: Optional[TaskFiles] = None,
 ) -> Callable[..., Any]:
     """Body of mapInArrow: kept columns, prediction, and a text that says why a row has none.
 
@@ -108,22 +112,27 @@ def isolating_body(
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         from dai_spark.client.isolate import isolate_batches
-        from dai_spark.client.udf_bodies import named_as, with_kept
+        from dai_spark.client.udf_bodies import rows_of, with_kept
 
-        named = named_as(read, batches)
-        for found in isolate_batches(plan, named, report=report, max_bad_rows=max_bad_rows):
+        rows = rows_of(read, batches, files)
+        for found in isolate_batches(plan, rows, report=report, max_bad_rows=max_bad_rows):
             yield with_kept(keep, found.batch, {prediction: found.prediction, error: found.error})
 
     score.__name__ = plan.function_name
     return score
 
 
-def named_as(
-    names: Sequence[str], batches: "Iterator[pa.RecordBatch]"
+def rows_of(
+    names: Sequence[str], batches: "Iterator[pa.RecordBatch]", files: Optional[TaskFiles] = None
 ) -> "Iterator[pa.RecordBatch]":
-    """The batches with their columns, which come by position, under these names."""
+    """The batches with their columns, which come by position, under these names; or of files."""
     import pyarrow
 
+    if files is not None:
+        from dai_spark.client.read_files.row_groups import batches_of_files
+
+        yield from batches_of_files(files, names, batches)
+        return
     for batch in batches:
         yield pyarrow.RecordBatch.from_arrays(batch.columns, names=list(names))
 

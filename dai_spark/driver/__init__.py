@@ -16,5 +16,6 @@
     metrics_sum         the metrics of all tasks that have ended
     spark_errors/       what Spark raises, as sentences
     filesystem/         files by URI
+    file_reader/        tables whose files tasks read themselves
     progress/           what is told to the user meanwhile
 """

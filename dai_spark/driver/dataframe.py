@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 from dai_spark.artifacts.environment import PackedEnvironment
 from dai_spark.artifacts.pipeline import ScoringPipeline
+from dai_spark.client.read_files.task_files import TaskFiles
 from dai_spark.client.udf_bodies import map_body
-from dai_spark.driver.group_shuffle import grouped, needs_groups
+from dai_spark.driver.file_reader.reading import check_way, choose_reading
+from dai_spark.driver.group_shuffle import depends_on_rows, grouped, needs_groups
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.open_request import open_request
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
     from dai_spark.plan.option_arguments import OptionArguments
 
-__all__ = ["check_table", "mapped_frame", "score_dataframe", "scored_frame"]
+__all__ = ["Body", "MaybeFiles", "check_table", "mapped_frame", "score_dataframe", "scored_frame"]
+
+MaybeFiles = Optional[TaskFiles]
+Body = Callable[..., Any]
 
 
 def score_dataframe(
@@ -40,6 +45,7 @@ def score_dataframe(
     options: Optional[ScoringOptions] = None,
     on_message: Optional[Callable[[str], None]] = None,
     metrics: Optional[MetricsSum] = None,
+    read: str = "auto",
     **overrides: "Unpack[OptionArguments]",
 ) -> "DataFrame":
     """Score a DataFrame with a Driverless AI scoring pipeline.
@@ -62,6 +68,12 @@ def score_dataframe(
         See `score_udf`.
     metrics : MetricsSum, optional
         Sums what tasks report: ``MetricsSum(spark)``, whose `metrics()` is read after an action.
+    read : {"auto", "spark", "files"}, default "auto"
+        Who reads the rows.  ``"files"``: the tasks themselves, as Arrow, which spares Spark's rows
+        and their conversion; only for a DataFrame that is a plain scan of Parquet files, and for
+        what the file system, types and settings allow.  ``"auto"``: so where all of this is proved
+        before a task starts, else Spark; `on_message` is told which, and why.  The files are those
+        of the moment of this call.
     **overrides
         Fields of `ScoringOptions` by keyword, laid over `options`.
 
@@ -77,6 +89,7 @@ def score_dataframe(
     OptionError, PipelineError, PackedEnvironmentError, LicenseError, SidecarError, ScoringError
     """
     on_message = on_message or log_message
+    check_way(read)
     request = open_request(
         df.sparkSession,
         pipeline,
@@ -88,7 +101,7 @@ def score_dataframe(
         on_message=on_message,
     )
     plan = prepare(df.sparkSession, request, on_message)
-    return scored_frame(df, plan, keep, prediction, on_message, metrics=metrics)
+    return scored_frame(df, plan, keep, prediction, on_message, metrics=metrics, read=read)
 
 
 def check_table(
@@ -157,14 +170,15 @@ def scored_frame(
     on_message: Callable[[str], None],
     where: str = "The DataFrame",
     metrics: Optional[MetricsSum] = None,
+    read: str = "spark",
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already; see `score_dataframe`."""
     report = metrics.report if metrics is not None else None
 
-    def body(read: Sequence[str], kept: Sequence[str]) -> Callable[..., Any]:
-        return map_body(plan, read, kept, prediction, report)
+    def body(columns: Sequence[str], kept: Sequence[str], files: MaybeFiles) -> Body:
+        return map_body(plan, columns, kept, prediction, report, files)
 
-    return mapped_frame(df, plan, keep, {"prediction": prediction}, body, on_message, where)
+    return mapped_frame(df, plan, keep, {"prediction": prediction}, body, on_message, where, read)
 
 
 def mapped_frame(
@@ -172,9 +186,10 @@ def mapped_frame(
     plan: ScoringPlan,
     keep: Optional[Sequence[str]],
     added: Mapping[str, str],
-    body: Callable[[Sequence[str], Sequence[str]], Callable[..., Any]],
+    body: Callable[[Sequence[str], Sequence[str], MaybeFiles], Body],
     on_message: Callable[[str], None],
     where: str,
+    read: str = "spark",
 ) -> "DataFrame":
     """Run a body of mapInArrow over a DataFrame whose columns are checked before.
 
@@ -186,22 +201,27 @@ def mapped_frame(
         Names of the columns behind the kept ones, by the arguments that name them:
         ``"prediction"``, then maybe ``"error"``.
     body : callable
-        Makes the body, given the columns that are read and those of them that are kept.
+        Makes the body, given the columns that are read, those of them that are kept, and the files
+        where tasks read these.
     on_message, where
         See `scored_frame`.
+    read
+        See `score_dataframe`.
 
     Raises
     ------
     ColumnError
         Columns that are missing, uncastable, or named as an added one.
+    OptionError
+        Tasks are to read files, and cannot.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
 
     by, order = plan.options.group_by, plan.options.order_by
     kept = list(df.columns if keep is None else keep)
-    read = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
-    check_once(read, df.columns, where)
+    columns = list(dict.fromkeys([*kept, *plan.wanted(), *by, *order]))
+    check_once(columns, df.columns, where)
     check_table(df, plan, where, on_message)
     check_groups(plan.options, df.columns, where)
     needs_groups(plan, on_message)
@@ -219,7 +239,7 @@ def mapped_frame(
                 f"{where} has a column {name!r} itself; leave it out of keep=, or name the "
                 f"{argument} otherwise ({argument}=)."
             )
-    check_case(df, read, where)
+    check_case(df, columns, where)
     types = {"prediction": prediction_type(PredictionShape.of(plan)), "error": StringType()}
     schema = StructType(
         [
@@ -229,9 +249,13 @@ def mapped_frame(
     )
     # pyspark's mapInArrow resolves the columns by their bare names and so refuses dots and
     # backticks in them; they travel under plain ones and get their own back in the task.
-    selected = df.select(*[F.col(quoted(name)).alias(f"c{i}") for i, name in enumerate(read)])
+    selected = df.select(*[F.col(quoted(name)).alias(f"c{i}") for i, name in enumerate(columns)])
+    reading = choose_reading(selected, read, where, is_together=bool(by) or depends_on_rows(plan))
+    if read != "spark":
+        on_message(reading.why)
+    rows = reading.frame
     if by:
-        plain = {name: f"c{i}" for i, name in enumerate(read)}
-        selected = grouped(selected, [plain[n] for n in by], [plain[n] for n in order])
-    function, result = off_disk(df.sparkSession, plan, body(read, kept), schema)
-    return selected.mapInArrow(function, result)
+        plain = {name: f"c{i}" for i, name in enumerate(columns)}
+        rows = grouped(rows, [plain[n] for n in by], [plain[n] for n in order])
+    function, result = off_disk(df.sparkSession, plan, body(columns, kept, reading.files), schema)
+    return rows.mapInArrow(function, result)

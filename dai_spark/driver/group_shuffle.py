@@ -8,7 +8,7 @@ from dai_spark.plan.plan import ScoringPlan
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["grouped", "needs_groups", "refuse_groups"]
+__all__ = ["depends_on_rows", "grouped", "needs_groups", "refuse_groups"]
 
 _BY_GROUP = "give group_by=[...] (and order_by=[...]) to score_dataframe or the table job"
 
@@ -22,6 +22,16 @@ def grouped(frame: "DataFrame", by: Sequence[str], order: Sequence[str]) -> "Dat
 
     keys = [F.col(name) for name in by]
     return frame.repartition(*keys).sortWithinPartitions(*keys, *[F.col(name) for name in order])
+
+
+def depends_on_rows(plan: ScoringPlan) -> bool:
+    """Whether a row's score depends on which rows are scored with it.
+
+    Parameters
+    ----------
+    plan : ScoringPlan
+    """
+    return _reads_target(plan) or (plan.described is not None and plan.described.depends_on_batch)
 
 
 def needs_groups(plan: ScoringPlan, on_message: Callable[[str], None]) -> None:

@@ -1,9 +1,9 @@
 """isolated_dataframe: a DataFrame scored with its bad rows set apart, each with the reason."""
 
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, Optional, Sequence
 
 from dai_spark.client.udf_bodies import isolating_body
-from dai_spark.driver.dataframe import mapped_frame
+from dai_spark.driver.dataframe import Body, MaybeFiles, mapped_frame
 from dai_spark.driver.metrics_sum import MetricsSum
 from dai_spark.plan.plan import ScoringPlan
 
@@ -23,6 +23,7 @@ def isolated_dataframe(
     where: str = "The DataFrame",
     metrics: Optional[MetricsSum] = None,
     max_bad_rows: Optional[int] = None,
+    read: str = "spark",
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already, with bad rows set apart.
 
@@ -40,6 +41,8 @@ def isolated_dataframe(
         See `scored_frame`.
     max_bad_rows : int, optional
         A task that finds more fails with `BadRowsError`.
+    read
+        See `score_dataframe`.
 
     Raises
     ------
@@ -48,8 +51,8 @@ def isolated_dataframe(
     """
     report = metrics.report if metrics is not None else None
 
-    def body(read: Sequence[str], kept: Sequence[str]) -> Callable[..., Any]:
-        return isolating_body(plan, read, kept, prediction, report, error, max_bad_rows)
+    def body(columns: Sequence[str], kept: Sequence[str], files: MaybeFiles) -> Body:
+        return isolating_body(plan, columns, kept, prediction, report, error, max_bad_rows, files)
 
     added = {"prediction": prediction, "error": error}
-    return mapped_frame(df, plan, keep, added, body, on_message, where)
+    return mapped_frame(df, plan, keep, added, body, on_message, where, read)

@@ -83,3 +83,19 @@ def nights(spark, mirror, with_scorer, tmp_path):
     from nights import Nights
 
     return lambda kind: Nights(spark, kind, tmp_path, mirror, with_scorer)
+
+
+@pytest.fixture
+def conf(spark):
+    """A function that sets settings of the session; they are as before behind the test."""
+    before = {}
+
+    def put(**settings):
+        for name, value in settings.items():
+            name = name.replace("__", ".")
+            before.setdefault(name, spark.conf.get(name, None))
+            spark.conf.set(name, value)
+
+    yield put
+    for name, value in before.items():
+        spark.conf.unset(name) if value is None else spark.conf.set(name, value)

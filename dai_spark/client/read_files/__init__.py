@@ -1,0 +1,10 @@
+"""Files of a table, read by a task itself: row groups of Parquet as Arrow, no row of Spark's.
+
+::
+
+    file_types    which types of a file's columns Spark and Arrow read alike: one table
+    footers       what a file says of itself, and why Spark must read it
+    look_body     the same by a task, where the driver does not see the files
+    task_files    what a task is told to read, as it travels
+    row_groups    the batches of a task's files
+"""
