@@ -33,7 +33,7 @@ def jars(folder):
 
 
 @contextlib.contextmanager
-def running(program, jars, folder, sign, **variables):
+def running(program, jars, folder, sign, *arguments, **variables):
     """Run one of `cluster/programs/hadoop`; gives what it printed once that has the sign."""
     import pyspark
 
@@ -46,7 +46,7 @@ def running(program, jars, folder, sign, **variables):
     command = [java, *opens, "-Xmx512m", "-cp", ":".join(path), str(PROGRAMS / program)]
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         process = subprocess.Popen(
-            [*command, str(folder / "data")],
+            [*command, str(folder / "data"), *map(str, arguments)],
             cwd=folder,
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,

@@ -4,6 +4,7 @@ A program (`programs/*.py`) does much in one session, since a JVM and its execut
 seconds to start, and writes what it saw as JSON; the tests assert on that.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -161,6 +162,17 @@ def run_program(start):
         return made
 
     return run
+
+
+@pytest.fixture(scope="session")
+def dist_zip():
+    """The zip for --py-files, made by the script behind `make dist`."""
+    found = importlib.util.spec_from_file_location("dist", ROOT / "scripts" / "dist.py")
+    dist = importlib.util.module_from_spec(found)
+    found.loader.exec_module(dist)
+    dist.DIST = ROOT / "build" / "tests" / "dist"
+    dist.main()
+    return dist.DIST / "dai_spark.zip"
 
 
 @pytest.fixture(scope="session")

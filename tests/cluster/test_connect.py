@@ -8,6 +8,10 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 
+# By this a client that starts its own server lets it find a free port, and asks it which.
+FREE_PORT = {"SPARK_TESTING": "1"}
+
+
 @pytest.fixture(scope="module")
 def run(run_program, export, packed_environment, license_file, flights_parquet):
     """One client that scores in every way and ends."""
@@ -19,6 +23,7 @@ def run(run_program, export, packed_environment, license_file, flights_parquet):
             "license_file": license_file,
             "flights": flights_parquet,
         },
+        **FREE_PORT,
     )
     assert made.exit_code == 0, made.stderr
     return made
@@ -92,6 +97,7 @@ def test_a_registered_model_scores_over_connect(
         },
         # MLflow's UDF imports the package from the executors' own Python.
         PYSPARK_PYTHON=sys.executable,
+        **FREE_PORT,
     )
     assert made.exit_code == 0, made.stderr
     assert made.findings["session"].startswith("pyspark.sql.connect")

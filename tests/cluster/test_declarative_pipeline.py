@@ -60,13 +60,13 @@ def run(run_program, project, variables):
         "spark.driver.memory": "1g",
         "spark.ui.enabled": "false",
     }
-
-    def pipeline():
-        words = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
-        words += ["run", "--spec", project / "spark-pipeline.yml"]
-        return run_program(words, tool="spark-pipelines", **variables)
-
-    return pipeline
+    # From a file: of what follows its own `--conf` this tool takes not everything.
+    defaults = project / "conf" / "spark-defaults.conf"
+    defaults.parent.mkdir()
+    defaults.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    words = ["run", "--spec", project / "spark-pipeline.yml"]
+    variables = {**variables, "SPARK_CONF_DIR": str(defaults.parent)}
+    return lambda: run_program(words, tool="spark-pipelines", **variables)
 
 
 def scores(project, table):

@@ -1,6 +1,5 @@
 """jobs/score_table.py by spark-submit, on a cluster where dai_spark is installed nowhere."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,17 +7,6 @@ import subprocess
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-
-
-@pytest.fixture(scope="module")
-def dist_zip(repository):
-    """The zip for --py-files, made by the script behind `make dist`."""
-    found = importlib.util.spec_from_file_location("dist", repository / "scripts" / "dist.py")
-    dist = importlib.util.module_from_spec(found)
-    found.loader.exec_module(dist)
-    dist.DIST = repository / "build" / "tests" / "dist"
-    dist.main()
-    return dist.DIST / "dai_spark.zip"
 
 
 @pytest.fixture(scope="module")

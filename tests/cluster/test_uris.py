@@ -67,6 +67,8 @@ def connect_run(run, run_program, hdfs, export, packed_environment, flights_parq
             "flights": flights_parquet,
         },
         cache=fresh_cache / "connect",
+        # The server that it starts finds a free port.
+        SPARK_TESTING="1",
     )
     assert made.exit_code == 0, made.stderr
     return made

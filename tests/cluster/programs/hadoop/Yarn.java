@@ -7,9 +7,10 @@ import org.apache.hadoop.yarn.conf.YarnConfiguration;
 import org.apache.hadoop.yarn.server.MiniYARNCluster;
 
 /**
- * A real YARN, a resource manager and two node managers, over a real HDFS: java Yarn.java FOLDER.
+ * A real YARN, a resource manager and two node managers, over a real HDFS.
  *
- * <p>Writes FOLDER/conf for clients, prints "ready", and ends when its standard input does.
+ * <p>java Yarn.java FOLDER FILE...: writes FOLDER/conf for clients, puts the files into /given, prints
+ * "ready" and the URI of the HDFS, and ends when its standard input does.
  */
 public class Yarn {
   public static void main(String[] arguments) throws Exception {
@@ -18,6 +19,7 @@ public class Yarn {
     configuration.set(MiniDFSCluster.HDFS_MINIDFS_BASEDIR, folder.resolve("hdfs").toString());
     MiniDFSCluster files = new MiniDFSCluster.Builder(configuration).numDataNodes(1).build();
     files.waitActive();
+    files.getFileSystem().mkdirs(new org.apache.hadoop.fs.Path("/given"));
     configuration.set("fs.defaultFS", files.getFileSystem().getUri().toString());
     configuration.set("yarn.scheduler.capacity.root.queues", "default");
     configuration.set("yarn.scheduler.capacity.root.default.capacity", "100");
@@ -27,8 +29,6 @@ public class Yarn {
     // What a container holds in real memory is looked at every second, as a small test needs it.
     configuration.set("yarn.nodemanager.pmem-check-enabled", "true");
     configuration.set("yarn.nodemanager.container-monitor.interval-ms", "1000");
-    // Its files stay for half a minute, else its logs would be gone with it.
-    configuration.set("yarn.nodemanager.delete.debug-delay-sec", "0");
     MiniYARNCluster cluster = new MiniYARNCluster("cluster", 2, 1, 1);
     cluster.init(configuration);
     cluster.start();
@@ -39,7 +39,11 @@ public class Yarn {
         cluster.getConfig().writeXml(out);
       }
     }
-    System.out.println("ready");
+    for (int i = 1; i < arguments.length; i++) {
+      files.getFileSystem().copyFromLocalFile(
+          new org.apache.hadoop.fs.Path(arguments[i]), new org.apache.hadoop.fs.Path("/given/"));
+    }
+    System.out.println("ready " + files.getFileSystem().getUri());
     System.out.flush();
     while (System.in.read() >= 0) {}
     cluster.stop();
