@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-
 # By this a client that starts its own server lets it find a free port, and asks it which.
 FREE_PORT = {"SPARK_TESTING": "1"}
 
