@@ -28,12 +28,22 @@ def run(run_program, export, packed_environment, license_file, flights_parquet):
     return made
 
 
-@pytest.mark.parametrize("way", ["arrow", "pandas", "sql", "dataframe", "table"])
+@pytest.mark.parametrize("way", ["arrow", "pandas", "sql", "dataframe", "files", "table"])
 def test_scores_are_the_pipelines_own(run, way, own_flight_scores, export):
     """Bit for bit, each row with its own key, whichever way they were asked for."""
     assert run.findings["session"].startswith("pyspark.sql.connect")
     scores = pd.read_parquet(run.out / f"{way}.parquet").set_index("flight_id").sort_index()
     assert_frame_equal(scores, own_flight_scores(export()), check_exact=True)
+
+
+def test_tasks_read_what_a_client_can_prove(run):
+    """A plain spark.read.parquet; a filter and partitions are the server's own to read."""
+    plain, where, renamed, cached, by_month = run.findings["readings"]
+    assert "tasks read" in plain
+    assert "more than a scan of files: filter" in where
+    assert "more than a scan of files" in renamed
+    assert "InMemoryRelation" in cached
+    assert "values of partitions" in by_month
 
 
 def test_the_server_constructs_one_scorer(run):

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from dai_spark.client.read_files.file_types import CALENDAR_KINDS, are_alike, logical_of
 
-__all__ = ["FileColumn", "FileFacts", "ReadSettings", "Unproved", "column_in", "look_at_files"]
+__all__ = ["FileColumn", "FileFacts", "FileNames", "ReadSettings", "Unproved", "look_at_files"]
 
 _MAGIC = b"PAR1"
 # A footer's length, and the magic behind it.
@@ -150,10 +150,11 @@ def _check_columns(
         raise Unproved(f"{path} has a footer that is signed, as those of encrypted columns are")
     schema = file.schema_arrow
     leaves = _first_leaves(schema)
+    names = FileNames(schema.names, settings.is_case_sensitive)
     written = metadata.metadata or {}
     found: List[int] = []
     for column in columns:
-        name = column_in(schema.names, column.name, settings.is_case_sensitive)
+        name = names.of(column.name)
         if name is None:
             if column.has_default:
                 raise Unproved(f"column {column.name} has a default, and {path} is without it")
@@ -225,30 +226,43 @@ def _check_codecs(path: str, metadata: Any, leaves: Sequence[int]) -> None:
                 raise Unproved(f"{path} is compressed by {codec}")
 
 
-def column_in(names: Sequence[str], wanted: str, is_case_sensitive: bool) -> Optional[str]:
-    """The name that a file has for a column; None where it is without it.
+class FileNames:
+    """The names of a file's columns, as Spark finds them for those of a table.
 
     Parameters
     ----------
     names : sequence of str
         The file's.
-    wanted : str
-        The table's.
     is_case_sensitive : bool
         Whether Spark tells names apart by case.
-
-    Raises
-    ------
-    Unproved
-        Several columns of the file could be meant.
     """
-    if is_case_sensitive:
-        fitting = [name for name in names if name == wanted]
-    else:
+
+    def __init__(self, names: Sequence[str], is_case_sensitive: bool) -> None:
+        self._is_case_sensitive = is_case_sensitive
+        self._fitting: Dict[str, List[str]] = {}
+        for name in names:
+            self._fitting.setdefault(self._key(name), []).append(name)
+
+    def _key(self, name: str) -> str:
+        return name if self._is_case_sensitive else name.lower()
+
+    def of(self, wanted: str) -> Optional[str]:
+        """The name that the file has for a column; None where it is without it.
+
+        Parameters
+        ----------
+        wanted : str
+            The table's name.
+
+        Raises
+        ------
+        Unproved
+            Several columns of the file could be meant.
+        """
+        fitting = self._fitting.get(self._key(wanted), [])
         # The rules of Java and of Python for other letters than these need not be the same.
-        if not wanted.isascii() and wanted not in names:
+        if not (self._is_case_sensitive or wanted.isascii() or fitting == [wanted]):
             raise Unproved(f"column {wanted} has letters whose case Spark alone can tell")
-        fitting = [name for name in names if name.lower() == wanted.lower()]
-    if len(fitting) > 1:
-        raise Unproved(f"a file has several columns {wanted}: {', '.join(fitting)}")
-    return fitting[0] if fitting else None
+        if len(fitting) > 1:
+            raise Unproved(f"a file has several columns {wanted}: {', '.join(fitting)}")
+        return fitting[0] if fitting else None

@@ -9,15 +9,18 @@ from typing import Any, Iterator, List, Optional, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dai_spark.client.read_files.footers import Unproved, column_in
+from dai_spark.client.read_files.footers import FileNames, Unproved
 from dai_spark.client.read_files.task_files import FileRange, TaskFiles
 from dai_spark.errors import SourceFileError
 from dai_spark.schema.cast import decoded
 
 __all__ = ["batches_of_files"]
 
-# Of each column, so that a task holds no whole row group.
+# A task holds no whole row group, but a buffer of each column, and a batch.
 _BUFFER_BYTES = 1 << 20
+_LEAST_BUFFER_BYTES = 1 << 14
+_ALL_BUFFERS_BYTES = 64 << 20
+_BATCH_BYTES = 64 << 20
 _END_BYTES = 8
 _WHAT_TO_DO = (
     "run it again when nobody writes to the table, or give read='spark' (--read spark), which "
@@ -57,18 +60,20 @@ def batches_of_files(
 
 
 def _of_rows(pieces: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.RecordBatch]:
-    """Pieces of all sizes as batches of `n_rows` rows, but for the last one."""
+    """Pieces of all sizes as batches of `n_rows` rows, but for the last one and for large ones."""
     held: List[pa.RecordBatch] = []
     n_held = 0
+    n_bytes = 0
     for piece in pieces:
         while piece.num_rows:
             part = piece.slice(0, n_rows - n_held)
             piece = piece.slice(part.num_rows)
             held.append(part)
             n_held += part.num_rows
-            if n_held == n_rows:
+            n_bytes += part.nbytes
+            if n_held == n_rows or n_bytes > _BATCH_BYTES:
                 yield _together(held)
-                held, n_held = [], 0
+                held, n_held, n_bytes = [], 0, 0
     if held:
         yield _together(held)
 
@@ -86,7 +91,7 @@ def _of_range(files: TaskFiles, one: FileRange, schema: pa.Schema) -> Iterator[p
             # Without a buffer for the whole row group.
             with pq.ParquetFile(
                 opened,
-                buffer_size=_BUFFER_BYTES,
+                buffer_size=_buffer_bytes(len(files.columns)),
                 pre_buffer=False,
                 coerce_int96_timestamp_unit="us",
             ) as file:
@@ -105,12 +110,13 @@ def _of_file(
     files: TaskFiles, one: FileRange, schema: pa.Schema, file: Any
 ) -> Iterator[pa.RecordBatch]:
     sources: List[Optional[str]] = []
+    names = FileNames(file.schema_arrow.names, files.is_case_sensitive)
     for column in files.columns:
         if column.partition is not None:
             sources.append(None)
             continue
         try:
-            found = column_in(file.schema_arrow.names, column.name, files.is_case_sensitive)
+            found = names.of(column.name)
         except Unproved as error:
             raise _changed(one, f"has changed ({error})") from None
         sources.append(found)
@@ -121,7 +127,8 @@ def _of_file(
     }
     wanted = list(dict.fromkeys(source for source in sources if source is not None))
     groups = list(range(one.first, one.end))
-    for batch in _read(file, groups, wanted, files.batch_rows):
+    n_rows = _rows_at_once(file.metadata, groups, wanted, files.batch_rows)
+    for batch in _read(file, groups, wanted, n_rows):
         yield pa.RecordBatch.from_arrays(
             [
                 pa.repeat(constants[i], batch.num_rows)
@@ -131,6 +138,23 @@ def _of_file(
             ],
             schema=schema,
         )
+
+
+def _buffer_bytes(n_columns: int) -> int:
+    return max(_LEAST_BUFFER_BYTES, min(_BUFFER_BYTES, _ALL_BUFFERS_BYTES // n_columns))
+
+
+def _rows_at_once(metadata: Any, groups: List[int], wanted: List[str], most: int) -> int:
+    """Fewer rows at once than Spark would send, where these would be many bytes."""
+    n_bytes = n_rows = 0
+    read = set(wanted)
+    for number in groups:
+        group = metadata.row_group(number)
+        n_rows += group.num_rows
+        chunks = [group.column(i) for i in range(group.num_columns)]
+        n_bytes += sum(one.total_uncompressed_size for one in chunks if one.path_in_schema in read)
+    per_row = n_bytes / n_rows if n_rows else 0
+    return most if per_row * most <= _BATCH_BYTES else max(1, int(_BATCH_BYTES / per_row))
 
 
 def _read(file: Any, groups: List[int], wanted: List[str], n_rows: int) -> Iterator[Any]:

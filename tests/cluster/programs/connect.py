@@ -52,6 +52,20 @@ spark.udf.register("score", score)
 flights.createOrReplaceTempView("flights")
 save(spark.sql("SELECT flight_id, score(struct(*)) AS prediction FROM flights"), "sql")
 save(score_dataframe(flights, arguments["pipeline"], keep=["flight_id"], **files), "dataframe")
+said = []
+words = {**files, "on_message": said.append}
+plain = spark.read.parquet(arguments["flights"])
+named = plain.withColumnRenamed("flight_id", "flight_id")
+save(score_dataframe(plain, arguments["pipeline"], keep=["flight_id"], **words), "files")
+score_dataframe(plain.where("flight_id > 0"), arguments["pipeline"], **words)
+score_dataframe(named, arguments["pipeline"], **words)
+plain.cache().count()
+score_dataframe(plain, arguments["pipeline"], **words)
+plain.unpersist()
+plain.write.partitionBy("month").parquet(str(out / "by_month"))
+by_month = spark.read.parquet(str(out / "by_month"))
+score_dataframe(by_month, arguments["pipeline"], **words)
+found["readings"] = [text for text in said if "read" in text and "scorer" not in text]
 
 tables = {"source": f"parquet:{arguments['flights']}", "target": f"parquet:{out / 'scores'}"}
 dry = score_table(arguments["pipeline"], dry_run=True, keep=["flight_id"], **tables, **files)

@@ -61,6 +61,12 @@ def by_dataframe():
     return rows(score_dataframe(flights, pipeline, keep=["flight_id"], **files))
 
 
+def by_reading_files():
+    """Tasks read the table's files, with nothing of Spark's between."""
+    table = spark.read.parquet(given["flights"])
+    return rows(score_dataframe(table, pipeline, keep=["flight_id"], read="files", **files))
+
+
 def by_table_job():
     """A table into a table."""
     target = str(folder / "scores")
@@ -89,6 +95,7 @@ else:
         smoke.way(f"{kind} UDF by columns", scored_by(kind, by_columns=True))
 smoke.way(f"{at}SQL", in_sql)
 smoke.way(f"{at}DataFrame", by_dataframe)
+smoke.way(f"{at}DataFrame, tasks read", by_reading_files)
 smoke.way(f"{at}table job", by_table_job)
 smoke.end()
 spark.stop()
