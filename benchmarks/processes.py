@@ -11,11 +11,12 @@ from session import LOCAL_FOLDER
 def sidecar_pids() -> list[int]:
     """Sidecars and their scorers, known by working below the session's local folder."""
     found = []
+    folder = str(LOCAL_FOLDER.resolve())
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
             working = str((process / "cwd").readlink())
-            if working.startswith(str(LOCAL_FOLDER)) and any("/sidecar/" in w for w in words):
+            if working.startswith(folder) and any("/sidecar/" in w for w in words):
                 found.append(int(process.name))
     return found
 

@@ -14,6 +14,8 @@ from dai_spark.plan.plan import ScoringPlan
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dai_spark.client.spark_hooks.measuring import Measuring
+
 __all__ = ["arrow_udf_body", "isolating_body", "map_body", "pandas_udf_body", "probe_body"]
 
 # Takes a task's metrics, once; None where Spark has no way to bring them to the driver.
@@ -77,6 +79,7 @@ def map_body(
     prediction: str,
     report: Report = None,
     files: Optional[TaskFiles] = None,
+    measuring: "Optional[Measuring]" = None,
 ) -> Callable[..., Any]:
     """Body of mapInArrow: the kept columns of every batch, then the prediction.
 
@@ -88,8 +91,14 @@ def map_body(
         from dai_spark.client.score import score_batches
         from dai_spark.client.udf_bodies import rows_of, with_kept
 
+        measured = None if measuring is None else measuring.begin()
         for scored in score_batches(plan, rows_of(read, batches, files), report=report):
-            yield with_kept(keep, scored.batch, {prediction: scored.prediction()})
+            answer = scored.prediction()
+            if measured is not None:
+                measured.add(scored.batch, answer)
+            yield with_kept(keep, scored.batch, {prediction: answer})
+        if measuring is not None and measured is not None:
+            measuring.report(measured)
 
     score.__name__ = plan.function_name
     return score
@@ -104,6 +113,7 @@ def isolating_body(
     error: str = "error",
     max_bad_rows: Optional[int] = None,
     files: Optional[TaskFiles] = None,
+    measuring: "Optional[Measuring]" = None,
 ) -> Callable[..., Any]:
     """Body of mapInArrow: kept columns, prediction, and a text that says why a row has none.
 
@@ -114,9 +124,14 @@ def isolating_body(
         from dai_spark.client.isolate import isolate_batches
         from dai_spark.client.udf_bodies import rows_of, with_kept
 
+        measured = None if measuring is None else measuring.begin()
         rows = rows_of(read, batches, files)
         for found in isolate_batches(plan, rows, report=report, max_bad_rows=max_bad_rows):
+            if measured is not None:
+                measured.add(found.batch, found.prediction, found.error)
             yield with_kept(keep, found.batch, {prediction: found.prediction, error: found.error})
+        if measuring is not None and measured is not None:
+            measuring.report(measured)
 
     score.__name__ = plan.function_name
     return score

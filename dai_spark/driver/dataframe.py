@@ -14,6 +14,7 @@ from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress.messages import log_message
+from dai_spark.driver.rows_measure import RowsMeasure
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
 from dai_spark.errors import ColumnError, shortened
 from dai_spark.plan.options import ScoringOptions
@@ -171,12 +172,14 @@ def scored_frame(
     where: str = "The DataFrame",
     metrics: Optional[MetricsSum] = None,
     read: str = "spark",
+    measure: Optional[RowsMeasure] = None,
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already; see `score_dataframe`."""
     report = metrics.report if metrics is not None else None
+    measuring = measure.measuring if measure is not None else None
 
     def body(columns: Sequence[str], kept: Sequence[str], files: MaybeFiles) -> Body:
-        return map_body(plan, columns, kept, prediction, report, files)
+        return map_body(plan, columns, kept, prediction, report, files, measuring)
 
     return mapped_frame(df, plan, keep, {"prediction": prediction}, body, on_message, where, read)
 

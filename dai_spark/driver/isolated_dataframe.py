@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Callable, Optional, Sequence
 from dai_spark.client.udf_bodies import isolating_body
 from dai_spark.driver.dataframe import Body, MaybeFiles, mapped_frame
 from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.driver.rows_measure import RowsMeasure
 from dai_spark.plan.plan import ScoringPlan
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def isolated_dataframe(
     metrics: Optional[MetricsSum] = None,
     max_bad_rows: Optional[int] = None,
     read: str = "spark",
+    measure: Optional[RowsMeasure] = None,
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already, with bad rows set apart.
 
@@ -43,6 +45,8 @@ def isolated_dataframe(
         A task that finds more fails with `BadRowsError`.
     read
         See `score_dataframe`.
+    measure : RowsMeasure, optional
+        What tasks measure of their rows.
 
     Raises
     ------
@@ -50,9 +54,12 @@ def isolated_dataframe(
         Names every missing and every uncastable column at once.
     """
     report = metrics.report if metrics is not None else None
+    measuring = measure.measuring if measure is not None else None
 
     def body(columns: Sequence[str], kept: Sequence[str], files: MaybeFiles) -> Body:
-        return isolating_body(plan, columns, kept, prediction, report, error, max_bad_rows, files)
+        return isolating_body(
+            *(plan, columns, kept, prediction, report, error, max_bad_rows, files, measuring)
+        )
 
     added = {"prediction": prediction, "error": error}
     return mapped_frame(df, plan, keep, added, body, on_message, where, read)

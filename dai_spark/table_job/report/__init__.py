@@ -9,8 +9,8 @@
     history       the target's last runs
     outcome       how a run ended: the report's word, the exit status
 
-    observed_distributions  how predictions lie, seen while they are written
-    inputs        how the columns that the pipeline reads lie, seen while they are scored
+    observed_distributions  how predictions lie, by Spark's expressions, as over Connect
+    inputs        how the columns lie that the pipeline reads, by the same
     drift_limit   how far predictions may move
     example_rows  how the predictions of the export's own example rows lie
 """

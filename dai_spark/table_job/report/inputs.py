@@ -10,20 +10,19 @@ What a contract asks of a column is counted over every row.
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Dict, Sequence
+from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 
 from dai_spark.drift.input_column import MOST_CHARS, InputColumn, measured_column
+from dai_spark.drift.row_sample import MOST_ROWS, PLACE_BITS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import StructType
 
-__all__ = ["MAX_COLUMNS", "InputSample"]
+__all__ = ["MAX_COLUMNS", "InputSample", "measured_columns"]
 
 MAX_COLUMNS = 20
-# All rows of a table of so many are looked at, and at least half as many of a larger one.
-_MOST_ROWS = 2_048
 _ID = "dai_spark place in table"
-_PLACE_BITS = 33
 # A hash has one row in 2**n whose lowest bit that is set is the n-th or a higher one.
 _HASH_BITS = 40
 _NUMERIC = ("float", "double", "tinyint", "smallint", "int", "bigint")
@@ -56,11 +55,8 @@ class InputSample:
         from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
-        kinds = {f.name: f.dataType.simpleString() for f in rows.schema.fields}
-        self._exact = [name for name in exact if name in kinds]
-        known = [n for n in columns if kinds.get(n) in (*_NUMERIC, *_TEXT)]
-        self._names = list(dict.fromkeys([*self._exact, *known]))[: MAX_COLUMNS + len(self._exact)]
-        self._is_number = {name: kinds[name] in _NUMERIC for name in self._names}
+        self._is_number, self._exact = measured_columns(rows.schema, columns, exact)
+        self._names = list(self._is_number)
         self._observation = Observation("dai_spark inputs")
         self.frame = rows
         if not self._names:
@@ -69,7 +65,7 @@ class InputSample:
             _plain(name, self._is_number[name]).alias(f"c{i}") for i, name in enumerate(self._names)
         ]
         taken = F.when(
-            _scaled_place() < _MOST_ROWS * _rarity(), F.struct(_rarity().alias("n"), *sampled)
+            _scaled_place() < MOST_ROWS * _rarity(), F.struct(_rarity().alias("n"), *sampled)
         )
         counted = [_counted(name, self._is_number[name]) for name in self._exact]
         self.frame = (
@@ -97,7 +93,7 @@ class InputSample:
         if not n_rows:
             return {}
         one_in = 1
-        while last >= _MOST_ROWS * one_in:
+        while last >= MOST_ROWS * one_in:
             one_in *= 2
         rows = [row for row in rows if row["n"] >= one_in]
         columns = {}
@@ -115,6 +111,25 @@ class InputSample:
         return columns
 
 
+def measured_columns(
+    schema: "StructType", columns: Sequence[str], exact: Sequence[str] = ()
+) -> Tuple[Dict[str, bool], List[str]]:
+    """Whether each column that is measured is of numbers, and those that every row is asked of.
+
+    Parameters
+    ----------
+    schema : StructType
+        Of the source.
+    columns, exact : sequence of str
+        See `InputSample`.
+    """
+    kinds = {f.name: f.dataType.simpleString() for f in schema.fields}
+    there = [name for name in exact if name in kinds]
+    known = [n for n in columns if kinds.get(n) in (*_NUMERIC, *_TEXT)]
+    names = list(dict.fromkeys([*there, *known]))[: MAX_COLUMNS + len(there)]
+    return {name: kinds[name] in _NUMERIC for name in names}, there
+
+
 def _scaled_place() -> "Column":
     """A row's place in its partition, the larger the later the partition.
 
@@ -123,8 +138,8 @@ def _scaled_place() -> "Column":
     """
     from pyspark.sql import functions as F
 
-    place = F.col(_ID).bitwiseAND((1 << _PLACE_BITS) - 1)
-    return place * (F.shiftright(F.col(_ID), _PLACE_BITS) + 1)
+    place = F.col(_ID).bitwiseAND((1 << PLACE_BITS) - 1)
+    return place * (F.shiftright(F.col(_ID), PLACE_BITS) + 1)
 
 
 def _rarity() -> "Column":

@@ -10,6 +10,7 @@
     tables        source and target, before the run holds the lock and under it
     identity      which run this is, and whether it was committed before
     context       what all later steps share
+    measured      rows counted and measured while they are scored
     write         straight into the target, or over staged rows
     staging       rows beside the target, and the commit that takes them in
     settle        rows leave the quarantine when they have been scored anew

@@ -1,16 +1,16 @@
 """RunContext: what the steps of a run share, decided before the first of them."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from dai_spark.driver.dataframe import scored_frame
 from dai_spark.driver.metrics_sum import MetricsSum
+from dai_spark.driver.rows_measure import RowsMeasure
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.prediction import PredictionShape
 from dai_spark.table_job.contract.terms import Contract
 from dai_spark.table_job.lineage import RunRecord
-from dai_spark.table_job.report.inputs import InputSample
 from dai_spark.table_job.run.tables import RunTables
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source
@@ -135,25 +135,20 @@ class RunContext:
         """How a message names the rows that are scored."""
         return f"Table {self.source.table.text}"
 
-    def input_sample(self, rows: "DataFrame") -> InputSample:
-        """Return rows whose columns are measured on their way to the pipeline.
-
-        Parameters
-        ----------
-        rows : DataFrame
-            Rows of the source.
-        """
+    def columns_to_measure(self) -> Tuple[List[str], List[str]]:
+        """Return the columns that the pipeline reads, and those that a contract is of."""
         read = list(self.plan.wanted())
-        exact = [] if self.contract is None else self.contract.counted_columns(read)
-        return InputSample(rows, read, exact)
+        return read, [] if self.contract is None else list(self.contract.counted_columns(read))
 
-    def scored(self, rows: "DataFrame") -> "DataFrame":
+    def scored(self, rows: "DataFrame", measure: Optional[RowsMeasure] = None) -> "DataFrame":
         """Return the kept columns and the prediction's struct; the next action scores them.
 
         Parameters
         ----------
         rows : DataFrame
             Rows of the source.
+        measure : RowsMeasure, optional
+            What tasks measure of them.
 
         Raises
         ------
@@ -161,7 +156,11 @@ class RunContext:
             Columns that are missing or cannot be given to the pipeline.
         """
         kept, name = self.columns.kept, self.job.prediction
-        return scored_frame(rows, self.plan, kept, name, self.on_message, self.where, self.metrics)
+        return scored_frame(
+            *(rows, self.plan, kept, name, self.on_message, self.where),
+            metrics=self.metrics,
+            measure=measure,
+        )
 
     def for_target(self, scored: "DataFrame") -> "DataFrame":
         """Return scored rows with the columns that the target gets, lineage included.

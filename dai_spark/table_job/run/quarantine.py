@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Sequence, Tuple
 
 from dai_spark.driver.isolated_dataframe import isolated_dataframe
+from dai_spark.driver.rows_measure import RowsMeasure
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import BadRowsError
 from dai_spark.table_job.contract.judge import Figures
-from dai_spark.table_job.report.observed_distributions import observed_expressions, read
 from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.measured import result_of, what_to_measure
 from dai_spark.table_job.run.settle import settle
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
 from dai_spark.table_job.run.write_result import WriteResult
@@ -54,9 +55,9 @@ def write_good_rows(
     from pyspark.sql import functions as F
 
     job = context.job
-    inputs = context.input_sample(new.rows)
+    measure = RowsMeasure(context.spark, what_to_measure(context, new.rows))
     frame = isolated_dataframe(
-        inputs.frame,
+        new.rows,
         context.plan,
         list(dict.fromkeys([*context.columns.kept, *context.plan.wanted()])),
         job.prediction,
@@ -66,6 +67,7 @@ def write_good_rows(
         context.metrics,
         # A percentage is of rows that are not counted yet; a number can end a task early.
         None if "%" in (job.max_bad_rows or "%") else job.bad_rows_allowed(0),
+        measure=measure,
     )
     begun = time.monotonic()
     with staged_rows(context, frame) as folder:
@@ -73,22 +75,17 @@ def write_good_rows(
         staged = context.spark.read.parquet(folder.path)
         bad = staged.where(F.col(_ERROR).isNotNull())
         good = staged.where(F.col(_ERROR).isNull()).drop(_ERROR)
-        kind: Any = staged.schema[job.prediction].dataType
-        n_good = F.count(F.lit(1)).alias("n_rows")
-        seen = good.agg(n_good, *observed_expressions(kind, job.prediction)).collect()[0].asDict()
-        n_bad = bad.count()
-        result = WriteResult(
-            n_scored=seen["n_rows"] + n_bad,
-            n_written=seen["n_rows"],
-            n_quarantined=n_bad,
-            bad_rows=tuple(_example(row, job.key) for row in bad.limit(_N_EXAMPLES).collect()),
-            distributions=read(seen),
-            inputs=inputs.measured(),
+        result = result_of(measure)
+        found = bad.limit(_N_EXAMPLES).collect() if result.n_quarantined else []
+        result = replace(
+            result,
+            bad_rows=tuple(_example(row, job.key) for row in found),
             scoring_s=scoring_s,
         )
         _check_number(context, result)
         examples = [f"{row}: {why}" for row, why in result.bad_rows[:1]]
-        guard_scored(context, seen["n_rows"], n_bad, *examples)
+        n_good = result.n_scored - result.n_quarantined
+        guard_scored(context, n_good, result.n_quarantined, *examples)
         accept(result.figures)
         context.check_lock()
         # First: rows that are in neither table would be lost where the driver is killed between.

@@ -4,14 +4,13 @@ The plain way scores in the very action that writes, so a run without bad rows r
 every row once and stages nothing.
 """
 
-import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from dai_spark.driver.progress.show import show_progress
 from dai_spark.driver.schema import quoted
-from dai_spark.driver.spark_errors.telling import said_by, told
+from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import (
     ScoringError,
     SidecarDiedError,
@@ -20,9 +19,10 @@ from dai_spark.errors import (
 )
 from dai_spark.table_job.contract.judge import Figures
 from dai_spark.table_job.lineage import COLUMN
-from dai_spark.table_job.report.observed_distributions import observe, observed_expressions, read
+from dai_spark.table_job.report.observed_distributions import observed_expressions, read
 from dai_spark.table_job.run.checks.row_guard import guard_scored
 from dai_spark.table_job.run.context import RunContext
+from dai_spark.table_job.run.measured import measured_frame
 from dai_spark.table_job.run.quarantine import write_good_rows
 from dai_spark.table_job.run.settle import settle, settle_written
 from dai_spark.table_job.run.staging import commit_staged, staged_rows, with_deleted
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["write_rows"]
-
-_LOG = logging.getLogger(__name__)
 
 # Errors that a single row may be the cause of.
 _ROW_ERRORS = (ScoringError, SidecarDiedError, SidecarTimeoutError)
@@ -88,7 +86,7 @@ def _write(context: RunContext, new: NewRows, accept: Callable[[Figures], None])
 
 
 def _write_straight(context: RunContext, rows: "DataFrame") -> WriteResult:
-    measured = _MeasuredFrame(context, rows)
+    measured = measured_frame(context, rows)
     output = context.for_target(measured.frame)
     context.check_lock()
     begun = time.monotonic()
@@ -102,51 +100,18 @@ def _write_straight(context: RunContext, rows: "DataFrame") -> WriteResult:
 def _write_staged(
     context: RunContext, new: NewRows, accept: Callable[[Figures], None]
 ) -> WriteResult:
-    measured = _MeasuredFrame(context, new.rows)
+    measured = measured_frame(context, new.rows)
     output = context.for_target(measured.frame)
     begun = time.monotonic()
     with staged_rows(context, with_deleted(context, output, new)) as folder:
         result = measured.result()
-        assert result is not None, "Spark's own Parquet writer reports what was observed"
+        assert result is not None, "rows are staged on classic Spark, whose tasks report"
         guard_scored(context, result.n_scored)
         accept(result.figures)
         result = replace(result, scoring_s=time.monotonic() - begun)
         result = commit_staged(context, folder, result)
         settle(context, context.spark.read.parquet(folder.path))
         return result
-
-
-class _MeasuredFrame:
-    """Rows that are scored, counted, and measured before and behind the pipeline as they pass."""
-
-    def __init__(self, context: RunContext, rows: "DataFrame") -> None:
-        from pyspark.sql import Observation
-        from pyspark.sql import functions as F
-
-        self._observation = Observation("dai_spark")
-        n_rows = F.count(F.lit(1)).alias("n_rows")
-        self._inputs = context.input_sample(rows)
-        scored = context.scored(self._inputs.frame)
-        self.frame = observe(scored, self._observation, context.job.prediction, [n_rows])
-
-    def result(self) -> Optional[WriteResult]:
-        """What was seen, once an action has run; None where Spark has lost it.
-
-        It does where a format runs the plan inside a command of its own (Delta, for tables of a
-        catalog): Spark reports the command as the query, and the command has observed nothing.
-        """
-        try:
-            found = self._observation.get
-            n_rows = int(found["n_rows"])
-        except Exception as error:  # noqa: BLE001 - an assertion in the JVM, or an empty row
-            _LOG.info("nothing was observed: %s", said_by(error))
-            return None
-        return WriteResult(
-            n_scored=n_rows,
-            n_written=n_rows,
-            distributions=read(found),
-            inputs=self._inputs.measured(),
-        )
 
 
 def _read_back(context: RunContext) -> WriteResult:
