@@ -1,8 +1,8 @@
 """Table jobs with parts of their work left out, to see what each part costs."""
 
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,6 +14,7 @@ from session import write_parquet
 from tables import FEATURES, KEY
 
 from dai_spark import score_dataframe, score_table, score_udf
+from dai_spark.drift.measured_rows import WhatToMeasure
 
 TARGETS = FOLDER / "whole-job"
 FILES = {"env": ENVIRONMENT, "license_file": str(LICENSE)}
@@ -58,32 +59,20 @@ def job(
         )
 
 
-@contextmanager
-def unmeasured() -> Iterator[None]:
+def unmeasured() -> Any:
     """Leave out how rows and predictions lie, and count rows alone."""
-    run = "dai_spark.table_job.run"
-
-    def counted(frame: DataFrame, observation: Any, _: Any, others: Any) -> DataFrame:
-        return frame.observe(observation, *others)
-
-    def sample(_: Any, rows: DataFrame) -> Any:
-        return mock.Mock(frame=rows, measured=dict)
-
-    with (
-        mock.patch(f"{run}.write.observe", counted),
-        mock.patch(f"{run}.context.RunContext.input_sample", sample),
-    ):
-        yield
+    asked = "dai_spark.table_job.run.measured.what_to_measure"
+    return mock.patch(asked, return_value=WhatToMeasure())
 
 
-def written_by_map(frame: DataFrame, pipeline: Path, name: str) -> Callable[[], None]:
+def written_by_map(frame: DataFrame, pipeline: Path, read: str) -> Callable[[], None]:
     """`score_dataframe`, which brings all columns to Python and back, into Parquet."""
-    scored = score_dataframe(frame, pipeline, **FILES)
-    return lambda: write_parquet(scored, TARGETS / name)
+    scored = score_dataframe(frame, pipeline, read=read, **FILES)
+    return lambda: write_parquet(scored, TARGETS / f"map-{read}")
 
 
-def written_by_udf(frame: DataFrame, pipeline: Path, name: str) -> Callable[[], None]:
+def written_by_udf(frame: DataFrame, pipeline: Path) -> Callable[[], None]:
     """`score_udf` of Arrow, where kept columns stay in the JVM, into Parquet."""
     score = score_udf(pipeline, **FILES, udf_type="arrow")
     scored = frame.withColumn("prediction", score(F.struct(*FEATURES)))
-    return lambda: write_parquet(scored, TARGETS / name)
+    return lambda: write_parquet(scored, TARGETS / "udf")

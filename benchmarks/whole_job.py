@@ -3,8 +3,8 @@
 - copy: Spark reads the table and writes it, with no scoring;
 - direct: as many processes of the pipeline's Python as cores, with no Spark;
 - scoring: `score_dataframe` over the same rows, whose result is computed and thrown away; and
-  written as Parquet, with all columns brought to Python and back, and with kept columns left in
-  the JVM by an Arrow UDF;
+  written as Parquet, with all columns brought to Python and back, with tasks that read the files
+  themselves, and with kept columns left in the JVM by an Arrow UDF;
 - job: `score_table` with all columns kept, the check of its key, lineage, report and commit; and
   with each of these left out.
 
@@ -58,12 +58,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         def run(name: str) -> Any:
             rows[name] = job(spark, pipeline, path, name.replace(" ", "-"), PARTS[name]).n_rows
 
-        scored = score_dataframe(over, pipeline, keep=[KEY], **FILES)
+        scored = score_dataframe(over, pipeline, keep=[KEY], read="spark", **FILES)
         return {
             "copy": lambda: write_parquet(over, TARGETS / "copy"),
             "scoring": lambda: write_away(scored),
-            "scored and written": written_by_map(over, pipeline, "map"),
-            "the same, kept columns in the JVM": written_by_udf(over, pipeline, "udf"),
+            "scored and written": written_by_map(over, pipeline, "spark"),
+            "the same, files read by tasks": written_by_map(over, pipeline, "files"),
+            "the same, kept columns in the JVM": written_by_udf(over, pipeline),
             **{name: lambda name=name: run(name) for name in PARTS},
         }
 

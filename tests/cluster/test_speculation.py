@@ -33,6 +33,17 @@ def test_the_copy_scores_the_rows_once(run, own_scores, faults):
     assert_frame_equal(scores, own, check_exact=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "n_at_least"), [("retried", 9), ("copied", 9), ("stage again", 14)]
+)
+def test_each_row_is_measured_once(run, name, n_at_least):
+    """A task that is tried again, one that is copied, a stage whose output was lost."""
+    assert len(attempts(run.out)[name]) >= n_at_least
+    told = run.findings[name]
+    assert told["n_rows"] == 8000
+    assert told["measured"] == [8000, 8000, 0, 7999, 3999.5, 8]
+
+
 def test_the_scorer_that_stood_still_is_gone(run, nothing_left):
     """A scorer that cannot see its connection closed is ended by its sidecar; nothing is left."""
     assert run.findings["gone_s"] is not None

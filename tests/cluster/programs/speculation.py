@@ -18,6 +18,8 @@ from pyspark.sql import SparkSession
 from standalone_cluster import StandaloneCluster
 
 from dai_spark import score_dataframe
+from dai_spark.drift.measured_rows import WhatToMeasure
+from dai_spark.driver.rows_measure import RowsMeasure
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])
 found = {}
@@ -38,6 +40,72 @@ def stop_a_scorer(of_trial):
         if Path(f"/proc/{pid}/cwd").readlink() == scorer:
             os.kill(pid, signal.SIGSTOP)
             found["stopped"] = pid
+
+
+def measured(spark, name, disturbed, after=lambda frame: frame):
+    """8,000 rows of eight partitions, measured by tasks of which some are run again."""
+    what = WhatToMeasure({"id": True}, (), ("id",))
+    measure = RowsMeasure(spark, what)
+    measuring = measure.measuring
+
+    def body(batches):
+        rows = measuring.begin()
+        for batch in batches:
+            rows.add(batch, batch.to_struct_array())
+            yield batch
+        measuring.report(rows)
+
+    frame = after(spark.range(0, 8000, 1, 8).mapInArrow(body, "id bigint"))
+    spark.sparkContext.setJobGroup(name, name)
+    n_rows = len(frame.mapInArrow(disturbed, "id bigint").collect())
+    seen = measure.taken()
+    one = seen.distributions(what)["id"]
+    counted = [seen.n_rows, one.n, one.minimum, one.maximum, one.mean, len(seen.attempts)]
+    found[name] = {"n_rows": n_rows, "measured": counted}
+
+
+def disturbed(name, action):
+    """Passes rows through; behind those of the first task of a number, something happens once."""
+    place = str(folder / name)
+
+    def body(batches):
+        import os
+
+        from pyspark import TaskContext
+
+        yield from batches
+        if TaskContext.get().partitionId() == 1:
+            try:
+                os.close(os.open(place, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return
+            action()
+
+    return body
+
+
+def fail():
+    """The rows were measured, and the attempt is not counted."""
+    raise ValueError("the first attempt")
+
+
+def linger():
+    """Long enough for Spark to start a copy."""
+    import time
+
+    time.sleep(60)
+
+
+def kill():
+    """End the executor, and with it what earlier tasks of it have shuffled."""
+    import os
+    import signal
+    from pathlib import Path
+
+    pid = os.getpid()
+    while "java" not in Path(f"/proc/{pid}/comm").read_text():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(pid, signal.SIGKILL)
 
 
 def score(cluster):
@@ -81,6 +149,11 @@ def score(cluster):
     rows = scored.select("flight_id", "prediction.*").toPandas()
     rows.to_parquet(out / "scores.parquet")
     disturber.join(60)
+    measured(spark, "retried", disturbed("retried", fail))
+    measured(spark, "copied", disturbed("copied", linger))
+    measured(
+        spark, "stage again", disturbed("again", kill), lambda frame: frame.repartition(4, "id")
+    )
     found["gone_s"] = looking.wait_until(
         lambda: (
             not looking.scorer_folders(folder / "local")
