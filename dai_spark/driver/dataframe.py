@@ -173,6 +173,7 @@ def scored_frame(
     metrics: Optional[MetricsSum] = None,
     read: str = "spark",
     measure: Optional[RowsMeasure] = None,
+    on_reading: Optional[Callable[[str], None]] = None,
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already; see `score_dataframe`."""
     report = metrics.report if metrics is not None else None
@@ -181,7 +182,8 @@ def scored_frame(
     def body(columns: Sequence[str], kept: Sequence[str], files: MaybeFiles) -> Body:
         return map_body(plan, columns, kept, prediction, report, files, measuring)
 
-    return mapped_frame(df, plan, keep, {"prediction": prediction}, body, on_message, where, read)
+    added = {"prediction": prediction}
+    return mapped_frame(df, plan, keep, added, body, on_message, where, read, on_reading)
 
 
 def mapped_frame(
@@ -193,6 +195,7 @@ def mapped_frame(
     on_message: Callable[[str], None],
     where: str,
     read: str = "spark",
+    on_reading: Optional[Callable[[str], None]] = None,
 ) -> "DataFrame":
     """Run a body of mapInArrow over a DataFrame whose columns are checked before.
 
@@ -210,6 +213,8 @@ def mapped_frame(
         See `scored_frame`.
     read
         See `score_dataframe`.
+    on_reading : callable, optional
+        Is told who reads the rows, and why.
 
     Raises
     ------
@@ -256,6 +261,8 @@ def mapped_frame(
     reading = choose_reading(selected, read, where, is_together=bool(by) or depends_on_rows(plan))
     if read != "spark":
         on_message(reading.why)
+    if on_reading is not None:
+        on_reading(reading.why)
     rows = reading.frame
     if by:
         plain = {name: f"c{i}" for i, name in enumerate(columns)}

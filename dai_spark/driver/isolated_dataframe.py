@@ -26,6 +26,7 @@ def isolated_dataframe(
     max_bad_rows: Optional[int] = None,
     read: str = "spark",
     measure: Optional[RowsMeasure] = None,
+    on_reading: Optional[Callable[[str], None]] = None,
 ) -> "DataFrame":
     """Score a DataFrame by a plan that is described already, with bad rows set apart.
 
@@ -44,9 +45,11 @@ def isolated_dataframe(
     max_bad_rows : int, optional
         A task that finds more fails with `BadRowsError`.
     read
-        See `score_dataframe`.
+        See `mapped_frame`.
     measure : RowsMeasure, optional
         What tasks measure of their rows.
+    on_reading
+        See `mapped_frame`.
 
     Raises
     ------
@@ -62,4 +65,4 @@ def isolated_dataframe(
         )
 
     added = {"prediction": prediction, "error": error}
-    return mapped_frame(df, plan, keep, added, body, on_message, where, read)
+    return mapped_frame(df, plan, keep, added, body, on_message, where, read, on_reading)

@@ -37,6 +37,7 @@ SAID = {
     "where": ("--where \"day = '2026-05-08'\"", "day = '2026-05-08'"),
     "source_version": ("--source-version 12", "12"),
     "source_timestamp": ("--source-timestamp '2026-05-08 02:00'", "2026-05-08 02:00"),
+    "read": ("--read files", "files"),
     "columns": (
         "--column 'income.monthly=income / 12' --column age=years",
         {"income.monthly": "income / 12", "age": "years"},

@@ -161,6 +161,7 @@ def _lineage(report: Report) -> List[Dict[str, Any]]:
         ("environment digest", report.environment_digest, True),
         ("dai_spark", report.library_version, False),
         ("source version", report.source_version, False),
+        ("reading", report.reading, False),
         ("read up to", report.high_water_mark, False),
         ("columns used", f"{len(report.columns)}: {', '.join(report.columns)}", False),
     )

@@ -91,6 +91,8 @@ class Report:
         Lineage, as in the column ``scoring``.
     source_version, high_water_mark : str
         What was read; up to which value of ``--since``.
+    reading : str
+        Who read the source's rows, the tasks themselves or Spark, and why.
     model : ModelOrigin or None
         The model of MLflow's that the pipeline was taken from: name, version, model id, run.
     """
@@ -145,6 +147,7 @@ class Report:
     scored_at: str = ""
     source_version: str = ""
     high_water_mark: str = ""
+    reading: str = ""
     model: Optional[ModelOrigin] = None
 
     def __post_init__(self) -> None:
@@ -277,6 +280,7 @@ class Report:
         version = f", version {self.short_version}" if self.source_version else ""
         lines += [
             f"source      {self.source}{version}",
+            *([f"reading     {self.reading}"] if self.reading else []),
             f"pipeline    {self.pipeline} (experiment {self.experiment_id})",
             *([f"model       {self.model.details}"] if self.model is not None else []),
             f"columns     {len(self.columns)}: {shortened(self.columns, _N_NAMES)}",

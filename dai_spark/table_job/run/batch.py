@@ -125,6 +125,7 @@ def _run(
                 replace(record, high_water_mark=new.high_water_mark),
                 metrics=summary.metrics,
                 on_message=on_message,
+                on_reading=summary.tell_reading,
                 shows_progress=shows_progress,
                 contract=summary.acceptance.contract,
             )

@@ -56,6 +56,8 @@ class RunContext:
     shows_progress : bool
     contract : Contract or None
         What the run must be like to be committed.
+    on_reading : callable or None
+        Is told who reads the source's rows, and why.
     """
 
     spark: Any
@@ -71,6 +73,7 @@ class RunContext:
     on_message: Callable[[str], None]
     shows_progress: bool
     contract: Optional[Contract] = None
+    on_reading: Optional[Callable[[str], None]] = None
 
     @classmethod
     def of(
@@ -84,6 +87,7 @@ class RunContext:
         on_message: Callable[[str], None],
         shows_progress: bool,
         contract: Optional[Contract] = None,
+        on_reading: Optional[Callable[[str], None]] = None,
     ) -> "RunContext":
         """Make the context of a run whose pipeline has been asked.
 
@@ -91,7 +95,7 @@ class RunContext:
         ----------
         tables : RunTables
             As they are under the lock.
-        request, plan, record, metrics, on_message, shows_progress, contract
+        request, plan, record, metrics, on_message, shows_progress, contract, on_reading
             See the attributes.
 
         Raises
@@ -123,6 +127,7 @@ class RunContext:
             on_message=on_message,
             shows_progress=shows_progress,
             contract=contract,
+            on_reading=on_reading,
         )
 
     def with_new_target(self) -> "RunContext":
@@ -140,7 +145,12 @@ class RunContext:
         read = list(self.plan.wanted())
         return read, [] if self.contract is None else list(self.contract.counted_columns(read))
 
-    def scored(self, rows: "DataFrame", measure: Optional[RowsMeasure] = None) -> "DataFrame":
+    def scored(
+        self,
+        rows: "DataFrame",
+        measure: Optional[RowsMeasure] = None,
+        read: Optional[str] = None,
+    ) -> "DataFrame":
         """Return the kept columns and the prediction's struct; the next action scores them.
 
         Parameters
@@ -149,17 +159,24 @@ class RunContext:
             Rows of the source.
         measure : RowsMeasure, optional
             What tasks measure of them.
+        read : str, optional
+            Who reads them where they are only looked at; by default as the job says, and the
+            report is told.
 
         Raises
         ------
         ColumnError
             Columns that are missing or cannot be given to the pipeline.
+        OptionError
+            Tasks are to read files, and cannot.
         """
         kept, name = self.columns.kept, self.job.prediction
         return scored_frame(
             *(rows, self.plan, kept, name, self.on_message, self.where),
             metrics=self.metrics,
+            read=read or self.job.read,
             measure=measure,
+            on_reading=None if read else self.on_reading,
         )
 
     def for_target(self, scored: "DataFrame") -> "DataFrame":

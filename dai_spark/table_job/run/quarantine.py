@@ -67,7 +67,9 @@ def write_good_rows(
         context.metrics,
         # A percentage is of rows that are not counted yet; a number can end a task early.
         None if "%" in (job.max_bad_rows or "%") else job.bad_rows_allowed(0),
-        measure=measure,
+        job.read,
+        measure,
+        context.on_reading,
     )
     begun = time.monotonic()
     with staged_rows(context, frame) as folder:

@@ -40,6 +40,8 @@ class RunSummary:
         What is read.
     begun_s : float
         When the run began, by the monotonic clock.
+    reading : str
+        Who reads the source's rows, and why.
     shipping_s : float or None
         Seconds of bringing files to the executors and of asking the pipeline.
     acceptance : Acceptance
@@ -55,8 +57,18 @@ class RunSummary:
     source_version: Optional[str]
     begun_s: float
     acceptance: Acceptance
+    reading: str = ""
     shipping_s: Optional[float] = None
     checks: List[Check] = field(default_factory=list)
+
+    def tell_reading(self, why: str) -> None:
+        """Take down who reads the source's rows.
+
+        Parameters
+        ----------
+        why : str
+        """
+        self.reading = why
 
     def elapsed_s(self) -> float:
         """Seconds since the run began."""
@@ -141,6 +153,7 @@ class RunSummary:
             library_version=__version__,
             scored_at=record.scored_at if record is not None else "",
             source_version=self.source_version or "",
+            reading=self.reading,
             high_water_mark=(record.high_water_mark if record is not None else "") or "",
         )
 

@@ -3,7 +3,7 @@
 import argparse
 
 from dai_spark.table_job.settings.flag_kinds import DEFAULTS, add_names, add_switch, pair
-from dai_spark.table_job.settings.job import INCREMENTAL, LAYOUTS, MODES
+from dai_spark.table_job.settings.job import INCREMENTAL, LAYOUTS, MODES, WAYS
 from dai_spark.table_job.settings.scoring_flags import add_prediction, add_scoring
 
 __all__ = ["GROUPS"]
@@ -58,6 +58,13 @@ def _source(parser: argparse.ArgumentParser) -> None:
         help="time travel, where the format knows it (default: latest)",
     )
     group.add_argument("--source-timestamp", metavar="TIME", help="the same by time")
+    group.add_argument(
+        "--read",
+        choices=WAYS,
+        help="who reads its rows; files: the tasks themselves, as Arrow, of Parquet and Delta "
+        "tables; auto: these where it is proved that they read what Spark would (default: "
+        f"{DEFAULTS['read']})",
+    )
 
 
 def _columns(parser: argparse.ArgumentParser) -> None:

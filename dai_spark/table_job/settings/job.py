@@ -16,7 +16,7 @@ from dai_spark.table_job.settings.job_words import JobWords
 from dai_spark.table_job.settings.spelling import as_spelt
 from dai_spark.table_job.settings.together import check_together
 
-__all__ = ["INCREMENTAL", "LAYOUTS", "MODES", "TableJob"]
+__all__ = ["INCREMENTAL", "LAYOUTS", "MODES", "WAYS", "TableJob"]
 
 # Spark makes a task of each, and rows that are verified come to the driver.
 _MOST_FILES = 1_000_000
@@ -36,6 +36,7 @@ INCREMENTAL = {
     "stream": "what arrived since the --checkpoint, by structured streaming",
 }
 LAYOUTS = ("struct", "flat")
+WAYS = ("auto", "spark", "files")
 
 # Settings that change how a run works, and not which rows it writes: one that is given later must
 # not make a second run of what was done.
@@ -71,6 +72,7 @@ _NO_EFFECT_ON_ROWS = frozenset(
         "keep_running",
         "source_version",
         "source_timestamp",
+        "read",
     }
 )
 
@@ -100,6 +102,7 @@ class TableJob(JobWords):
             ("mode", tuple(MODES)),
             ("prediction_layout", LAYOUTS),
             ("on_overlap", ("wait", "refuse")),
+            ("read", WAYS),
             ("incremental", (None, *INCREMENTAL)),
         ):
             value = getattr(self, name)

@@ -23,6 +23,7 @@ class JobArguments(OptionArguments, total=False):
     where: Optional[str]
     source_version: Optional[str]
     source_timestamp: Optional[str]
+    read: str
     columns: Mapping[str, str]
     mode: str
     key: Names

@@ -30,6 +30,8 @@ class JobWords:
         SQL condition on the source's rows.
     source_version, source_timestamp : str, optional
         Time travel, where the source's format knows it.
+    read : {"auto", "spark", "files"}, default "auto"
+        Who reads the source's rows, see `score_dataframe`.
     columns : mapping of str to str
         SQL expression on the source for each pipeline column that the source names otherwise.
     mode : {"fail", "append", "overwrite", "overwrite-partitions", "merge"}, default "fail"
@@ -113,6 +115,7 @@ class JobWords:
     where: Optional[str] = None
     source_version: Optional[str] = None
     source_timestamp: Optional[str] = None
+    read: str = "auto"
     columns: Mapping[str, str] = field(default_factory=dict)
     mode: str = "fail"
     key: Tuple[str, ...] = ()

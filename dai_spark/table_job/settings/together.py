@@ -110,6 +110,12 @@ def _check_pairs(words: JobWords) -> None:
             not words.verify,
             "no --verify, which scores row by row",
         ),
+        (
+            words.read == "files",
+            "--read files",
+            words.incremental != "stream" and not words.options.group_by,
+            "neither --incremental stream nor --group-by, for which Spark reads",
+        ),
         (words.verify, "--verify", words.key, "--key, to find a row's input by"),
         (
             words.verify,

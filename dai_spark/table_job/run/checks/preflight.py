@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import telling
+from dai_spark.errors import OptionError
 from dai_spark.host.uri import without_password
 from dai_spark.plan.doubts import doubts
 from dai_spark.table_job.lineage import COLUMN
@@ -47,9 +48,17 @@ def check_columns(context: RunContext, rows: "DataFrame") -> None:
 
     Raises
     ------
-    ColumnError, TableJobError
+    ColumnError, TableJobError, OptionError
     """
-    context.target.check_schema(context.for_target(context.scored(rows)).schema)
+    # What cannot be done is told now; what is done is decided when the rows are scored.
+    way = context.job.read
+    if way == "files" and is_connect(context.spark):
+        raise OptionError(
+            "--read files cannot be done by a job over Spark Connect, where Spark measures the "
+            "rows on their way; give --read auto, or run the job with spark-submit."
+        )
+    scored = context.scored(rows, read="files" if way == "files" else "spark")
+    context.target.check_schema(context.for_target(scored).schema)
 
 
 def check_demands_of_target(context: RunContext, rows: "DataFrame") -> List[Check]:
