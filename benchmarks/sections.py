@@ -258,7 +258,7 @@ def bad_rows(figures: dict[str, Any], folder: Path) -> Lines:
 def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
     """The job beside what it is made of, by kind of process and by stage."""
     kinds = ("sum", "JVM", "JIT", "GC", "worker", "scorer", "driver", "wall")
-    head = ["", "CPU-s", "JVM", "its JIT", "its GC", "workers", "scorers", "driver", "seconds"]
+    head = ["", "CPU-s", "JVM", "JIT", "GC", "workers", "scorers", "driver", "seconds"]
     ways, over = figures["ways"], figures["over_copy_and_direct"]
     floor = ways["scored and written"]["sum"] / (ways["copy"]["sum"] + ways["direct"]["sum"])
     stages = [
@@ -272,7 +272,8 @@ def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
         f"{figures['rows']:,} rows x 23 columns, all kept, a model of {figures['trees']} trees, "
         "from Parquet to Parquet, with the check of the key, lineage, distributions, report and "
         "commit. CPU-seconds of each kind of process, since the clock wavers with what else the "
-        "machine does; compiling (JIT) is done once, however many rows come.",
+        "machine does. JIT and GC are threads of the JVM's own that have columns beside it; "
+        "compiling (JIT) is done once, however many rows come.",
         table(head, [[way, *(taken.get(kind) for kind in kinds)] for way, taken in ways.items()]),
         f"CPU-seconds over those of copying and direct scoring together, to reach "
         f"{figures['goal']:.2f}: {against}. Scoring through Spark into Parquet, with nothing else, "

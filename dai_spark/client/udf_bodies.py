@@ -98,7 +98,7 @@ def map_body(
                 measured.add(scored.batch, answer)
             yield with_kept(keep, scored.batch, {prediction: answer})
         if measuring is not None and measured is not None:
-            measuring.report(measured)
+            measuring.end(measured)
 
     score.__name__ = plan.function_name
     return score
@@ -131,7 +131,7 @@ def isolating_body(
                 measured.add(found.batch, found.prediction, found.error)
             yield with_kept(keep, found.batch, {prediction: found.prediction, error: found.error})
         if measuring is not None and measured is not None:
-            measuring.report(measured)
+            measuring.end(measured)
 
     score.__name__ = plan.function_name
     return score

@@ -31,7 +31,7 @@ def measured_by_tasks(frame, what, exact=()):
             batch = pyarrow.RecordBatch.from_arrays(batch.columns, names=names)
             rows.add(batch, pyarrow.StructArray.from_arrays(batch.columns, names))
             yield batch
-        measuring.report(rows)
+        measuring.end(rows)
 
     return frame.mapInArrow(body, frame.schema), measure
 

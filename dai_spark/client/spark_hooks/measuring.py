@@ -49,3 +49,14 @@ class Measuring:
         context = TaskContext.get()
         assert context is not None, "only a task of Spark measures rows"
         return MeasuredRows.of_partition(self.what, context.partitionId(), context.taskAttemptId())
+
+    def end(self, rows: MeasuredRows) -> None:
+        """Report the partition, with no more of it than a table of its size needs.
+
+        Parameters
+        ----------
+        rows : MeasuredRows
+            What `begin` gave, with all rows of the partition.
+        """
+        rows.sample.thin()
+        self.report(rows)

@@ -53,7 +53,7 @@ def measured(spark, name, disturbed, after=lambda frame: frame):
         for batch in batches:
             rows.add(batch, batch.to_struct_array())
             yield batch
-        measuring.report(rows)
+        measuring.end(rows)
 
     frame = after(spark.range(0, 8000, 1, 8).mapInArrow(body, "id bigint"))
     spark.sparkContext.setJobGroup(name, name)
