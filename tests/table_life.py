@@ -113,6 +113,9 @@ class Way:
     state: State = field(default_factory=State)
     weight: int = 2
     versions: Dict[str, State] = field(default_factory=dict)
+    # What a killed run has decided on and not begun to do: the next run does so, whatever its own
+    # fate, and one that is refused leaves a target of files with it.
+    decided: Optional[State] = None
 
 
 class TableLife:
@@ -337,7 +340,7 @@ class TableLife:
 
     def _forget(self, way: Way) -> None:
         way.target.drop()
-        way.state = State()
+        way.state, way.decided = State(), None
         way.versions.clear()
 
     def _add_column(self) -> str:
@@ -392,12 +395,15 @@ class TableLife:
         if found == expected.scores:
             self._take(way, expected)
             return f"{name}: killed, it is there"
+        self._take_what_was_decided(way, found)
         if found != way.state.scores:
             if way.target.has_log:
                 self._broken(f"{name}: killed", found, expected.scores)
             # Files that were moved in by half: the next run finishes what the journal says.
             self._take(way, expected)
             return f"{name}: killed, half of it is there"
+        if "within" in name and not way.target.has_log:
+            way.decided = expected
         return f"{name}: killed, nothing is there"
 
     def _after_a_refusal(self, way: Way, error: DaiSparkError, name: str) -> str:
@@ -406,6 +412,7 @@ class TableLife:
         if _STACK.search(text):
             self._broken(f"{name}: no sentence: {text}", {}, {})
         found = self._found(way)
+        self._take_what_was_decided(way, found)
         if found != way.state.scores:
             self._broken(f"{name}: refused ({text})", found, way.state.scores)
         self.counts["refused"] += 1
@@ -414,8 +421,12 @@ class TableLife:
         self._forget(way)
         return f"{name}: refused: {text}"
 
+    def _take_what_was_decided(self, way: Way, found: _Scores) -> None:
+        if way.decided is not None and found == way.decided.scores:
+            self._take(way, way.decided)
+
     def _take(self, way: Way, state: State) -> None:
-        way.state = state
+        way.state, way.decided = state, None
         if way.target.exists():
             version = way.target.version()
             if version is not None:

@@ -1,6 +1,9 @@
 """What people do in notebooks: a cell is interrupted, run again, and its session stopped."""
 
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from cluster.programs import looking
@@ -186,3 +189,44 @@ def test_an_interrupt_ends_the_jobs_that_dai_spark_began(notebook, files, tmp_pa
     assert looking.wait_until(lambda: not scorers(tmp_path), GONE_S) is not None
     assert notebook.run(END_OTHER) == "[7]\n"
     assert notebook.run(SCORE.format(**files)) == f"None {N_ROWS}\n"
+
+
+# In a terminal the handler of interrupts is Spark's own.
+SCRIPT = """
+import threading
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted")
+print(signal.getsignal(signal.SIGINT).__module__)
+score = score_udf({pipeline!r}, **words)
+scored = spark.read.parquet({flights!r}).withColumn("prediction", score())
+print(scored.where("prediction is not null").count())
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_an_interrupt_of_a_script_is_one(files, tmp_path):
+    """Not what becomes of Spark's handler, which calls the JVM in the midst of another call."""
+    call = OURS["score_table"].format(**files).strip().replace("\n", "\n    ")
+    parts = ("import signal\n", BEGIN, SLOW, SCRIPT.replace("{call}", call))
+    program = tmp_path / "program.py"
+    program.write_text("".join(part.format(**files) for part in parts))
+    log = tmp_path / "log"
+    with (
+        log.open("w") as said,
+        subprocess.Popen(
+            [sys.executable, str(program)],
+            env={**os.environ, "SPARK_LOCAL_DIRS": str(tmp_path), "PYSPARK_PYTHON": sys.executable},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        ) as running,
+    ):
+        assert looking.wait_until(lambda: is_in_second_batch(tmp_path), CELL_LIMIT_S)
+        os.kill(running.pid, signal.SIGINT)
+        answer, _ = running.communicate(timeout=CELL_LIMIT_S)
+    own = "pyspark.core.context" if "interrupted" in answer else log.read_text()[-3000:]
+    assert answer.splitlines() == ["interrupted", own, str(N_ROWS)]

@@ -1,6 +1,8 @@
 """ends_with_interrupt: Spark's jobs end when the keyboard, or a notebook, interrupts what runs."""
 
 import logging
+import signal
+import threading
 import uuid
 from contextlib import contextmanager
 from typing import Any, Iterator
@@ -31,14 +33,35 @@ def ends_with_interrupt(spark: Any) -> Iterator[None]:
     tag = f"dai_spark-{uuid.uuid4().hex}"
     context.addJobTag(tag)
     try:
-        yield
+        with _as_keyboard_interrupt():
+            yield
     except KeyboardInterrupt:
-        # Jupyter puts its own handler in the place of Spark's, which would have cancelled all jobs.
         _cancel(context, tag)
         raise
     finally:
         if context._jsc is not None:
             context.removeJobTag(tag)
+
+
+@contextmanager
+def _as_keyboard_interrupt() -> Iterator[None]:
+    """Have an interrupt raise `KeyboardInterrupt`, as it does in a notebook, and nothing else.
+
+    Spark's own handler, which only the main thread has and only outside notebooks, cancels all
+    jobs first.  It calls the JVM while the thread reads what the JVM answers to another call, which
+    py4j does not bear: the call that was interrupted fails with an error of py4j's.
+    """
+    handler: Any = None
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGINT)
+    if not getattr(handler, "__module__", "").startswith("pyspark."):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _cancel(context: Any, tag: str) -> None:
