@@ -3,15 +3,18 @@
 import logging
 import signal
 import threading
+import time
 import uuid
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from dai_spark.driver.session import is_connect
 
 __all__ = ["ends_with_interrupt"]
 
 _LOG = logging.getLogger("dai_spark")
+_TRIES = 10
+_PAUSE_S = 0.2
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def ends_with_interrupt(spark: Any) -> Iterator[None]:
         raise
     finally:
         if context._jsc is not None:
-            context.removeJobTag(tag)
+            _tried(lambda: context.removeJobTag(tag))
 
 
 @contextmanager
@@ -65,7 +68,24 @@ def _as_keyboard_interrupt() -> Iterator[None]:
 
 
 def _cancel(context: Any, tag: str) -> None:
-    try:
-        context.cancelJobsWithTag(tag)
-    except Exception:  # noqa: BLE001 - the interrupt is what the user is to see
-        _LOG.debug("The jobs of a cell that was interrupted were not cancelled.", exc_info=True)
+    if not _tried(lambda: context.cancelJobsWithTag(tag)):
+        _LOG.warning(
+            "The jobs of a cell that was interrupted were not cancelled, since Spark's driver did "
+            "not answer; spark.sparkContext.cancelAllJobs() ends them."
+        )
+
+
+def _tried(call: Callable[[], None]) -> bool:
+    """Whether a call to the JVM was answered.
+
+    At an interrupt Py4J closes the connection that was waiting, and for a moment fails on others.
+    """
+    for _ in range(_TRIES):
+        try:
+            call()
+        except Exception:  # noqa: BLE001 - the interrupt is what the user is to see
+            _LOG.debug("A call to Spark's driver failed.", exc_info=True)
+            time.sleep(_PAUSE_S)
+        else:
+            return True
+    return False
