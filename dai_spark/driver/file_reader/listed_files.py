@@ -7,8 +7,16 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from dai_spark.client.read_files.footers import Unproved
 from dai_spark.driver.file_reader.scan_plan import Scan
+from dai_spark.host.uri import without_password
 
-__all__ = ["ListedFile", "check_relation", "columns_metadata", "listed_files", "partition_names"]
+__all__ = [
+    "ListedFile",
+    "check_place",
+    "check_relation",
+    "columns_metadata",
+    "listed_files",
+    "partition_names",
+]
 
 _PARQUET = "org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat"
 _DELTA = "org.apache.spark.sql.delta.DeltaParquetFileFormat"
@@ -58,6 +66,20 @@ class ListedFile(NamedTuple):
     n_bytes: int
     changed_ms: Optional[int]
     values: Tuple[Any, ...]
+
+
+def check_place(relation: Any) -> None:
+    """Make sure, before any file is listed, that a relation's files are in the local file system.
+
+    Raises
+    ------
+    Unproved
+    """
+    roots = str(relation.location().rootPaths().mkString("\n")).split("\n")
+    elsewhere = [root for root in roots if not root.startswith("file:/")]
+    if elsewhere:
+        place = without_password(elsewhere[0]) or "nowhere"
+        raise Unproved(f"its files are not in the local file system: {place}")
 
 
 def check_relation(relation: Any) -> None:

@@ -18,7 +18,7 @@ from dai_spark.driver.file_reader.connect_scan import (
     server_files,
 )
 from dai_spark.driver.file_reader.packing import packed
-from dai_spark.driver.file_reader.scan_plan import bare_scan
+from dai_spark.driver.file_reader.scan_plan import bare_scan, planned_scan
 from dai_spark.driver.file_reader.spark_settings import (
     batch_rows,
     read_settings,
@@ -139,6 +139,8 @@ def _prove(frame: "DataFrame") -> Tuple[_Proved, int]:
         files: List[Tuple[FileFacts, Tuple[object, ...]]] = [(one, ()) for one in facts]
     else:
         scan = bare_scan(frame)
+        listed.check_place(scan.relation)
+        scan = planned_scan(frame, scan)
         names = scan.names
         listed.check_relation(scan.relation)
         partitions = listed.partition_names(scan.relation)

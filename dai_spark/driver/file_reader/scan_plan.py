@@ -13,7 +13,7 @@ from dai_spark.client.read_files.footers import Unproved
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Scan", "bare_scan"]
+__all__ = ["Scan", "bare_scan", "planned_scan"]
 
 _PHYSICAL = ("ProjectExec", "FileSourceScanExec")
 # How Spark shows a column (with L where it is a bigint), and one under another name.
@@ -45,24 +45,43 @@ class _Column(NamedTuple):
 
 
 def bare_scan(frame: "DataFrame") -> Scan:
-    """Return the scan that a frame is, whose columns are chosen and renamed at most.
+    """Return the scan that a frame is as it was written, its columns chosen and renamed at most.
 
-    Runs on the driver, on classic Spark.
+    Runs on the driver, on classic Spark; lists no files.
 
     Parameters
     ----------
     frame : DataFrame
-        One that nobody else holds: Spark settles here whether its rows are cached.
 
     Raises
     ------
     Unproved
         It is anything else, with the first thing that it is.
     """
+    names, relation = _names(frame._jdf.queryExecution().analyzed(), ("Project", "SubqueryAlias"))
+    return Scan(relation, names)
+
+
+def planned_scan(frame: "DataFrame", asked: Scan) -> Scan:
+    """Return the same scan as Spark plans it, when nothing has come in between.
+
+    Runs on the driver, on classic Spark; some formats list their files for it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One that nobody else holds: Spark settles here whether its rows are cached.
+    asked : Scan
+        The frame's, as it was written.
+
+    Raises
+    ------
+    Unproved
+        Rules or catalogs have put something in.
+    """
     execution = frame._jdf.queryExecution()
-    asked, _ = _names(execution.analyzed(), ("Project", "SubqueryAlias"))
     found, relation = _names(execution.optimizedPlan(), ("Project",))
-    if found != asked:
+    if found != asked.names:
         raise Unproved("Spark's rules make other columns of it")
     node = execution.sparkPlan()
     while True:
@@ -70,7 +89,7 @@ def bare_scan(frame: "DataFrame") -> Scan:
         if kind not in _PHYSICAL:
             raise Unproved(f"Spark's plan of it has a {kind}")
         if node.children().isEmpty():
-            return Scan(relation, asked)
+            return Scan(relation, found)
         node = node.children().head()
 
 
