@@ -83,6 +83,16 @@ RULES = (
         r"part of cancelled job group",
     ),
     Rule(
+        "session closed",
+        "Spark Connect's server has closed this session ({found}), mostly since nobody used it for "
+        "an hour (spark.connect.session.manager.defaultSessionTimeout there); make another one, "
+        "and DataFrames and scoring functions with it",
+        conditions=("INVALID_HANDLE.SESSION_",),
+        # Not each client tells a condition by itself.
+        words=r"\[INVALID_HANDLE\.SESSION_",
+        picked=r"The handle .*?(?=\s*\[INVALID_HANDLE|$)",
+    ),
+    Rule(
         "driver lost",
         "Spark's driver does not answer any more ({found}); its JVM has ended, mostly for want of "
         "memory (spark.driver.memory), so look at its log and run the job again",
