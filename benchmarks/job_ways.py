@@ -19,9 +19,10 @@ from dai_spark.drift.measured_rows import WhatToMeasure
 TARGETS = FOLDER / "whole-job"
 FILES = {"env": ENVIRONMENT, "license_file": str(LICENSE)}
 ALL = frozenset({"key", "lineage", "distributions"})
-# All checks, and each of them left out; `drift` stages the rows, as a limit of drift does.
+# All checks, and each of them left out; a limit of drift stages the rows.
 PARTS = {
     "job": ALL,
+    "job whose rows Spark reads": ALL | {"spark"},
     "job without the key's check": ALL - {"key"},
     "job without lineage": ALL - {"lineage"},
     "job without distributions": ALL - {"distributions"},
@@ -42,6 +43,8 @@ def job(
     given: dict[str, Any] = {"mode": "overwrite", "lineage": "lineage" in parts}
     if "key" in parts:
         given["key"] = [KEY]
+    if "spark" in parts:
+        given["read"] = "spark"
     if "drift" in parts:
         given["fail_on_drift"] = 10.0
     with ExitStack() as stack:

@@ -260,7 +260,9 @@ def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
     kinds = ("sum", "JVM", "JIT", "GC", "worker", "scorer", "driver", "wall")
     head = ["", "CPU-s", "JVM", "JIT", "GC", "workers", "scorers", "driver", "seconds"]
     ways, over = figures["ways"], figures["over_copy_and_direct"]
-    floor = ways["scored and written"]["sum"] / (ways["copy"]["sum"] + ways["direct"]["sum"])
+    parts = ways["copy"]["sum"] + ways["direct"]["sum"]
+    written = ("scored and written", "the same, files read by tasks")
+    floors = [f"{ways[name]['sum'] / parts:.2f}" for name in written]
     stages = [
         [stage["what"], *(stage[name] for name in ("tasks", "task_cpu_s", "shuffled_mb"))]
         for stage in ways["job"]["stages"]
@@ -276,8 +278,8 @@ def whole_job(figures: dict[str, Any], folder: Path) -> Lines:
         "compiling (JIT) is done once, however many rows come.",
         table(head, [[way, *(taken.get(kind) for kind in kinds)] for way, taken in ways.items()]),
         f"CPU-seconds over those of copying and direct scoring together, to reach "
-        f"{figures['goal']:.2f}: {against}. Scoring through Spark into Parquet, with nothing else, "
-        f"takes {floor:.2f} of them: no job through Spark's reader can take less.",
+        f"{figures['goal']:.2f}: {against}. To score into Parquet and do nothing else takes "
+        f"{floors[0]} of them where Spark reads, and {floors[1]} where tasks read the files.",
         "The job's stages, by Spark's event log; the CPU is that of the tasks' own threads.",
         table(["stage", "tasks", "CPU-s", "shuffled, MB"], stages),
     ]

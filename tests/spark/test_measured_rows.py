@@ -119,6 +119,8 @@ def test_a_report_is_the_same_by_either_way(
         "target": target.format(tmp_path),
         "mode": "overwrite",
         "progress": False,
+        # The rows of a sample are told by their partition and their place in it.
+        "read": "spark",
     }
     by_tasks = score_table(export(), **with_scorer, **words, run_id="by tasks")
     monkeypatch.setattr(measured, "is_connect", lambda spark: True)
