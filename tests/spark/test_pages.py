@@ -170,6 +170,15 @@ def test_model_registry(given, evaluate, folder, tmp_path):
     assert len(by_alias) == N_ROWS
 
 
+def test_reading_files(given, evaluate):
+    """The page's call scores each row of a table, whoever reads it."""
+    n_run, reasons = pages.run(pages.ROOT / "docs" / "reading_files.md", evaluate, **given)
+    assert (n_run, reasons) == (1, [])
+    (frame,) = evaluate.shown
+    assert len(frame) == N_ROWS
+    assert frame["prediction"].notna().all()
+
+
 def test_each_page_with_python_is_run():
     """No page with Python blocks is forgotten here."""
     with_python = {
@@ -180,4 +189,7 @@ def test_each_page_with_python_is_run():
     mlflow = {"mlflow", "model_registry"}
     # Clients of a server: those of tests/serving make the same calls with their pipeline's columns.
     server = {"grpc", "serving_protocols"}
-    assert with_python == {"README", "scoring", "environment_for_your_pipeline", *mlflow, *server}
+    # Its function is one of examples/declarative_pipeline, which tests/cluster runs.
+    pipelines = {"declarative_pipelines"}
+    here = {"README", "scoring", "reading_files", "environment_for_your_pipeline"}
+    assert with_python == here | mlflow | server | pipelines
