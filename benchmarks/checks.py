@@ -107,7 +107,7 @@ def score_all(plan: ScoringPlan, batches: list[pa.RecordBatch]) -> None:
 def unchecked() -> Iterator[None]:
     """Put casts that look at nothing in the place of those that do."""
 
-    def cast(batch: pa.RecordBatch, wanted: Any, rows: str, on_cast: str = "error") -> CastBatch:
+    def cast(batch: pa.RecordBatch, wanted: Any, rows: str, *_: Any) -> CastBatch:
         arrays = []
         for name, column in wanted.items():
             values = batch.column(name)
@@ -119,11 +119,10 @@ def unchecked() -> Iterator[None]:
     def as_it_is(answer: pa.RecordBatch, *_: Any) -> pa.RecordBatch:
         return answer
 
-    executor = "dai_spark.client.score"
     with (
-        mock.patch(f"{executor}.cast_batch", cast),
-        mock.patch(f"{executor}.check_answer", as_it_is),
-        mock.patch(f"{executor}.check_columns"),
+        mock.patch("dai_spark.client.pieces.cast_batch", cast),
+        mock.patch("dai_spark.client.pieces.check_columns"),
+        mock.patch("dai_spark.client.in_flight.check_answer", as_it_is),
     ):
         yield
 

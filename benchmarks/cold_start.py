@@ -134,7 +134,7 @@ def staged(plan: ScoringPlan) -> Any:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from dai_spark.client.connection import Connection
         from dai_spark.client.executor import current_executor
-        from dai_spark.schema.columns import cast_batch
+        from dai_spark.schema.cast import cast_batch
         from dai_spark.unpack.folders import environment_folder, pipeline_folder
 
         rows = pa.Table.from_batches(list(batches)).combine_chunks().to_batches()[0]
@@ -147,7 +147,8 @@ def staged(plan: ScoringPlan) -> Any:
             marks.append(time.monotonic())
             described = connection.describe()
             marks.append(time.monotonic())
-            sent = cast_batch(rows, plan.with_description(described).wanted(), "the first batch")
+            wanted = plan.with_description(described).wanted()
+            sent = cast_batch(rows, wanted, "the first batch").batch
             connection.send_batch(sent, 0)
             connection.receive_batch("the first batch")
             marks.append(time.monotonic())
@@ -163,7 +164,7 @@ def warm(
     spark: SparkSession, frame: DataFrame, pipeline: Path, environment: Path
 ) -> dict[str, Any]:
     """From submit to the first row, of a second job and of a bare one, in turn."""
-    files = {"env": environment, "license_file": str(LICENSE), "tell": log_message}
+    files = {"env": environment, "license_file": str(LICENSE), "on_message": log_message}
 
     def scored() -> float:
         return took(lambda: first_batch(score_dataframe(frame, pipeline, keep=[KEY], **files)))
