@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from typing import Callable, List, Optional
+from typing import Any, Callable, List, Optional, Tuple
 
 from dai_spark._version import __version__
 from dai_spark.errors import DaiSparkError
@@ -44,6 +44,20 @@ def main(argv: Optional[List[str]] = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells itself of words that nobody takes, with its own usage.
+
+    argparse leaves them to the program's parser, whose usage names commands alone; the parsers of
+    commands are of this class, too.
+    """
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Tuple[Any, List[str]]:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def _parser() -> argparse.ArgumentParser:
     from dai_spark.cli.env_commands import add_env_commands
     from dai_spark.cli.grpc_commands import add_grpc_commands
@@ -57,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     from dai_spark.cli.score_table_command import add_score_table
     from dai_spark.cli.serve_command import add_serve
 
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="dai-spark",
         description="Score big Spark tables with H2O Driverless AI Python scoring pipelines.",
     )

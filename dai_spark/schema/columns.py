@@ -181,7 +181,8 @@ def check_columns(
             "has columns of types that the pipeline cannot be given: "
             f"{shortened(refused, _N_NAMES)}"
         )
-    raise ColumnError(f"{where} {' and '.join(parts)}.")
+    what_to_do = "; rename or add them (a table job: --column NAME=EXPR)" if missing else ""
+    raise ColumnError(f"{where} {' and '.join(parts)}{what_to_do}.")
 
 
 def check_once(names: Iterable[str], columns: Sequence[str], where: str) -> None:

@@ -50,3 +50,13 @@ def test_json_is_the_last_line_of_a_run_that_failed(capsys):
     found = json.loads(out.splitlines()[-1])
     assert (found["status"], found["exit_status"]) == ("usage", 2)
     assert err.startswith(f"dai-spark: {found['message']}")
+
+
+def test_what_a_command_does_not_take_is_told_with_its_own_usage(capsys):
+    """A pipeline by place, as other commands take it, where it goes by name."""
+    with pytest.raises(SystemExit) as ended:
+        main(["score-table", "scorer.zip", "--source", "a", "--target", "b"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: dai-spark score-table --pipeline ZIP")
+    assert said.endswith("unrecognized arguments: scorer.zip\n")

@@ -3,11 +3,12 @@
 import io
 import os
 import tarfile
+import time
 
 import pytest
 
 from dai_spark.artifacts.extract import extract_archive
-from dai_spark.artifacts.file_threads import FileThreads
+from dai_spark.artifacts.file_threads import FileThreads, new_file
 from dai_spark.errors import EnvironmentUnpackError
 
 
@@ -32,20 +33,27 @@ def test_what_a_thread_meets_is_raised(tmp_path):
     assert (tmp_path / "there").read_bytes() == b"before"
 
 
-def test_nobody_writes_behind_an_error(tmp_path):
-    """Who removes the folder of a failed archive finds it as it stays."""
+def test_nobody_writes_behind_an_error(tmp_path, monkeypatch):
+    """What has begun is ended, and nothing else begins: the folder stays as who removes it saw."""
+    begun, ended = [], []
+
+    def slowly(path, mode):
+        begun.append(path)
+        time.sleep(0.05)
+        ended.append(path)
+        return new_file(path, mode)
 
     def fail():
         with FileThreads() as threads:
-            for i in range(2_000):
-                threads.add(tmp_path / f"{i}", 0o600, b"x" * 10_000)
+            for i in range(100):
+                threads.add(tmp_path / f"{i}", 0o600, b"x")
             raise KeyError
 
+    monkeypatch.setattr("dai_spark.artifacts.file_threads.new_file", slowly)
     with pytest.raises(KeyError):
         fail()
-    n_files = len(list(tmp_path.iterdir()))
-    assert n_files == len(list(tmp_path.iterdir()))
-    assert {path.stat().st_size for path in tmp_path.iterdir()} <= {10_000}
+    assert 0 < len(begun) == len(ended) < 100
+    assert len(list(tmp_path.iterdir())) == len(ended)
 
 
 def test_a_full_disk_is_told(tmp_path, monkeypatch):

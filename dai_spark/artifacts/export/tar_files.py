@@ -53,8 +53,7 @@ class TarFiles(ExportFiles):
     """
 
     def __init__(self, path: Path, is_kept: Callable[[str], bool]) -> None:
-        # Open for as long as this is, so no block can close it.
-        self._kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this is
         weakref.finalize(self, self._kept.close)
         self._places: Dict[str, Tuple[int, int]] = {}
         self._same: Dict[str, str] = {}

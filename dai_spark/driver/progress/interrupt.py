@@ -57,7 +57,7 @@ def _as_keyboard_interrupt() -> Iterator[None]:
     handler: Any = None
     if threading.current_thread() is threading.main_thread():
         handler = signal.getsignal(signal.SIGINT)
-    if not getattr(handler, "__module__", "").startswith("pyspark."):
+    if not str(getattr(handler, "__module__", "")).startswith("pyspark."):
         yield
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
