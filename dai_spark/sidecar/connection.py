@@ -216,7 +216,7 @@ class ScorerConnection:
 
     def _answer_batch(self, payload: bytearray) -> None:
         assert self._scorer is not None
-        begun = time.time()
+        begun = time.monotonic()
         try:
             try:
                 frame, first_row = frames.to_frame(payload)
@@ -229,7 +229,7 @@ class ScorerConnection:
             self._log("scores rows {}-{} of {}".format(first_row, last_row, self._task))
             answer = self._scorer.score(frame, self._options)
             told = {
-                "scoring_s": repr(time.time() - begun),
+                "scoring_s": repr(time.monotonic() - begun),
                 "peak_memory_bytes": str(peak_bytes()),
             }
             try:
@@ -242,7 +242,7 @@ class ScorerConnection:
             return
         self._totals["n_rows"] += len(frame)
         self._totals["n_batches"] += 1
-        self._totals["scoring_s"] += time.time() - begun
+        self._totals["scoring_s"] += time.monotonic() - begun
         protocol.send(self._sock, protocol.RESULT, stream)
 
 

@@ -182,7 +182,7 @@ class Guard:
         # Who started it says so first, unless it was killed.
         limit_s = self._spec["load_timeout_s"]
         self._say("not loaded within {:g} s".format(limit_s))
-        verdict = {"kind": "hung", "limit_s": limit_s, "time": time.time()}
+        verdict = {"kind": "hung", "limit_s": limit_s, "time": time.monotonic()}
         try:
             write_json(self._path(protocol.VERDICT_NAME), verdict)
         except OSError:

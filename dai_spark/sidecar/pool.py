@@ -116,7 +116,7 @@ class ScorerPool:
         self._close_inherited = close_inherited
         self.start_method = "fork"
         self.loaded: Optional[LoadedScorer] = None
-        self.used_at = time.time()
+        self.used_at = time.monotonic()
         # Before the pipeline is loaded: what that sets, the licence among it, is of one process.
         self._environment = dict(os.environ)
         self._n_made = 0
@@ -272,9 +272,9 @@ class ScorerPool:
                 scorer.is_closing = True
                 return
             scorer.end_connection()
-            scorer.idle_since = self.used_at = time.time()
+            scorer.idle_since = self.used_at = time.monotonic()
         elif scorer.connection is not None:
-            scorer.client_left_at = time.time()
+            scorer.client_left_at = time.monotonic()
 
     def reap(self) -> None:
         """Take in the ends of children: write exit statuses, close connections, remove folders."""
@@ -291,7 +291,7 @@ class ScorerPool:
         self._orphans.look(self._by_pid, bool(ended))
         for scorer in ended:
             shutil.rmtree(scorer.folder, ignore_errors=True)
-            self.used_at = time.time()
+            self.used_at = time.monotonic()
 
     def _ended(self) -> Iterator[Tuple[int, Optional[int]]]:
         """Children that have ended and their statuses; None where the pipeline has taken it."""
@@ -348,7 +348,7 @@ class ScorerPool:
 
     def evict(self) -> None:
         """Kill scorers whose client left in the middle, dismiss those that wait for too long."""
-        now = time.time()
+        now = time.monotonic()
         keep_s = min(_KEEP_S[self.start_method], self._spec["idle_timeout_s"])
         for scorer in self._by_pid.values():
             if scorer.client_left_at is not None and now - scorer.client_left_at > _GRACE_S:

@@ -114,7 +114,7 @@ class Sidecar:
         # Where the pipeline has left it.
         os.makedirs(self._path("load"), mode=0o700, exist_ok=True)
         os.chdir(self._path("load"))
-        self._pool.used_at = time.time()
+        self._pool.used_at = time.monotonic()
         ready = {"pid": os.getpid(), "start_method": self._pool.start_method}
         write_json(self._path(protocol.READY_NAME), ready)
         try:
@@ -161,7 +161,7 @@ class Sidecar:
     def _is_of_no_use(self) -> bool:
         if self._pool.is_busy:
             return False
-        return bool(time.time() - self._pool.used_at > self._spec["idle_timeout_s"])
+        return bool(time.monotonic() - self._pool.used_at > self._spec["idle_timeout_s"])
 
     def _leave(self) -> None:
         # Before anything else ends, so that who comes now waits for the lock and calls nobody.

@@ -74,16 +74,17 @@ def take_slot(
     folder = os.path.join(run_folder, protocol.SLOTS_NAME)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     told_at = -_TELL_EVERY_S
-    told_of: Optional[float] = None
+    told_of: List[int] = []
     while True:
         slot = _try_slot(folder, max_scorers, task_attempt)
         if slot is not None:
             return slot
         if time.monotonic() - told_at >= _TELL_EVERY_S:
-            newest = max(os.stat(path).st_mtime for path in _files(folder))
-            if newest != told_of:
+            # Not the newest one alone: a clock may be put back.
+            changed_at = sorted(os.stat(path).st_mtime_ns for path in _files(folder))
+            if changed_at != told_of:
                 tell_queued()
-                told_of = newest
+                told_of = changed_at
             told_at = time.monotonic()
         time.sleep(_POLL_S)
 

@@ -19,7 +19,9 @@ def leave_verdict(run_folder: str, error: Dict[str, Any]) -> None:
     What has loaded once can load: another load fails of something else, as of too little memory.
     """
     if not has_loaded(run_folder):
-        write_json(os.path.join(run_folder, protocol.VERDICT_NAME), dict(error, time=time.time()))
+        write_json(
+            os.path.join(run_folder, protocol.VERDICT_NAME), dict(error, time=time.monotonic())
+        )
 
 
 def note_loaded(run_folder: str) -> None:

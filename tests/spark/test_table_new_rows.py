@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_table
 from dai_spark.errors import ColumnError, OptionError, TableJobError
+from dai_spark.table_job.targets.file_table import RECORDS
 
 
 @pytest.fixture
@@ -133,6 +134,31 @@ def test_each_day_scores_its_own_rows(spark, table, kind, export, with_scorer, t
     assert_all_scored(lambda: found, expected, total)
     if not path:
         spark.sql(f"DROP TABLE {target}")
+
+
+def test_the_last_run_is_the_last_whatever_its_hosts_clock_says(
+    spark, table, export, with_scorer, tmp_path
+):
+    """Records of files lie in the order of their names: a host that is ahead wrote the first."""
+    source = table("parquet")
+    words = {
+        "source": source.text,
+        "target": f"parquet:{tmp_path}/target",
+        "mode": "append",
+        "keep": ["flight_id", "time_hour"],
+        "incremental": "since",
+        "since": "time_hour",
+    }
+    source.add("month = 1 AND day = 1")
+    score_table(export(), **with_scorer, spark=spark, **words)
+    (record,) = (tmp_path / "target" / RECORDS).glob("[0-9]*.json")
+    number, _, name = record.name.partition("-")
+    record.rename(record.with_name(f"{int(number) + 7200 * 10**9}-{name}"))
+    n_new = source.add("month = 1 AND day = 2")
+    second = score_table(export(), **with_scorer, spark=spark, **words)
+    assert second.n_scored == n_new
+    third = score_table(export(), **with_scorer, spark=spark, **words)
+    assert (third.status, third.high_water_mark) == ("nothing to do", second.high_water_mark)
 
 
 def test_rows_that_no_mark_would_find_are_refused(table, job):

@@ -30,7 +30,9 @@ def remembered_failure(
 ) -> Optional[DaiSparkError]:
     """The error of a start that failed on this executor a short while ago, if one did."""
     verdict = sidecar.verdict()
-    if verdict is None or time.time() - verdict["time"] > _LASTS_S:
+    # Monotonic: all processes of a host have the same one, and nobody puts it forward or back.  It
+    # begins anew when the host does.
+    if verdict is None or not 0 <= time.monotonic() - verdict["time"] <= _LASTS_S:
         return None
     if verdict["kind"] == _HUNG:
         # With more time it may load.
@@ -72,7 +74,7 @@ def wait_for_verdict(sidecar: SidecarHandle) -> None:
 
 def remember_hang(sidecar: SidecarHandle, start_timeout_s: float) -> None:
     """Leave a verdict, so that Spark's retries do not each wait for the same limit."""
-    verdict = {"kind": _HUNG, "limit_s": start_timeout_s, "time": time.time()}
+    verdict = {"kind": _HUNG, "limit_s": start_timeout_s, "time": time.monotonic()}
     # Without room for it the next attempt waits again.
     with contextlib.suppress(OSError):
         write_atomically(sidecar.run_folder / VERDICT_NAME, json.dumps(verdict).encode("utf-8"))

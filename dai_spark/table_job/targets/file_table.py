@@ -115,7 +115,7 @@ class FileTableTarget(Target):
             "mode": job.mode,
             "written": name,
             "record": record.to_json(),
-            "record_name": f"{time.time_ns()}-{name}.json",
+            "record_name": f"{self._next_number()}-{name}.json",
             "table": self.table.text,
             "schema": rows.schema.jsonValue(),
             "partition_by": partition_by,
@@ -296,6 +296,18 @@ class FileTableTarget(Target):
         self.run_sql(f"REFRESH TABLE {self.table.name}")
 
     # -- records --------------------------------------------------------------------------------
+
+    def _next_number(self) -> int:
+        """What a record's name begins with: the time, and more than any before it.
+
+        Drivers of several hosts write into a table, and their clocks differ.
+        """
+        if self.table.format is None and self.is_new:
+            return time.time_ns()
+        names = (self._location() / RECORDS).names()
+        numbers = [name.partition("-")[0] for name in names]
+        before = [int(number) for number in numbers if number.isdigit()]
+        return max(time.time_ns(), max(before, default=0) + 1)
 
     def read_commits(self) -> Commits:
         """See `Target.read_commits`: what others write into the folder leaves no record."""
