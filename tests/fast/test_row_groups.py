@@ -5,8 +5,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from dai_spark.client.read_files import row_groups
-from dai_spark.client.read_files.footers import FileColumn, ReadSettings, look_at_files
+from dai_spark.client.read_files.footers import (
+    FileColumn,
+    ReadSettings,
+    Unproved,
+    look_at_files,
+)
 from dai_spark.client.read_files.task_files import FileRange, TaskColumn, TaskFiles, packed_tasks
+from dai_spark.errors import SourceFileError
 
 SETTINGS = ReadSettings(False, "CORRECTED", "CORRECTED", False)
 
@@ -53,6 +59,33 @@ def test_long_texts_come_in_smaller_batches(read, monkeypatch):
     batches = read([texts], use_dictionary=False, compression="none")
     assert max(batch.nbytes for batch in batches) < 250_000
     assert pa.Table.from_batches(batches) == texts
+
+
+def test_a_pyarrow_that_is_too_old_leaves_reading_to_spark(read, monkeypatch):
+    """On the driver; one on an executor is told with what to do."""
+    table = pa.table({"x": range(10)})
+    read([table])
+    monkeypatch.setattr(pa, "__version__", "4.0.0")
+    with pytest.raises(Unproved, match=r"pyarrow 4\.0\.0 is here, and that wants 11 or later"):
+        read([table])
+    files = TaskFiles((), False, 1000, True, packed_tasks([[]]))
+    with pytest.raises(SourceFileError, match=r"since pyarrow 4\.0\.0 is here.*read='spark'"):
+        list(row_groups.batches_of_files(files, [], iter([])))
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_to_its_end(read, monkeypatch, tmp_path):
+    """Its rows are those of one file: who overwrites a table removes files, and changes none."""
+    one = pa.table({"x": range(1000)})
+    path = tmp_path / "0.parquet"
+    opened = row_groups._check_same
+
+    def replaced(files, one, file):
+        opened(files, one, file)
+        pq.write_table(pa.table({"x": [7]}), tmp_path / "other")
+        (tmp_path / "other").replace(path)
+
+    monkeypatch.setattr(row_groups, "_check_same", replaced)
+    assert pa.Table.from_batches(read([one])) == one
 
 
 def test_many_columns_share_the_room_for_buffers():

@@ -10,7 +10,15 @@ import pyarrow.parquet as pq
 
 from dai_spark.client.read_files.file_types import CALENDAR_KINDS, are_alike, logical_of
 
-__all__ = ["FileColumn", "FileFacts", "FileNames", "ReadSettings", "Unproved", "look_at_files"]
+__all__ = [
+    "FileColumn",
+    "FileFacts",
+    "FileNames",
+    "ReadSettings",
+    "Unproved",
+    "check_pyarrow",
+    "look_at_files",
+]
 
 _MAGIC = b"PAR1"
 # A footer's length, and the magic behind it.
@@ -19,6 +27,8 @@ _DIGEST_CHARS = 16
 # Those that every pyarrow has and reads as Spark does: what LZ4 means differs between writers.
 _CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD")
 _N_THREADS = 8
+# The oldest whose readings are compared with Spark's; 8 and older lack what reading needs.
+_LEAST_PYARROW = 11
 _SPARK_VERSION = b"org.apache.spark.version"
 
 
@@ -84,6 +94,19 @@ class FileFacts(NamedTuple):
     row_groups: Tuple[Tuple[int, int], ...]
 
 
+def check_pyarrow() -> None:
+    """Make sure that the pyarrow of this process is one whose readings are known.
+
+    Raises
+    ------
+    Unproved
+    """
+    if int(pa.__version__.partition(".")[0]) < _LEAST_PYARROW:
+        raise Unproved(
+            f"pyarrow {pa.__version__} is here, and that wants {_LEAST_PYARROW} or later"
+        )
+
+
 def look_at_files(
     paths: Sequence[str], columns: Sequence[FileColumn], settings: ReadSettings
 ) -> List[FileFacts]:
@@ -102,6 +125,7 @@ def look_at_files(
     ------
     Unproved
     """
+    check_pyarrow()
     with ThreadPoolExecutor(_N_THREADS) as threads:
         return list(threads.map(lambda path: _look_at(path, columns, settings), paths))
 

@@ -9,7 +9,7 @@ from typing import Any, Iterator, List, Optional, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dai_spark.client.read_files.footers import FileNames, Unproved
+from dai_spark.client.read_files.footers import FileNames, Unproved, check_pyarrow
 from dai_spark.client.read_files.task_files import FileRange, TaskFiles
 from dai_spark.errors import SourceFileError
 from dai_spark.schema.cast import decoded
@@ -47,8 +47,16 @@ def batches_of_files(
     Raises
     ------
     SourceFileError
-        A file is not there, or is another one than when the job was planned.
+        A file is not there, or is another one than when the job was planned; this host's pyarrow is
+        older than the driver's, and too old.
     """
+    try:
+        check_pyarrow()
+    except Unproved as error:
+        raise SourceFileError(
+            f"Tasks on {socket.gethostname()} cannot read files, since {error}; install a newer "
+            "pyarrow there, or give read='spark' (--read spark), which leaves reading to Spark."
+        ) from None
     for batch in given:
         kind = batch.schema.field(1).type
         schema = pa.schema([(name, kind.field(i).type) for i, name in enumerate(names)])
@@ -86,11 +94,13 @@ def _together(held: List[pa.RecordBatch]) -> pa.RecordBatch:
 
 def _of_range(files: TaskFiles, one: FileRange, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     try:
-        with pa.OSFile(one.path) as opened:
+        # Arrow opens the descriptor's own file anew, whatever has the path by now; it cannot tell
+        # its own descriptor before pyarrow 25.
+        with Path(one.path).open("rb") as opened, pa.OSFile(f"/dev/fd/{opened.fileno()}") as source:
             _check_same(files, one, opened)
             # Without a buffer for the whole row group.
             with pq.ParquetFile(
-                opened,
+                source,
                 buffer_size=_buffer_bytes(len(files.columns)),
                 pre_buffer=False,
                 coerce_int96_timestamp_unit="us",
