@@ -10,6 +10,7 @@ on disk (unpacked folders) or in another process (the sidecar).
     startup/           the executor's sidecar: found, or started
     spark_hooks/       metrics, and columns as Arrow, of Spark's own Python worker
     read_files/        a table's files, read by a task itself
+    key_check/         whether a key tells rows apart
     unix_socket        the sidecar's socket
     connection         one connection to the sidecar
     connection_source  where the connections of a task or a call come from, and go to

@@ -14,9 +14,9 @@
     transformer         the same as a stage of a `pyspark.ml` Pipeline
     open_request        what a caller of a face gave, checked
     metrics_sum         the metrics of all tasks that have ended
-    rows_measure        how the rows of one DataFrame lie, as its tasks found
     spark_errors/       what Spark raises, as sentences
     filesystem/         files by URI
+    row_facts/          what tasks find out of rows
     file_reader/        tables whose files tasks read themselves
     progress/           what is told to the user meanwhile
 """

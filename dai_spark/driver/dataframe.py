@@ -14,7 +14,7 @@ from dai_spark.driver.off_disk import off_disk
 from dai_spark.driver.open_request import open_request
 from dai_spark.driver.prepare import prepare
 from dai_spark.driver.progress.messages import log_message
-from dai_spark.driver.rows_measure import RowsMeasure
+from dai_spark.driver.row_facts.rows_measure import RowsMeasure
 from dai_spark.driver.schema import arrow_types, prediction_type, quoted
 from dai_spark.errors import ColumnError, shortened
 from dai_spark.plan.options import ScoringOptions

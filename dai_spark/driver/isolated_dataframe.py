@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Callable, Optional, Sequence
 from dai_spark.client.udf_bodies import isolating_body
 from dai_spark.driver.dataframe import Body, MaybeFiles, mapped_frame
 from dai_spark.driver.metrics_sum import MetricsSum
-from dai_spark.driver.rows_measure import RowsMeasure
+from dai_spark.driver.row_facts.rows_measure import RowsMeasure
 from dai_spark.plan.plan import ScoringPlan
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from dai_spark import score_table
 from dai_spark.drift.measured_rows import WhatToMeasure
 from dai_spark.drift.stability_index import psi
-from dai_spark.driver.rows_measure import RowsMeasure
+from dai_spark.driver.row_facts.rows_measure import RowsMeasure
 from dai_spark.table_job.report.inputs import InputSample
 from dai_spark.table_job.report.observed_distributions import observe, read
 from dai_spark.table_job.run import measured

@@ -6,6 +6,7 @@ import pyspark
 import pytest
 from pyspark.sql import functions as F
 
+from dai_spark.driver.row_facts import key_hashes
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.source import key as key_module
 from dai_spark.table_job.source.key import check_key
@@ -29,14 +30,57 @@ def rows(spark):
     )
 
 
-@pytest.mark.parametrize(
-    "key",
-    [["id"], ["whole"], ["text", "money"], ["half", "even"], ["pair"], ["bytes", "time"]],
-    ids=",".join,
-)
+@pytest.fixture(scope="module")
+def in_files(spark, rows, tmp_path_factory):
+    """The same rows in three Parquet files, which tasks can read themselves, without the struct."""
+    path = str(tmp_path_factory.mktemp("key") / "rows")
+    rows.drop("pair").write.parquet(path)
+    return spark.read.parquet(path)
+
+
+KEYS = [["id"], ["whole"], ["text", "money"], ["half", "even"], ["bytes", "time"]]
+
+
+@pytest.mark.parametrize("key", [*KEYS, ["pair"]], ids=",".join)
 def test_a_key_that_tells_rows_apart_is_counted(rows, key):
     """One number, texts, several columns, a struct, which is compared by its values."""
     assert check_key(rows, key, "The table") == N_ROWS
+
+
+@pytest.mark.parametrize("key", [*KEYS, ["double"], ["day"]], ids=",".join)
+def test_tasks_that_read_the_files_count_the_same(spark, in_files, tmp_path, monkeypatch, key):
+    """Without Spark's comparing any value; and a double, or a null, in another file is seen."""
+    path = str(tmp_path / "more")
+    made = [
+        "*",
+        "CAST(id AS double) AS double",
+        "date_add(DATE '2000-01-01', CAST(id AS int)) AS day",
+    ]
+    all_rows = in_files.selectExpr(*made)
+    all_rows.write.parquet(path)
+    with monkeypatch.context() as patched:
+        patched.delattr(key_module, "_check_values")
+        patched.delattr(key_hashes, "_hash")
+        assert check_key(spark.read.parquet(path), key, "The table", "auto") == N_ROWS
+    all_rows.where("id = 2999").write.mode("append").parquet(path)
+    with pytest.raises(ColumnError, match="holds 1 values of --key .* more than once: .*2 times"):
+        check_key(spark.read.parquet(path), key, "The table", "auto")
+    nulls = [F.lit(None).cast(field.dataType).alias(field.name) for field in all_rows.schema]
+    spark.range(1).select(*nulls).write.mode("append").parquet(path)
+    with pytest.raises(ColumnError, match="has 1 rows whose --key .* is null"):
+        check_key(spark.read.parquet(path), key, "The table", "auto")
+
+
+def test_a_table_of_no_rows_in_files_has_a_key(spark, in_files, tmp_path):
+    """A file without a row, and a table without a file."""
+    path = str(tmp_path / "none")
+    in_files.limit(0).write.parquet(path)
+    assert check_key(spark.read.parquet(path), ["id"], "The table", "auto") == 0
+    (folder,) = {file.parent for file in tmp_path.glob("none/*.parquet")}
+    for file in folder.glob("*.parquet"):
+        file.unlink()
+    none = spark.read.schema(in_files.schema).parquet(path)
+    assert check_key(none, ["id"], "The table", "auto") == 0
 
 
 def test_a_table_without_rows_has_a_key(rows):
@@ -58,7 +102,7 @@ def test_each_double_is_told(rows):
             check_key(rows, key, "The table")
 
 
-def test_values_that_spark_takes_for_equal_are_one(spark):
+def test_values_that_spark_takes_for_equal_are_one(spark, tmp_path):
     """NaN is NaN, zero has no sign; of decimals the scale is the column's."""
     floats = spark.createDataFrame(
         [(float("nan"), 1), (0.0, 1), (-0.0, 1), (1.5, 1), (float("nan"), 2)], "x double, n int"
@@ -67,6 +111,11 @@ def test_values_that_spark_takes_for_equal_are_one(spark):
         check_key(floats, ["x", "n"], "The table")
     with pytest.raises(ColumnError, match="holds 2 values of --key x more than once"):
         check_key(floats, ["x"], "The table")
+    path = str(tmp_path / "floats")
+    floats.repartition(5).write.parquet(path)
+    for key, n in ((["x", "n"], 1), (["x"], 2)):
+        with pytest.raises(ColumnError, match=f"holds {n} values of --key .* more than once"):
+            check_key(spark.read.parquet(path), key, "The table", "auto")
     money = spark.createDataFrame([(Decimal("1.50"),), (Decimal("1.5"),)], "x decimal(9, 2)")
     with pytest.raises(ColumnError, match="holds 1 values of --key x more than once: 1.50"):
         check_key(money, ["x"], "The table")
@@ -97,7 +146,7 @@ def test_a_null_is_told_before_a_double(rows):
 def test_equal_hashes_are_no_double(rows, monkeypatch, n_hashes):
     """Keys are compared where hashes are equal, all or two of them."""
     monkeypatch.setattr(
-        key_module, "_hash", lambda key: F.pmod(F.col("id"), F.lit(n_hashes)).cast("long")
+        key_hashes, "_hash", lambda key: F.pmod(F.col("id"), F.lit(n_hashes)).cast("long")
     )
     assert check_key(rows, ["text", "id"], "The table") == N_ROWS
     with pytest.raises(ColumnError, match=r"1 values of --key text,id more than once: k7, 7 \(2 t"):

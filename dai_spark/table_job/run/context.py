@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from dai_spark.driver.dataframe import scored_frame
 from dai_spark.driver.metrics_sum import MetricsSum
-from dai_spark.driver.rows_measure import RowsMeasure
+from dai_spark.driver.row_facts.rows_measure import RowsMeasure
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.plan.request import ScoringRequest
 from dai_spark.schema.prediction import PredictionShape

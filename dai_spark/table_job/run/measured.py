@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from dai_spark.drift.measured_rows import WhatToMeasure
-from dai_spark.driver.rows_measure import RowsMeasure
+from dai_spark.driver.row_facts.rows_measure import RowsMeasure
 from dai_spark.driver.schema import prediction_type
 from dai_spark.driver.session import is_connect
 from dai_spark.driver.spark_errors.telling import said_by

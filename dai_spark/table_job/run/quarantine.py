@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Sequence, Tuple
 
 from dai_spark.driver.isolated_dataframe import isolated_dataframe
-from dai_spark.driver.rows_measure import RowsMeasure
+from dai_spark.driver.row_facts.rows_measure import RowsMeasure
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import BadRowsError
 from dai_spark.table_job.contract.judge import Figures

@@ -1,34 +1,27 @@
 """Key: the columns that tell rows apart, held against the rows that are to be written."""
 
 import uuid
-from typing import TYPE_CHECKING, Sequence, Tuple
+from typing import TYPE_CHECKING, Sequence
 
+from dai_spark.driver.row_facts.key_hashes import count_by_hashes, is_any_null, is_hashed
 from dai_spark.driver.schema import quoted
 from dai_spark.errors import ColumnError
 from dai_spark.table_job.targets.columns.comparison import check_comparable
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
-    from pyspark.sql.types import DataType
+    from pyspark.sql import DataFrame
 
 __all__ = ["check_key"]
 
 _EXAMPLES = 5
-_BINARY = "UTF8_BINARY"
-# As wide as a hash, or less.
-_NARROW = {"byte", "short", "integer", "long", "date", "timestamp", "timestamp_ntz"}
-# Equal values have equal hashes: to these, too, NaN is one value, and zero has no sign.
-_PLAIN = {*_NARROW, "float", "double", "decimal", "boolean", "binary"}
 
 
-def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
+def check_key(rows: "DataFrame", key: Sequence[str], where: str, read: str = "spark") -> int:
     """Make sure that a key is nowhere null and nowhere twice, and count the rows.
 
-    Runs on the driver, with one Spark job that reads the key's columns alone.  Of a key that is
-    more than one number it is a hash of 64 bits that is shuffled and counted: equal keys have equal
-    ones.  Where a hash stands twice, the keys themselves are compared by a second job, so that no
-    double is missed, and none is told that is none; by chance that is once in 90,000 runs of 20
-    million rows.
+    Runs on the driver, with one Spark job that counts hashes of the keys.  Where a hash stands
+    twice, the keys themselves are compared by a second job, so that no double is missed, and none
+    is told that is none; by chance that is once in 90,000 runs of 20 million rows.
 
     Parameters
     ----------
@@ -36,6 +29,8 @@ def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
     key : sequence of str
     where : str
         How messages name the rows.
+    read : {"auto", "spark", "files"}, default "spark"
+        ``"spark"``: Spark reads the columns also where tasks could read them from files.
 
     Returns
     -------
@@ -54,55 +49,20 @@ def check_key(rows: "DataFrame", key: Sequence[str], where: str) -> int:
         raise ColumnError(f"{where} lacks {', '.join(missing)} of --key.")
     check_comparable(rows.schema, key)
     kinds = [rows.schema[name].dataType for name in key]
-    if (len(key) == 1 and kinds[0].typeName() in _NARROW) or not all(map(_is_hashed, kinds)):
+    if not all(map(is_hashed, kinds)):
         return _check_values(rows, key, where)
-    n_rows, has_doubts = _hashes(rows, key)
-    if has_doubts:
-        _check_values(rows, key, where)
-    return n_rows
-
-
-def _hashes(rows: "DataFrame", key: Sequence[str]) -> Tuple[int, bool]:
-    """Count rows by the hashes of their keys: all, and whether any is null or twice."""
-    from pyspark.sql import functions as F
-
-    counted = rows.groupBy(F.when(~_is_null(key), _hash(key)).alias("hash")).agg(
-        F.count(F.lit(1)).alias("n")
-    )
-    is_odd = F.col("hash").isNull() | (F.col("n") > 1)
-    found = counted.agg(
-        F.sum("n").alias("n_rows"), F.count(F.when(is_odd, 1)).alias("n_odd")
-    ).collect()[0]
-    return int(found["n_rows"] or 0), bool(found["n_odd"])
-
-
-def _is_hashed(kind: "DataType") -> bool:
-    """Whether values that Spark takes for equal have equal hashes: not in all collations."""
-    if kind.typeName() == "string":
-        return getattr(kind, "collation", _BINARY) == _BINARY
-    return kind.typeName() in _PLAIN
-
-
-def _hash(key: Sequence[str]) -> "Column":
-    from pyspark.sql import functions as F
-
-    return F.xxhash64(*[F.col(quoted(name)) for name in key])
-
-
-def _is_null(key: Sequence[str]) -> "Column":
-    from pyspark.sql import functions as F
-
-    is_null = F.lit(False)
-    for name in key:
-        is_null = is_null | F.col(quoted(name)).isNull()
-    return is_null
+    found = count_by_hashes(rows, key, where, read)
+    if found.is_doubtful:
+        # It raises, unless the hashes of two keys are equal by chance.
+        return _check_values(rows, key, where)
+    return found.n_rows
 
 
 def _check_values(rows: "DataFrame", key: Sequence[str], where: str) -> int:
     """Compare the values themselves, and count the rows."""
     from pyspark.sql import functions as F
 
-    columns, is_null = [F.col(quoted(name)) for name in key], _is_null(key)
+    columns, is_null = [F.col(quoted(name)) for name in key], is_any_null(key)
     # A name that no column has.
     n = f"n_{uuid.uuid4().hex}"
     counted = rows.groupBy(*columns).agg(F.count(F.lit(1)).alias(n))

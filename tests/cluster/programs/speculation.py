@@ -19,7 +19,7 @@ from standalone_cluster import StandaloneCluster
 
 from dai_spark import score_dataframe
 from dai_spark.drift.measured_rows import WhatToMeasure
-from dai_spark.driver.rows_measure import RowsMeasure
+from dai_spark.driver.row_facts.rows_measure import RowsMeasure
 
 out, folder = Path(arguments["out"]), Path(arguments["folder"])
 found = {}

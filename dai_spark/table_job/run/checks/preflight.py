@@ -101,7 +101,7 @@ def count_by_key(context: RunContext, rows: "DataFrame") -> Optional[int]:
     if not context.job.key:
         return None
     with telling(f"{context.where} cannot be counted by --key"):
-        return check_key(rows, context.job.key, context.where)
+        return check_key(rows, context.job.key, context.where, context.job.read)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""A hash of 64 bits of each row's key, of columns as Arrow: equal keys have equal ones."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["key_hashes"]
+
+# Odd, so that no bit of a part's hash is lost where the next one is put to it.
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+def key_hashes(batch: pa.RecordBatch) -> pa.Array:
+    """Hash the key of each row; null where a part of it is null.
+
+    Runs in a Python worker, once a batch.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        The key's columns alone, of types that `dai_spark.client.read_files.file_types` lists.
+
+    Returns
+    -------
+    pyarrow.Int64Array
+    """
+    is_null = np.zeros(batch.num_rows, bool)
+    for column in batch.columns:
+        if column.null_count:
+            is_null |= column.is_null().to_numpy(zero_copy_only=False)
+    if is_null.any():
+        batch = batch.filter(pa.array(~is_null))
+    hashes = np.zeros(batch.num_rows, np.uint64)
+    for column in batch.columns:
+        part = pd.util.hash_array(_values(column), categorize=False)
+        hashes = pd.util.hash_array(hashes * _FACTOR + part, categorize=False)
+    found = np.zeros(len(is_null), np.int64)
+    found[~is_null] = hashes.view(np.int64)
+    return pa.array(found, mask=is_null)
+
+
+def _values(column: pa.Array) -> Any:
+    """Values that are equal where Spark takes the column's for equal; there is no null."""
+    kind = column.type
+    if pa.types.is_floating(kind):
+        # NaN is one value, and zero has no sign.
+        found = column.to_numpy().astype(np.float64) + 0.0
+        found[np.isnan(found)] = np.nan
+        return found
+    if pa.types.is_string(kind):
+        # Spark compares bytes, of which not all are UTF-8.
+        column = column.cast(pa.binary())
+    elif pa.types.is_large_string(kind):
+        column = column.cast(pa.large_binary())
+    elif pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    elif pa.types.is_date(kind):
+        column = column.cast(pa.int32())
+    elif pa.types.is_timestamp(kind):
+        column = column.cast(pa.int64())
+    elif pa.types.is_decimal(kind):
+        # The scale is the column's, so that equal numbers have one text.
+        column = pc.cast(column, pa.string())
+    return column.to_numpy(zero_copy_only=False)
