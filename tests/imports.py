@@ -15,11 +15,17 @@ def modules(*folders):
 
 
 @functools.cache
+def nodes(path):
+    """All nodes of a module's syntax, which many tests look through."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@functools.cache
 def imported(path):
     """List (line, absolute dotted name) of everything that a module imports."""
     found = []
     package = ("dai_spark", *path.relative_to(PACKAGE).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found.append((node.lineno, alias.name))

@@ -41,7 +41,8 @@ def off_disk(
     if plan.license is None or is_connect(spark):
         return function, result
     context = spark.sparkContext
-    if context.getConf().get("spark.io.encryption.enabled", "false") == "true":
+    # `getConf` is a copy, for which each setting is asked.
+    if context._conf.get("spark.io.encryption.enabled", "false") == "true":
         return function, result
     limit_bytes = int(context._jvm.PythonUtils.getBroadcastThreshold(context._jsc))
     if _n_bytes(function, result) < limit_bytes * _SMALL_SHARE:

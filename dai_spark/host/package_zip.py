@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Iterator, Tuple
@@ -16,15 +17,21 @@ __all__ = ["package_zip"]
 
 def package_zip() -> Path:
     """An importable zip of this very package, made once per content in the cache folder."""
+    content, digest = _packed()
+    path = private_folder(cache_folder() / "ship") / f"dai_spark-{digest[:16]}.zip"
+    keep(path, content)
+    return path
+
+
+@cache
+def _packed() -> Tuple[bytes, str]:
+    """The zip and its SHA-256: what this process runs stays what it is."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(_sources(resources.files("dai_spark"), "dai_spark")):
             archive.writestr(zip_entry(name, mode=0o644), content)
     content = sink.getvalue()
-    digest = hashlib.sha256(content).hexdigest()
-    path = private_folder(cache_folder() / "ship") / f"dai_spark-{digest[:16]}.zip"
-    keep(path, content)
-    return path
+    return content, hashlib.sha256(content).hexdigest()
 
 
 def _sources(folder: Any, name: str) -> Iterator[Tuple[str, bytes]]:

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from imports import nodes
 
 from dai_spark import errors
 from dai_spark.errors import DaiSparkError, ScoringError, from_spark, named
@@ -52,7 +53,7 @@ def test_the_tree_is_in_one_file():
         f"{path.relative_to(package)}: {node.name}"
         for path in package.rglob("*.py")
         if path != Path(errors.__file__)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.ClassDef)
         and {ast.unparse(base).rpartition(".")[2] for base in node.bases} & set(errors.__all__)
     ]

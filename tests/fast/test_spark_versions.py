@@ -4,7 +4,7 @@ import ast
 import re
 
 import pytest
-from imports import PACKAGE, modules
+from imports import PACKAGE, modules, nodes
 
 HOME = PACKAGE / "plan" / "spark_versions.py"
 SPARK = re.compile(r"_*(spark|session|pyspark)")
@@ -39,23 +39,22 @@ def asks_spark(node):
     return False
 
 
-def of_spark(tree):
+def of_spark(found):
     """What a module calls by a name of its own and has of Spark's modules."""
     return {
         alias.asname or alias.name
-        for node in ast.walk(tree)
+        for node in found
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
         if (getattr(node, "module", None) or alias.name).startswith("pyspark")
     }
 
 
-def breaches(text):
+def breaches(all_nodes):
     """Lines of a module in which it asks for a version of Spark, or for what only some have."""
-    tree = ast.parse(text)
-    known = of_spark(tree)
+    known = of_spark(all_nodes)
     found = []
-    for node in ast.walk(tree):
+    for node in all_nodes:
         if isinstance(node, ast.Compare):
             is_breach = asks_spark(node)
         elif isinstance(node, ast.Call):
@@ -66,7 +65,7 @@ def breaches(text):
             is_breach = is_breach or called == "spark_version"
         elif isinstance(node, ast.Try):
             imports = [part for part in node.body if isinstance(part, (ast.Import, ast.ImportFrom))]
-            is_breach = any(of_spark(part) for part in imports)
+            is_breach = bool(of_spark(imports))
         else:
             continue
         if is_breach:
@@ -77,18 +76,19 @@ def breaches(text):
 @pytest.mark.parametrize("text", BREACHES.values(), ids=BREACHES)
 def test_a_question_is_found(text):
     """Each way to ask is seen for what it is."""
-    assert breaches(text)
+    assert breaches(list(ast.walk(ast.parse(text))))
 
 
 def test_telling_a_version_is_no_question():
     """A message or a report may say which Spark there is."""
-    assert breaches("say(f'this is {spark.version}')\nversion = str(source.version)") == []
+    text = "say(f'this is {spark.version}')\nversion = str(source.version)"
+    assert breaches(list(ast.walk(ast.parse(text)))) == []
 
 
 def test_no_other_file_asks_which_spark_there_is():
     """What differs is in one file, so that it is known what can go with a Spark that goes."""
     found = {
-        str(path.relative_to(PACKAGE)): breaches(path.read_text(encoding="utf-8"))
+        str(path.relative_to(PACKAGE)): breaches(nodes(path))
         for path in modules(".")
         if path != HOME
     }

@@ -1,6 +1,7 @@
 """HadoopFile: a file in any of Hadoop's file systems, on classic Spark, by the JVM's classes."""
 
 import contextlib
+import copy
 import uuid
 from pathlib import Path
 from typing import Any, Iterator, List, Tuple
@@ -34,6 +35,18 @@ class HadoopFile:
         # With what `spark.conf` says of file systems, as Spark's own readers have it.
         self._configuration = spark._jsparkSession.sessionState().newHadoopConf()
         self._files = self._path.getFileSystem(self._configuration)
+
+    def near(self, uri: str) -> "HadoopFile":
+        """Another file or folder of the same file system, by the same settings.
+
+        Parameters
+        ----------
+        uri : str
+            Of the same scheme and host.
+        """
+        other = copy.copy(self)
+        other._uri, other._path = uri, self._fs.Path(uri)
+        return other
 
     @property
     def uri(self) -> str:

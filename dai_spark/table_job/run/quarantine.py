@@ -97,8 +97,12 @@ def write_good_rows(
         rows.write.parquet(again.path)
         result = commit_staged(context, again, result)
         if job.key:
-            gone = keys_in(context.spark.read.parquet(again.path), job)
-            settle(context, keys_in(staged, job).union(gone).distinct())
+
+            def judged() -> "DataFrame":
+                gone = keys_in(context.spark.read.parquet(again.path), job)
+                return keys_in(staged, job).union(gone).distinct()
+
+            settle(context, judged)
         return result
 
 

@@ -1,6 +1,6 @@
 """Settling: rows leave the quarantine when they have been scored, or judged, anew."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from dai_spark.driver.schema import quoted, sql_text
 from dai_spark.driver.spark_errors.telling import said_by
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["settle", "settle_written"]
 
 
-def settle(context: RunContext, keys: "DataFrame") -> None:
+def settle(context: RunContext, keys: "Callable[[], DataFrame]") -> None:
     """Take the entries of earlier runs out of the quarantine, of rows that this run has judged.
 
     Runs on the driver, behind the commit.  A row that is good now is in the target; one that is
@@ -29,14 +29,14 @@ def settle(context: RunContext, keys: "DataFrame") -> None:
     Parameters
     ----------
     context : RunContext
-    keys : DataFrame
-        With the key's columns.
+    keys : callable
+        Gives a frame with the key's columns, where there is a quarantine to hold them against.
     """
     job = context.job
     if job.quarantine is None or not job.key:
         return
     try:
-        n_rows = _settle(context, TableName.of(job.quarantine), keys)
+        n_rows = _settle(context, TableName.of(job.quarantine), keys())
     except Exception as error:  # noqa: BLE001 - whatever the format raised; the rows are committed
         context.on_message(
             f"rows that were scored are still in {job.quarantine} ({said_by(error)}); "
@@ -58,8 +58,12 @@ def settle_written(context: RunContext) -> None:
 
     if context.job.quarantine is None or not context.job.key or not context.job.lineage:
         return
-    written = context.with_new_target().target.written.read(context.spark)
-    settle(context, written.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id))
+
+    def written() -> "DataFrame":
+        rows = context.with_new_target().target.written.read(context.spark)
+        return rows.where(F.col(f"{quoted(COLUMN)}.run_id") == context.record.run_id)
+
+    settle(context, written)
 
 
 def _settle(context: RunContext, table: TableName, keys: "DataFrame") -> int:
@@ -85,7 +89,7 @@ def _settle(context: RunContext, table: TableName, keys: "DataFrame") -> int:
         settled.distinct().write.parquet(folder.path)
         n_rows = int(settled.count())
         on = " AND ".join(f"t.{old} = s.{name}" for old, name in zip(there, columns))
-        with own_session(spark, folder.path, {}) as (session, view):
+        with own_session(spark, folder.path, settled.schema, {}) as (session, view):
             session.sql(
                 f"MERGE INTO {table.sql} t USING {quoted(view)} s ON {on} WHEN MATCHED AND "
                 f"t.{quoted(COLUMN)}.run_id <> {sql_text(run_id)} THEN DELETE"

@@ -114,7 +114,7 @@ def _committed(
         context.check_lock()
         try:
             if context.job.mode == "merge":
-                return context.target.merge(folder.path, context.record, columns)
+                return context.target.merge(folder.path, staged.schema, context.record, columns)
             context.target.write(staged, context.record)
         except Exception as error:
             if pause_s is None or kind_of(error) != "concurrent commit":

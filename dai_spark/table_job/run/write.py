@@ -110,7 +110,7 @@ def _write_staged(
         accept(result.figures)
         result = replace(result, scoring_s=time.monotonic() - begun)
         result = commit_staged(context, folder, result)
-        settle(context, context.spark.read.parquet(folder.path))
+        settle(context, lambda: context.spark.read.parquet(folder.path))
         return result
 
 

@@ -117,13 +117,17 @@ class Target(TableColumns):
         record : RunRecord
         """
 
-    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
+    def merge(
+        self, staged: str, rows: "StructType", record: RunRecord, columns: Sequence[str]
+    ) -> MergeResult:
         """Update, insert and delete by the job's key.
 
         Parameters
         ----------
         staged : str
             Path of the scored rows, as Parquet: a MERGE may read its source twice.
+        rows : StructType
+            Their schema, which Spark would otherwise read from a file each time.
         record : RunRecord
         columns : sequence of str
             Columns of the staged rows that the target gets: all but `DELETED`.

@@ -241,23 +241,28 @@ class DeltaTarget(Target):
             "'true'), then --evolve-schema)"
         ]
 
-    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
+    def merge(
+        self, staged: str, rows: "StructType", record: RunRecord, columns: Sequence[str]
+    ) -> MergeResult:
         """See `Target.merge`."""
         with self._leaving_nothing():
-            return self._merge(staged, record, columns)
+            return self._merge(staged, rows, record, columns)
 
-    def _merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
+    def _merge(
+        self, staged: str, rows: "StructType", record: RunRecord, columns: Sequence[str]
+    ) -> MergeResult:
         if self.schema is None:
-            self._create(self.spark.read.parquet(staged).select(*map(quoted, columns)), record)
+            all_rows = self.spark.read.schema(rows).parquet(staged)
+            self._create(all_rows.select(*map(quoted, columns)), record)
         with own_session(
             self.spark,
             staged,
+            rows,
             {
                 _METADATA_CONF: record.to_json(),
                 _EVOLVE_CONF: str(self.job.evolve_schema).lower(),
             },
         ) as (session, view):
-            rows = session.table(view).schema
             row = session.sql(merge_statement(self, view, rows, columns)).collect()[0].asDict()
         return MergeResult(
             row["num_inserted_rows"], row["num_updated_rows"], row["num_deleted_rows"]
@@ -350,7 +355,7 @@ class DeltaTarget(Target):
             F.col("operationParameters")["timestamp"].cast("timestamp").alias("to_time"),
         )
         try:
-            rows = history.orderBy(F.col("version").desc()).collect()
+            rows = sorted(history.collect(), key=lambda row: row["version"], reverse=True)
         except Exception as error:
             raise told(error, f"The history of {self.table.text} cannot be read") from error
         found: List[Commit] = []

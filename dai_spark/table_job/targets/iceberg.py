@@ -132,21 +132,23 @@ class IcebergTarget(Target):
             self._audit.begin(schema)
             self.schema = self.schema or schema
 
-    def merge(self, staged: str, record: RunRecord, columns: Sequence[str]) -> MergeResult:
+    def merge(
+        self, staged: str, rows: "StructType", record: RunRecord, columns: Sequence[str]
+    ) -> MergeResult:
         """See `Target.merge`."""
-        all_rows = self.spark.read.parquet(staged)
-        rows = all_rows.select(*map(quoted, columns))
+        all_rows = self.spark.read.schema(rows).parquet(staged)
+        written = all_rows.select(*map(quoted, columns))
         if self.schema is None:
             # Nothing to merge with; and a commit of no rows would claim that the run is done.
-            self.write(rows, record)
-            return MergeResult(n_inserted=rows.count(), n_updated=0, n_deleted=0)
+            self.write(written, record)
+            return MergeResult(n_inserted=written.count(), n_updated=0, n_deleted=0)
         deletes = DELETED in all_rows.columns and bool(all_rows.where(DELETED).limit(1).count())
-        self._evolve(rows)
-        self._begin_branch(rows.schema)
+        self._evolve(written)
+        self._begin_branch(written.schema)
         n_before = self._n_rows()
         conf = f"spark.sql.iceberg.snapshot-property.{_PROPERTY}"
-        with own_session(self.spark, staged, {conf: record.to_json()}) as (session, view):
-            session.sql(merge_statement(self, view, rows.schema, columns)).collect()
+        with own_session(self.spark, staged, rows, {conf: record.to_json()}) as (session, view):
+            session.sql(merge_statement(self, view, rows, columns)).collect()
         self.table.renew(self.spark)
         return MergeResult() if deletes else self._merged(record, self._n_rows() - n_before)
 

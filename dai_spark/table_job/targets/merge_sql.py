@@ -59,7 +59,9 @@ def _differs(name: str, kind: "DataType") -> str:
 
 
 @contextmanager
-def own_session(spark: Any, staged: str, settings: Mapping[str, str]) -> Iterator[Tuple[Any, str]]:
+def own_session(
+    spark: Any, staged: str, rows: "StructType", settings: Mapping[str, str]
+) -> Iterator[Tuple[Any, str]]:
     """A copy of the session with further settings, and the name of staged rows in it.
 
     A MERGE takes no options, only the session's settings, and those of the user's session would
@@ -71,6 +73,8 @@ def own_session(spark: Any, staged: str, settings: Mapping[str, str]) -> Iterato
         Classic.
     staged : str
         Path of the staged rows, as Parquet.
+    rows : StructType
+        Their schema.
     settings : mapping of str to str
     """
     from pyspark.sql import SparkSession
@@ -79,7 +83,7 @@ def own_session(spark: Any, staged: str, settings: Mapping[str, str]) -> Iterato
     for name, value in settings.items():
         clone.conf.set(name, value)
     view = f"dai_spark_{uuid.uuid4().hex}"
-    clone.read.parquet(staged).createOrReplaceTempView(view)
+    clone.read.schema(rows).parquet(staged).createOrReplaceTempView(view)
     try:
         yield clone, view
     finally:

@@ -4,6 +4,7 @@ What Spark's writers cannot do (make a file exclusively, rename a folder) is don
 session's own settings, so whatever the session can write to, this can too.
 """
 
+import copy
 import json
 import os
 import uuid
@@ -80,12 +81,19 @@ class HadoopPath:
         return None if is_connect(spark) else cls(spark, path)
 
     def __truediv__(self, name: str) -> "HadoopPath":
-        return HadoopPath(self._spark, f"{self.path.rstrip('/')}/{name}")
+        return self._near(f"{self.path.rstrip('/')}/{name}")
 
     @property
     def parent(self) -> "HadoopPath":
         """The folder above."""
-        return HadoopPath(self._spark, self._file.parent)
+        return self._near(self._file.parent)
+
+    def _near(self, path: str) -> "HadoopPath":
+        # A file system is not asked for anew: Hadoop copies all its settings for that.
+        other = copy.copy(self)
+        other._file = self._file.near(path)
+        other.path = other._file.uri
+        return other
 
     @property
     def name(self) -> str:
