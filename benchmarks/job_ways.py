@@ -41,6 +41,7 @@ def job(
 ) -> Any:
     """Run the table job, and return its report."""
     given: dict[str, Any] = {"mode": "overwrite", "lineage": "lineage" in parts}
+    given["target"] = f"parquet:{TARGETS / name}"
     if "key" in parts:
         given["key"] = [KEY]
     if "spark" in parts:
@@ -53,7 +54,6 @@ def job(
         return score_table(
             pipeline,
             source=f"parquet:{source}",
-            target=f"parquet:{TARGETS / name}",
             run_id=uuid.uuid4().hex,
             spark=spark,
             progress=False,

@@ -94,15 +94,20 @@ def write_good_rows(
         _append(context, bad)
         rows = with_deleted(context, context.for_target(good), new, bad)
         again = folder.parent / f"{folder.name}-good"
-        rows.write.parquet(again.path)
-        result = commit_staged(context, again, result)
-        if job.key:
+        if job.mode == "merge":
+            # A MERGE names its rows by their folder.
+            rows.write.parquet(again.path)
+            result = commit_staged(context, again, result)
+        else:
+            result = commit_staged(context, folder, result, rows)
 
-            def judged() -> "DataFrame":
-                gone = keys_in(context.spark.read.parquet(again.path), job)
-                return keys_in(staged, job).union(gone).distinct()
+        def judged() -> "DataFrame":
+            keys = keys_in(staged, job)
+            if job.mode != "merge":
+                return keys
+            return keys.union(keys_in(context.spark.read.parquet(again.path), job)).distinct()
 
-            settle(context, judged)
+        settle(context, judged)
         return result
 
 

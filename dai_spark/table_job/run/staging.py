@@ -62,7 +62,12 @@ def staged_rows(context: RunContext, rows: "DataFrame") -> Iterator[HadoopPath]:
         staged.remove()
 
 
-def commit_staged(context: RunContext, folder: HadoopPath, result: WriteResult) -> WriteResult:
+def commit_staged(
+    context: RunContext,
+    folder: HadoopPath,
+    result: WriteResult,
+    rows: "Optional[DataFrame]" = None,
+) -> WriteResult:
     """Bring staged rows into the target.
 
     Runs on the driver.
@@ -74,6 +79,9 @@ def commit_staged(context: RunContext, folder: HadoopPath, result: WriteResult) 
         Where they lie.
     result : WriteResult
         What is known of them.
+    rows : DataFrame, optional
+        Those of them that are written, with the target's columns, where these are not all; a MERGE
+        takes all.
 
     Returns
     -------
@@ -88,7 +96,7 @@ def commit_staged(context: RunContext, folder: HadoopPath, result: WriteResult) 
         What Spark raised.
     """
     begun = time.monotonic()
-    staged = context.spark.read.parquet(folder.path)
+    staged = context.spark.read.parquet(folder.path) if rows is None else rows
     merged = _committed(context, folder, staged)
     if merged is None:
         return replace(result, writing_s=time.monotonic() - begun)
