@@ -119,6 +119,18 @@ def test_a_mark_belongs_to_its_rows_and_not_to_a_name(lake, job, export):
     total = n + second.n_scored
     assert second.n_scored
     lake.add("source", "day = 3")
+    assert lake.n_rows() == (total, total)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lake", ["delta", "iceberg"], indirect=True)
+def test_a_mark_that_is_said_counts_once(lake, job, export):
+    """For another pipeline, which begins behind it; then its own mark counts, as each name's."""
+    lake.create("source", "day <= 2")
+    lake.create("other", "day = 5")
+    total = job(**SINCE).n_scored
+    total += job(**SINCE, source=lake.name("other"), job_name="another").n_scored
+    lake.add("source", "day = 3")
     more = job(**SINCE, since_mark="2", pipeline=export(n_trees=21))
     assert (
         more.n_scored == lake.sql(f"SELECT count(*) FROM {lake.name('source')} WHERE day = 3")[0][0]
@@ -143,12 +155,10 @@ def test_a_table_is_one_table_however_it_is_spelled(lake, job, spark):
     folder = spark.sql(f"DESCRIBE DETAIL {source}").collect()[0]["location"]
     target_folder = spark.sql(f"DESCRIBE DETAIL {target}").collect()[0]["location"]
     for words in (
-        {"source": short.upper()},
-        {"source": f"spark_catalog.{source}", "job_name": "nightly"},
-        {"source": f"delta:{folder}/", "n_files": 1},
+        {"source": f"spark_catalog.{source.upper()}", "job_name": "nightly"},
         {"source": f"delta:{folder.replace('file:', '')}/../{short}", "key": ["flight_id"]},
-        {"target": target.rpartition(".")[2].upper()},
-        {"target": f"delta:{target_folder}"},
+        {"source": f"delta:{folder}/", "target": target.rpartition(".")[2].upper(), "n_files": 1},
+        {"source": short, "target": f"delta:{target_folder}"},
     ):
         assert job(**words).status == "already done", words
     assert lake.n_rows() == (n, n)
@@ -167,8 +177,6 @@ def test_a_source_that_is_created_anew_is_another_one(lake, job):
     assert (report.status, lake.n_rows()[0]) == ("done", report.n_scored)
     assert report.n_scored > n_first
     lake.create("source", "day = 3")
-    assert job(run_id=None).status == "done"
-    lake.create("source", "day = 4")
     assert job().status == "done"
     assert lake.n_rows()[0] == lake.n_rows()[1]
 
@@ -197,14 +205,28 @@ def test_what_was_restored_away_is_scored_again(lake, job):
     assert job(**SINCE).n_scored == n - n_first
     assert lake.n_rows() == (n, n)
     assert job(**SINCE).status == "nothing to do"
-    # A run that is told apart by its id alone: Delta itself has seen it.
+
+
+@pytest.mark.parametrize("lake", ["delta", long("iceberg")], indirect=True)
+def test_a_run_that_was_restored_away_is_done_again(lake, job):
+    """Told apart by its id alone, which Delta itself has seen."""
+    lake.create("source", "day = 1")
+    n = job(run_id="sunday").n_scored
     assert job(run_id="monday").status == "done"
-    assert job(run_id="monday").status == "already done"
     lake.restore("target", 1)
     assert lake.n_rows() == (n, n)
     assert job(run_id="monday").status == "done"
     assert lake.n_rows() == (2 * n, n)
     assert job(run_id="monday").status == "already done"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lake", ["delta", "iceberg"], indirect=True)
+def test_an_overwrite_that_was_restored_away_is_done_again(lake, job):
+    """The newest commit alone counts of it, and that is not in the table any more."""
+    lake.create("source", "day = 1")
+    n = job(run_id="monday").n_scored
+    assert job(run_id="tuesday").status == "done"
     assert job(mode="overwrite").status == "done"
     assert lake.n_rows() == (n, n)
     lake.restore("target", 1)
@@ -242,7 +264,7 @@ def forget(lake, of):
 
 @pytest.mark.parametrize("lake", ["delta", long("iceberg")], indirect=True)
 def test_a_mark_outlives_maintenance(lake, job):
-    """What the history no longer tells stands in a property, or the run is refused; never twice."""
+    """What the history no longer tells stands in a property of the table."""
     lake.create("source", "day = 1")
     n = job(**SINCE).n_scored
     forget(lake, "target")
@@ -250,7 +272,13 @@ def test_a_mark_outlives_maintenance(lake, job):
     lake.add("source", "day = 2")
     n += job(**SINCE).n_scored
     assert lake.n_rows() == (n, n)
-    # As if the run had been killed between its commit and the property.
+
+
+@pytest.mark.parametrize("lake", ["delta", long("iceberg")], indirect=True)
+def test_a_mark_that_nothing_tells_any_more_is_asked_for(lake, job):
+    """The run was killed between its commit and the property, and the history is cut off."""
+    lake.create("source", "day <= 2")
+    n = job(**SINCE).n_scored
     names = [
         row["key"]
         for row in lake.sql(f"SHOW TBLPROPERTIES {lake.name('target')}")
@@ -277,9 +305,13 @@ def test_two_pipelines_do_not_take_turns(lake, job, export):
         job(**words)
     assert job(mode="merge", key=["flight_id"]).status == "done"
     assert job(**words).status == "nothing to do"
-    # Changes: a new pipeline scores all, and what was deleted meanwhile goes.
+
+
+@pytest.mark.long
+def test_a_new_pipeline_follows_the_changes(lake, job, export):
+    """It scores all rows, and what was deleted meanwhile goes; the first one is refused then."""
     lake.create("source", "day <= 2")
-    follow = {**CHANGES, "target": lake.name("other"), "target_format": "delta"}
+    follow, other = {**CHANGES, "target": lake.name("other")}, export(n_trees=21)
     n = job(**follow).n_scored
     assert job(**follow).status == "nothing to do"
     n_gone = lake.sql(f"DELETE FROM {lake.name('source')} WHERE flight_id % 2 = 0")[0][0]
@@ -297,6 +329,24 @@ def test_two_pipelines_do_not_take_turns(lake, job, export):
 
 @pytest.mark.parametrize("lake", ["iceberg"], indirect=True)
 def test_a_record_on_another_branch_does_not_count(lake, job, spark):
+    """What was written to a branch is not in main."""
+    lake.create("source", "day = 1")
+    target = lake.name("target")
+    n = job(run_id="first").n_scored
+    lake.sql(f"ALTER TABLE {target} SET TBLPROPERTIES ('write.wap.enabled' = 'true')")
+    try:
+        spark.conf.set("spark.wap.branch", "audit")
+        assert job(run_id="monday").status == "done"
+    finally:
+        spark.conf.unset("spark.wap.branch")
+    assert lake.n_rows() == (n, n)
+    assert job(run_id="monday").status == "done"
+    assert lake.n_rows() == (2 * n, n)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lake", ["iceberg"], indirect=True)
+def test_a_record_of_a_snapshot_that_is_published_counts(lake, job, spark):
     """A branch, and a snapshot that was staged and not published, are not in main."""
     lake.create("source", "day = 1")
     target = lake.name("target")
@@ -324,6 +374,14 @@ def test_a_record_on_another_branch_does_not_count(lake, job, spark):
     assert job(run_id="first").status == "already done"
 
 
+@pytest.fixture(scope="module")
+def day(spark, flights_frame, tmp_path_factory):
+    """A Delta table of a day's flights, which no test changes."""
+    path = str(tmp_path_factory.mktemp("day") / "flights")
+    flights_frame.where("month = 1 AND day = 1").coalesce(1).write.format("delta").save(path)
+    return f"delta:{path}"
+
+
 @pytest.mark.parametrize(
     ("expression", "is_done"),
     [
@@ -337,13 +395,12 @@ def test_a_record_on_another_branch_does_not_count(lake, job, spark):
         ("concat(current_user(), input_file_name())", True),
     ],
 )
-def test_what_depends_on_time_is_part_of_a_run(spark, lake, expression, is_done):
+def test_what_depends_on_time_is_part_of_a_run(spark, day, expression, is_done):
     """A day's expression makes another run of another day; of now() and rand() each run is one."""
-    name = lake.create("source", "day = 1")
     job = TableJob.of(
         {
             "pipeline": "p",
-            "source": name,
+            "source": day,
             "target": "t",
             "where": "day = 1",
             "columns": {"carrier": f"cast({expression} AS string)"},
@@ -363,7 +420,12 @@ def test_a_day_that_has_passed_makes_another_run(lake, job, monkeypatch):
     assert job(**words).status == "already done"
     monkeypatch.setattr(identity, "moment_of", lambda *_: "2030-01-01")
     assert job(**words).status == "done"
-    monkeypatch.undo()
+
+
+@pytest.mark.long
+def test_what_each_moment_makes_another_wants_a_run_id(lake, job):
+    """No version tells a run apart whose condition asks for the time."""
+    lake.create("source", "day = 1")
     words = {"where": "time_hour < now()", "mode": "append"}
     with pytest.raises(OptionError, match=r"now\(\).* give --run-id"):
         job(**words)
@@ -377,6 +439,15 @@ def test_a_lost_checkpoint_is_no_new_stream(lake, job, tmp_path):
     n = job(**words).n_scored
     with pytest.raises(TableJobError, match=r"by another checkpoint .* --mode merge"):
         job(**{**words, "checkpoint": f"{tmp_path}/second"})
+    assert lake.n_rows() == (n, n)
+
+
+@pytest.mark.long
+def test_a_checkpoint_that_was_put_back_or_moved(lake, job, tmp_path):
+    """One that lacks batches is refused, one that was moved goes on, until the target is older."""
+    lake.create("source", "day = 1")
+    words = {"incremental": "stream", "checkpoint": f"{tmp_path}/first"}
+    n = job(**words).n_scored
     shutil.copytree(f"{tmp_path}/first", f"{tmp_path}/old")
     lake.add("source", "day = 2")
     n += job(**words).n_scored
@@ -401,16 +472,23 @@ def test_a_lost_checkpoint_is_no_new_stream(lake, job, tmp_path):
 def test_rows_that_others_have_taken_away_are_not_done(lake, job):
     """A deletion of some rows changes nothing; of all rows of a run it does."""
     lake.create("source", "day = 1")
-    n = job(**SINCE).n_scored
+    job(**SINCE)
     target = lake.name("target")
     lake.sql(f"DELETE FROM {target} WHERE flight_id % 2 = 0")
     assert job(**SINCE).status == "nothing to do"
-    assert job(run_id="monday").n_rows == n
-    lake.sql(f"DELETE FROM {target} WHERE scoring.run_id = 'monday' AND flight_id % 2 = 0")
-    assert job(run_id="monday").status == "already done"
     lake.sql(f"TRUNCATE TABLE {target}")
     with pytest.raises(TableJobError, match=r"no longer in .* --since-mark VALUE"):
         job(**SINCE)
-    assert job(run_id="monday").status == "done"
+
+
+@pytest.mark.parametrize("lake", ["delta", long("iceberg")], indirect=True)
+def test_a_run_whose_rows_others_have_taken_away_is_done_again(lake, job):
+    """By its id: where some of its rows are left, it is done."""
+    lake.create("source", "day = 1")
+    target = lake.name("target")
+    n = job(run_id="monday").n_rows
+    lake.sql(f"DELETE FROM {target} WHERE scoring.run_id = 'monday' AND flight_id % 2 = 0")
     assert job(run_id="monday").status == "already done"
+    lake.sql(f"TRUNCATE TABLE {target}")
+    assert job(run_id="monday").status == "done"
     assert lake.n_rows() == (n, n)

@@ -13,11 +13,17 @@ from dai_spark.errors import ColumnError, OptionError, ScoringError, TableJobErr
 from dai_spark.testing import MARK_TEXT
 
 
+@pytest.fixture(scope="module")
+def source(flights_frame, tmp_path_factory):
+    """The flights as Parquet: their path."""
+    path = str(tmp_path_factory.mktemp("flights") / "source")
+    flights_frame.write.parquet(path)
+    return path
+
+
 @pytest.fixture
-def job(spark, export, with_scorer, flights_frame, tmp_path):
+def job(spark, export, with_scorer, source, tmp_path):
     """A function that runs the job from the flights to a fresh Parquet path."""
-    source = str(tmp_path / "source")
-    flights_frame.write.parquet(source)
 
     def run(**words):
         words = {"source": f"parquet:{source}", "target": f"parquet:{tmp_path}/target", **words}
@@ -79,7 +85,7 @@ def test_a_new_target_leaves_no_trace_in_the_log(job, spark, warnings_of_spark):
 
 def test_contributions_are_written_and_add_up(job, spark, tmp_path):
     """A column for each of the table's, flat, verified row by row; the sum is the margin."""
-    words = {"keep": ["flight_id"], "key": ["flight_id"]}
+    words = {"keep": ["flight_id"], "key": ["flight_id"], "where": "flight_id % 224 = 1"}
     report = job(
         **words, contributions="original", prediction_layout="flat", verify=5, lineage=False
     )
@@ -107,7 +113,9 @@ def test_a_dry_run_scores_a_few_rows_and_writes_nothing(job, tmp_path):
     assert "nothing was written" in report.text()
 
 
-def test_what_cannot_work_is_refused_before_anything_is_scored(job, spark, tmp_path, flights_frame):
+def test_what_cannot_work_is_refused_before_anything_is_scored(
+    job, spark, source, tmp_path, flights_frame
+):
     """No table, an unknown format, the source itself, missing columns: one sentence each."""
     with pytest.raises(TableJobError, match="There is no table parquet:/no/such"):
         job(source="parquet:/no/such")
@@ -116,7 +124,7 @@ def test_what_cannot_work_is_refused_before_anything_is_scored(job, spark, tmp_p
     with pytest.raises(OptionError, match="Spark has no format 'orx'"):
         job(source="orx:/x")
     with pytest.raises(TableJobError, match="are one table"):
-        job(target=f"parquet:{tmp_path}/source/")
+        job(target=f"parquet:{source}/")
     flights_frame.drop("carrier", "dest").write.parquet(str(tmp_path / "few"))
     with pytest.raises(ColumnError, match=rf"Table parquet:{tmp_path}/few lacks .*carrier"):
         job(source=f"parquet:{tmp_path}/few")
@@ -134,13 +142,13 @@ def test_an_error_of_the_pipeline_is_raised_as_itself(job, spark, export, flight
     assert not list((tmp_path / "target").glob("*.parquet"))
 
 
-def test_the_command_line_is_the_function(job, spark, export, with_scorer, tmp_path, capsys):
+def test_the_command_line_is_the_function(spark, source, export, with_scorer, tmp_path, capsys):
     """What `dai-spark score-table` parses is what score_table gets; errors are one line."""
     arguments = [
         "score-table",
         *("--pipeline", str(export()), "--env", str(with_scorer["env"].path)),
         *("--license-file", with_scorer["license_file"]),
-        *("--source", f"parquet:{tmp_path}/source", "--target", f"parquet:{tmp_path}/cli"),
+        *("--source", f"parquet:{source}", "--target", f"parquet:{tmp_path}/cli"),
         *("--keep", "flight_id,carrier", "--batch-rows", "500"),
     ]
     assert main(arguments) == 0

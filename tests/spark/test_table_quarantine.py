@@ -4,6 +4,7 @@ import json
 
 import pytest
 from chispa import assert_df_equality
+from linear import build_linear
 from pyspark.sql import functions as F
 
 from dai_spark import score_table
@@ -38,6 +39,13 @@ def job(spark, export, with_scorer, flights_frame, tmp_path):
     return run
 
 
+@pytest.fixture
+def plain(nights):
+    """A table of 2,000 rows of which three are bad, for a pipeline that loads in no time."""
+    bad = "if(id IN (100, 200, 300), -1D, id)"
+    return nights("delta").create(rows=f"SELECT id, {bad} FROM range(0, 2000, 1, 2)")
+
+
 @pytest.mark.parametrize(
     ("kind", "mode"),
     [
@@ -69,35 +77,35 @@ def test_exactly_the_bad_rows_are_set_aside(spark, job, expected, tmp_path, kind
     assert spark.read.format(kind).load(f"{tmp_path}/bad").count() == 3
 
 
-def test_missing_rows_do_not_try_the_bad_ones_again(job, export, tmp_path):
+def test_missing_rows_do_not_try_the_bad_ones_again(plain, tmp_path):
     """Keys in quarantine count as known until another pipeline comes."""
-    words = {"mode": "merge", "incremental": "missing", "quarantine": f"delta:{tmp_path}/bad"}
-    assert job(**words).n_quarantined == 3
-    assert job(**words).status == "nothing to do"
-    again = job(**words, pipeline=export())
+    words = {"incremental": "missing", "quarantine": f"delta:{tmp_path}/bad"}
+    assert plain.run(**words).n_quarantined == 3
+    assert plain.run(**words).status == "nothing to do"
+    again = plain.run(**words, pipeline=build_linear(tmp_path / "other.zip", bad_below=-2))
     assert (again.n_scored, again.n_quarantined) == (2000, 0)
 
 
-def test_more_bad_rows_than_allowed_leave_the_target_as_it_was(spark, job, tmp_path):
+def test_more_bad_rows_than_allowed_leave_the_target_as_it_was(spark, plain, tmp_path):
     """The job fails with examples, writes its report, and touches neither table."""
     words = {"quarantine": f"delta:{tmp_path}/bad", "mode": "append"}
     with pytest.raises(BadRowsError, match=r"rows .* more than|cannot be scored"):
-        job(**words, max_bad_rows="2", report=[f"{tmp_path}/report.json"])
+        plain.run(**words, max_bad_rows="2", report=[f"{tmp_path}/report.json"])
     assert json.loads((tmp_path / "report.json").read_text())["status"] == "bad rows"
     with pytest.raises(BadRowsError, match=r"3 of 2,000 rows .* more than the 2 "):
-        job(**words, max_bad_rows="0.1%")
+        plain.run(**words, max_bad_rows="0.1%")
     # Delta makes a folder before it has anything to commit.
-    for name in ("target", "bad"):
-        assert TableName.of(f"delta:{tmp_path}/{name}").schema_if_exists(spark) is None
-    assert job(**words, max_bad_rows="0.15%").n_quarantined == 3
+    for name in (plain.target, words["quarantine"]):
+        assert TableName.of(name).schema_if_exists(spark) is None
+    assert plain.run(**words, max_bad_rows="0.15%").n_quarantined == 3
 
 
-def test_without_a_quarantine_the_first_bad_row_fails_the_job(spark, job, export, tmp_path):
+def test_without_a_quarantine_the_first_bad_row_fails_the_job(spark, plain):
     """The error is the pipeline's own, with rows and partition, and there is no table after it."""
     with pytest.raises(ScoringError, match=r"failed on rows \d+-\d+ of partition"):
-        job()
-    assert TableName.of(f"delta:{tmp_path}/target").schema_if_exists(spark) is None
-    assert job(pipeline=export()).n_rows == 2000
+        plain.run(mode="fail")
+    assert TableName.of(plain.target).schema_if_exists(spark) is None
+    assert plain.run(mode="fail", where="x >= 0").n_rows == 1997
 
 
 def test_rows_of_the_target_are_scored_again(job, export):
@@ -107,21 +115,18 @@ def test_rows_of_the_target_are_scored_again(job, export):
     assert "50 rows scored again, 0 differ" in report.text()
 
 
-def test_verification_finds_a_row_that_was_changed(spark, job, export, tmp_path, monkeypatch):
+def test_verification_finds_a_row_that_was_changed(spark, nights, monkeypatch):
     """One flipped bit in the target is told."""
     from dai_spark.table_job.run import batch
 
-    real = batch.verify
+    real, of = batch.verify, nights("delta").create()
 
     def after_a_change(context):
-        spark.sql(
-            f"UPDATE delta.`{tmp_path}/target` SET `prediction`.`late.no` = "
-            "`prediction`.`late.no` + 0.0001"
-        )
+        spark.sql(f"UPDATE {of.scores} SET prediction.y = prediction.y + float(0.0001)")
         return real(context)
 
     monkeypatch.setattr(batch, "verify", after_a_change)
-    report = job(pipeline=export(), verify=5)
+    report = of.run(mode="fail", verify=5)
     assert (report.verified, report.status) == ((5, 5), "differs")
     assert json.loads(report.to_json())["exit_status"] == 7
     assert report.message.startswith("5 of 5 rows of delta:")

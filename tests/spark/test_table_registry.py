@@ -123,7 +123,11 @@ def test_an_alias_is_the_pipeline_that_it_names(job, champion):
     assert job().status == "already done"
     found = job.tables.spark.read.format("delta").load(job.tables.target[6:])
     assert found.where("prediction.y = 3 * x").count() == 7
-    # A mark belongs to a pipeline, by whatever name.
+
+
+@pytest.mark.long
+def test_a_mark_belongs_to_a_pipeline_by_whatever_name(job, champion):
+    """Another version of the same content goes on; one of another content is refused."""
     words = {"incremental": "since", "since": "id", "target": f"{job.tables.target}_marked"}
     champion("1")
     assert job(**words).n_rows == 6

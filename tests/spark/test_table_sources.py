@@ -10,6 +10,12 @@ from pyspark.sql import functions as F
 from dai_spark.errors import ColumnError, OptionError, TableJobError
 from dai_spark.table_job.source.since_column import SinceColumn
 
+
+def long(*values):
+    """Values that are only tried by `make test-long`, since others stand for them."""
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
 GAP = (
     "UPDATE {} SET x = x + 100 WHERE id = 1",
     "DELETE FROM {} WHERE id = 2",
@@ -30,14 +36,21 @@ def assert_the_advice_helps(of, words):
     assert (again.n_scored, of.is_right()) == (1, True)
 
 
-def test_changes_with_a_gap_in_deltas_feed(spark, nights, tmp_path):
-    """Off for a while, or vacuumed; and a table whose feed is off is refused in the first run."""
+def test_changes_with_a_gap_in_deltas_feed(nights):
+    """Off for a while: the next run is refused while it is off, and behind the gap."""
     of = nights("delta").create()
     assert of.run(incremental="changes").n_scored == 6
     of.change("ALTER TABLE {} SET TBLPROPERTIES (delta.enableChangeDataFeed = false)", *GAP)
     of.refused("change data feed of .* is off", incremental="changes")
     of.change("ALTER TABLE {} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
     assert_the_advice_helps(of, "feed was off at version 2")
+
+
+@pytest.mark.long
+def test_changes_whose_files_are_gone_or_that_nothing_tells(spark, nights):
+    """Vacuumed, older than what was scored, of a view, of files: refused in a sentence."""
+    of = nights("delta").create()
+    assert of.run(incremental="changes").n_scored == 6
     of.change("UPDATE {} SET x = x + 1 WHERE id = 3", "DELETE FROM {} WHERE id = 5")
     for path in Path(of.folder, "_change_data").iterdir():
         path.unlink()
@@ -89,8 +102,9 @@ def test_rows_that_the_source_lost_are_deleted(nights):
             of.run(delete_missing=True, **words)
 
 
-def test_a_view_is_known_by_its_text_and_its_tables(spark, nights, tmp_path):
-    """Append from a view is done once for a state of it; what nothing tells wants --run-id."""
+@pytest.fixture
+def above(spark, nights, tmp_path):
+    """A view of a view, of a view in the catalog and of files, and the job that appends from it."""
     of = nights("delta").create()
     spark.sql(f"CREATE OR REPLACE TEMP VIEW below AS SELECT * FROM {of.table} WHERE id < 3")
     of.sql("CREATE OR REPLACE VIEW default.below_nights AS SELECT 7L AS id, 7D AS x")
@@ -100,11 +114,26 @@ def test_a_view_is_known_by_its_text_and_its_tables(spark, nights, tmp_path):
         f"SELECT * FROM default.below_nights UNION ALL SELECT * FROM parquet.`{tmp_path}/files` "
         "WHERE id IN (SELECT id + 100 FROM below)"
     )
-    words = {"source": "above", "mode": "append"}
+    yield of, {"source": "above", "mode": "append"}
+    of.sql("DROP VIEW default.below_nights")
+
+
+def test_a_view_is_known_by_its_tables(spark, above):
+    """Append from a view is done once for a state of it; what nothing tells wants --run-id."""
+    of, words = above
     assert of.run(**words).n_scored == 6
     assert of.run(**words).status == "already done"
     of.change("UPDATE {} SET x = x + 1 WHERE id = 1")
-    assert (of.run(**words).status, of.run(**words).status) == ("done", "already done")
+    assert of.run(**words).status == "done"
+    spark.sql("CREATE OR REPLACE TEMP VIEW above AS SELECT *, rand() AS r FROM below")
+    of.refused("give --run-id", OptionError, **words)
+
+
+@pytest.mark.long
+def test_a_view_is_known_by_its_text_and_its_files_too(spark, above, tmp_path):
+    """Of each view and table below it; what nothing tells wants --run-id, and is done with it."""
+    of, words = above
+    assert of.run(**words).n_scored == 6
     of.sql("CREATE OR REPLACE VIEW default.below_nights AS SELECT 8L AS id, 8D AS x")
     assert of.run(**words).status == "done"
     spark.range(9, 10).selectExpr("id", "1 AS x").write.mode("append").parquet(f"{tmp_path}/files")
@@ -115,44 +144,53 @@ def test_a_view_is_known_by_its_text_and_its_tables(spark, nights, tmp_path):
     spark.createDataFrame([(1, 1.0)], ROWS).createOrReplaceTempView("above")
     of.refused("give --run-id", OptionError, **words)
     assert of.run(**words, run_id="1").status == "done"
-    of.sql("DROP VIEW default.below_nights")
 
 
-def test_marks_of_every_type_are_kept_or_refused(spark, nights):
-    """Above the mark of one value lies the next one, and not itself; other types are refused."""
-    types = {
-        "TINYINT": ("-3Y", "2Y"),
-        "FLOAT": ("float(0.1)", "float(0.1000001)"),
-        "DOUBLE": ("-1e-300D", "1e300D"),
-        "DECIMAL(38,18)": ("0.000000000000000001", "0.000000000000000002"),
-        "DATE": ("date'0099-12-31'", "date'2013-03-31'"),
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [
+        ("TINYINT", "-3Y", "2Y"),
+        ("FLOAT", "float(0.1)", "float(0.1000001)"),
+        ("DOUBLE", "-1e-300D", "1e300D"),
+        ("DECIMAL(38,18)", "0.000000000000000001", "0.000000000000000002"),
+        ("DATE", "date'0099-12-31'", "date'2013-03-31'"),
         # In a time zone whose offset had seconds, and where a clock is put back.
-        "TIMESTAMP": ("timestamp'1890-01-01 00:00:00.000001Z'", "timestamp'2013-10-27 01:30:00Z'"),
-        "timestamp": ("timestamp'2013-10-27 00:30:00Z'", "timestamp'2013-10-27 01:30:00Z'"),
-        "TIMESTAMP_NTZ": ("timestamp_ntz'2013-03-31 02:30:00.1'", "timestamp_ntz'9999-12-31'"),
-        "STRING": ("'Z'", "'a\\''"),
-    }
-    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
-    try:
-        for kind, (low, high) in types.items():
-            rows = spark.sql(f"SELECT cast({low} AS {kind}) AS C UNION ALL SELECT {high}")
-            since = SinceColumn.of(rows, "c", "t")
-            mark = since.largest(rows.where(f"C = {low}"), F.lit(True), None)
-            above = since.column > since.literal(mark)
-            assert rows.where(above).collect() == rows.where(f"C = {high}").collect(), kind
-            assert since.largest(rows.where(f"C = {low}"), above, mark) is None, kind
-            assert since.largest(rows, above, mark) > mark or kind == "TINYINT", kind
-    finally:
-        spark.conf.unset("spark.sql.session.timeZone")
+        ("TIMESTAMP", "timestamp'1890-01-01 00:00:00.000001Z'", "timestamp'2013-10-27 01:30:00Z'"),
+        ("TIMESTAMP", "timestamp'2013-10-27 00:30:00Z'", "timestamp'2013-10-27 01:30:00Z'"),
+        ("TIMESTAMP_NTZ", "timestamp_ntz'2013-03-31 02:30:00.1'", "timestamp_ntz'9999-12-31'"),
+        ("STRING", "'Z'", "'a\\''"),
+    ],
+)
+def test_above_a_mark_lies_the_next_value(spark, conf, kind, low, high):
+    """And not itself, in every type whose order a mark keeps."""
+    conf(spark__sql__session__timeZone="Europe/Berlin")
+    rows = spark.sql(f"SELECT cast({low} AS {kind}) AS C UNION ALL SELECT {high}")
+    since = SinceColumn.of(rows, "c", "t")
+    mark = since.largest(rows.where(f"C = {low}"), F.lit(True), None)
+    above = since.column > since.literal(mark)
+    assert rows.where(above).collect() == rows.where(f"C = {high}").collect()
+    assert since.largest(rows.where(f"C = {low}"), above, mark) is None
+    assert since.largest(rows, above, mark) > mark or kind == "TINYINT"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"struct": "named_struct('a', id)", "string collate": "string(id) COLLATE UTF8_LCASE"},
+        long(
+            {
+                "boolean": "id > 3",
+                "binary": "encode(string(id), 'utf-8')",
+                "array": "array(id)",
+                "interval": "make_dt_interval(id)",
+            }
+        ),
+    ],
+    ids=",".join,
+)
+def test_columns_whose_order_no_mark_keeps_are_refused(nights, made):
+    """By their type, or by a value that has no place in it; a mark takes the rows above it."""
     of = nights("delta").create()
-    made = {
-        "boolean": "id > 3",
-        "binary": "encode(string(id), 'utf-8')",
-        "struct": "named_struct('a', id)",
-        "array": "array(id)",
-        "interval": "make_dt_interval(id)",
-        "string collate": "string(id) COLLATE UTF8_LCASE",
-    }
     for kind, text in made.items():
         words = {"columns": {"made": text}, "since": "made", "incremental": "since"}
         of.refused(
@@ -185,19 +223,35 @@ def test_rows_that_come_late_are_found_by_a_lookback(nights):
         "'2026-05-03')"
     )
     assert (of.run(**words).n_scored, of.run(**other).n_scored) == (3, 1)
+    for wrong, since in (("2", "day"), ("5 h", "day"), ("2 days", "x"), ("two", "x")):
+        said = {**words, "lookback": wrong, "since": since}
+        of.refused(f"--lookback {wrong}", OptionError, **said)
+
+
+@pytest.mark.long
+def test_a_lookback_goes_on_when_the_newest_row_is_gone(nights):
+    """A dry run tells its rows, a deleted row moves the mark, and a number looks back as well."""
+    days = "SELECT id, id, date_add('2026-05-01', int(id)) FROM range(6)"
+    of = nights("delta").create(f"{ROWS}, day DATE", days)
+    words = {"incremental": "since", "since": "day", "lookback": "2 days"}
+    other = {**words, "mode": "append", "target": f"{of.target}2"}
+    assert (of.run(**words).n_scored, of.run(**other).n_scored) == (6, 6)
+    of.change(
+        "INSERT INTO {} VALUES (20, 20, '2026-05-05'), (21, 21, '2026-05-04'), (22, 22, "
+        "'2026-05-03')"
+    )
+    assert (of.run(**words).n_scored, of.run(**other).n_scored) == (3, 1)
     found = of.run(**words, dry_run=True)
     assert found.n_read == 3
     assert of.run(**other).status == "nothing to do"
     of.change("DELETE FROM {} WHERE id = 5")
     assert of.run(**words).high_water_mark == "2026-05-06"
-    for wrong, since in (("2", "day"), ("5 h", "day"), ("2 days", "x"), ("two", "x")):
-        said = {**words, "lookback": wrong, "since": since}
-        of.refused(f"--lookback {wrong}", OptionError, **said)
     number = {**words, "since": "id", "lookback": "2", "target": f"{of.target}3"}
     assert (of.run(**number).n_scored, of.run(**number).n_scored) == (8, 2)
 
 
-def test_keys_of_every_type_are_verified_as_spark_compares_them(spark, nights):
+@pytest.mark.parametrize("key", ["d", long("a,b"), long("n,t,s,i")])
+def test_keys_of_every_type_are_verified_as_spark_compares_them(conf, nights, key):
     """Arrays, NaN, -0.0, times; what Spark does not compare is refused at the start."""
     of = nights("delta").create(
         f"{ROWS}, a ARRAY<INT>, d DOUBLE, n DECIMAL(20,3), t TIMESTAMP, s STRUCT<p: INT, "
@@ -208,14 +262,9 @@ def test_keys_of_every_type_are_verified_as_spark_compares_them(spark, nights):
         "named_struct('p', int(id), 'q', NULL), encode(string(id), 'utf-8'), map('a', 1), "
         "timestamp_ntz'0001-01-01' + make_dt_interval(int(id)) FROM range(4)",
     )
-    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
-    try:
-        for number, key in enumerate(("a,b", "d", "n,t,s,i")):
-            words = {"key": key.split(","), "target": f"{of.target}{number}", "mode": "append"}
-            report = of.run(**words, verify=10)
-            assert (report.verified, report.status) == ((4, 0), "done"), key
-    finally:
-        spark.conf.unset("spark.sql.session.timeZone")
+    conf(spark__sql__session__timeZone="Europe/Berlin")
+    report = of.run(key=key.split(","), mode="append", verify=10)
+    assert (report.verified, report.status) == ((4, 0), "done")
     of.refused("cannot compare values of --key m .map<string,int>", key=["m"], verify=1)
     with pytest.raises(OptionError, match="--verify wants the lineage"):
         of.run(verify=1, lineage=False)

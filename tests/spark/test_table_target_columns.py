@@ -91,7 +91,14 @@ def test_kept_names_that_delta_refuses_are_made_safe(spark, score_plain, tmp_pat
     assert score_plain(view, target, **{**words, "run_id": "2"}).status == "nothing to do"
     only = {"mode": "overwrite-partitions", "incremental": None, "verify": 0, "run_id": "3"}
     assert score_plain(view, target, **{**words, **only}, where="`a day` = 1").n_rows == 2
-    # With column mapping a Delta table takes every name.
+
+
+@pytest.mark.long
+def test_with_column_mapping_delta_takes_every_name(spark, score_plain, tmp_path):
+    """In a new table and in one that is there."""
+    view = f"parquet:{tmp_path}/source"
+    made = "id AS `a key`, 1.0 AS x, named_struct('f g', id) AS `a (struct)`"
+    spark.sql(f"SELECT {made} FROM range(4)").coalesce(1).write.parquet(f"{tmp_path}/source")
     mapped = f"delta:{tmp_path}/mapped"
     options = {"delta.columnMapping.mode": "name"}
     assert (
@@ -101,19 +108,19 @@ def test_kept_names_that_delta_refuses_are_made_safe(spark, score_plain, tmp_pat
     assert score_plain(view, mapped, key=["a key"], mode="merge", run_id="2").n_rows == 0
 
 
-def test_names_are_told_apart_as_spark_does(spark, score_plain, source, tmp_path):
+@pytest.mark.parametrize("kind", ["delta", long("parquet")])
+def test_names_are_told_apart_as_spark_does(spark, score_plain, source, tmp_path, kind):
     """By letters and not by case: in the key, kept, partitions, since, and those of the target."""
     path = source("SELECT id AS Id, id * 1.0 AS x, id % 2 AS Day, id AS n FROM range(4)")
     words = {"key": ["ID"], "keep": ["iD", "DAY", "N"], "mode": "append"}
     words.update(partition_by=["day"], incremental="since", since="N")
-    for kind in ("parquet", "delta"):
-        target = f"{kind}:{tmp_path}/{kind}"
-        assert score_plain(f"delta:{path}", target, **words, where="n < 2").n_rows == 2
-        found = TableName.of(target).read(spark)
-        assert set(found.columns[:3]) <= {"Id", "Day", "n", "prediction"}
-        again = {"key": ["id"], "keep": ["id", "day", "n"], "mode": "append", "run_id": "2"}
-        assert score_plain(f"delta:{path}", target, **again).n_rows == 4
-        assert TableName.of(target).read(spark).count() == 6
+    target = f"{kind}:{tmp_path}/{kind}"
+    assert score_plain(f"delta:{path}", target, **words, where="n < 2").n_rows == 2
+    found = TableName.of(target).read(spark)
+    assert set(found.columns[:3]) <= {"Id", "Day", "n", "prediction"}
+    again = {"key": ["id"], "keep": ["id", "day", "n"], "mode": "append", "run_id": "2"}
+    assert score_plain(f"delta:{path}", target, **again).n_rows == 4
+    assert TableName.of(target).read(spark).count() == 6
     with pytest.raises(DaiSparkError, match="lacks columns that are to be kept: idd"):
         score_plain(
             f"delta:{path}",
@@ -143,7 +150,8 @@ def created(spark, name):
     spark.sql(f"ALTER TABLE {name} ADD CONSTRAINT small CHECK (v < 10)")
 
 
-def test_what_a_delta_table_demands_is_told_before_scoring(spark, score_plain, source, named):
+@pytest.mark.parametrize("way", ["append", long("merge"), long("dry run")])
+def test_what_a_delta_table_demands_is_told_before_scoring(spark, score_plain, source, named, way):
     """CHECK, NOT NULL, lengths, generated values; by a dry run as well, with an offending value."""
     target = named("delta")
     created(spark, target)
@@ -160,15 +168,16 @@ def test_what_a_delta_table_demands_is_told_before_scoring(spark, score_plain, s
         ("id = 4", r"VARCHAR\(3\) of column s .*such as s = 'abcd'"),
         ("id = 5", r"column twice, GENERATED ALWAYS AS \(id \* 2\), .*twice = 11"),
     ]
+    if way == "merge":
+        found, words_now = [(None, "NOT NULL")], {**words, "mode": "merge", "key": ["id"]}
+    else:
+        words_now = {**words, "dry_run": way == "dry run"}
     for where, sentence in found:
-        for more in ({}, {"dry_run": True}, {"mode": "merge", "key": ["id"], "where": None}):
-            words_now = {**words, "where": where, **more}
-            if words_now["where"] is None and where != "id = 3":
-                continue
-            expected = "NOT NULL" if words_now["where"] is None else sentence
-            with pytest.raises(TableJobError, match=expected) as caught:
-                score_plain(f"delta:{bad}", target, **words_now)
-            assert caught.value.status == "refused"
+        with pytest.raises(TableJobError, match=sentence) as caught:
+            score_plain(f"delta:{bad}", target, **words_now, where=where)
+        assert caught.value.status == "refused"
+    if way != "append":
+        return
     report = score_plain(f"delta:{bad}", target, **words, where="id = 1")
     held = [check.found for check in report.checks if check.what == "target demands"]
     assert held[0].startswith("NOT NULL")
@@ -181,7 +190,7 @@ def test_what_a_delta_table_demands_is_told_before_scoring(spark, score_plain, s
         score_plain(f"delta:{numbered}", target, **words)
 
 
-def test_a_targets_own_columns_are_left_to_it(spark, score_plain, source, named, tmp_path):
+def test_a_targets_own_columns_are_left_to_it(spark, score_plain, source, named):
     """Defaults, generated and counted ones, and null; one that a run wrote before is missed."""
     target = named("delta")
     created(spark, target)
@@ -195,11 +204,15 @@ def test_a_targets_own_columns_are_left_to_it(spark, score_plain, source, named,
     spark.sql(f"UPDATE delta.`{path}` SET v = 9 WHERE id = 1")
     assert score_plain(f"delta:{path}", target, mode="merge", **words).n_updated == 1
     assert rows(spark, f"SELECT id, v, note FROM {target}")[1] == (1, 9, "kept")
-    assert score_plain(f"delta:{path}", target, mode="overwrite", **words).n_rows == 3
-    assert rows(spark, query.format(target)) == own
     with pytest.raises(TableJobError, match=r"s: target string, scored has none.*bring s back in"):
         score_plain(f"delta:{path}", target, mode="append", keep=["id", "v"], lineage=False)
-    # Files of a table have all of its columns, since readers go by the files.
+    assert score_plain(f"delta:{path}", target, mode="overwrite", **words).n_rows == 3
+    assert rows(spark, query.format(target)) == own
+
+
+def test_files_have_all_columns_of_their_table(spark, score_plain, source, named):
+    """Since readers go by the files: null, or the default, in what no run writes."""
+    path = source("SELECT id, 1.0 AS x FROM range(3)")
     table = named("parquet")
     spark.sql(
         f"CREATE TABLE {table} (id BIGINT, note STRING, seven INT DEFAULT 7, "
@@ -208,6 +221,12 @@ def test_a_targets_own_columns_are_left_to_it(spark, score_plain, source, named,
     words = {"mode": "append", "keep": ["id"], "lineage": False}
     assert score_plain(f"delta:{path}", table, **words).n_rows == 3
     assert rows(spark, f"SELECT id, note, seven FROM {table}") == [(i, None, 7) for i in range(3)]
+
+
+@pytest.mark.long
+def test_files_of_a_path_have_all_columns_of_the_others(spark, score_plain, source, tmp_path):
+    """Where no catalog says which columns a table has, its files do."""
+    path = source("SELECT id, 1.0 AS x FROM range(3)")
     other = f"parquet:{tmp_path}/own"
     frame = spark.sql("SELECT 7L AS id, 'n' AS note, named_struct('y', 1.0F) AS prediction")
     frame.write.parquet(f"{tmp_path}/own")
@@ -259,15 +278,15 @@ def test_a_wider_type_wants_to_be_allowed(spark, score_plain, source, named, kin
         score_plain(f"delta:{narrow}", target, **{**words, "evolve_schema": True, "run_id": "4"})
 
 
-def test_a_failed_first_run_leaves_nothing(spark, score_plain, source, named, tmp_path):
+@pytest.mark.parametrize("mode", ["append", long("fail")])
+def test_a_failed_first_run_leaves_nothing(spark, score_plain, source, named, tmp_path, mode):
     """Neither an empty table of a catalog, nor a folder of files that nobody reads."""
     path = source("SELECT id, 1.0 AS x FROM range(9)")
     where = "assert_true(id < 5) IS NULL"
     for target in (named("delta"), f"delta:{tmp_path}/new"):
-        for mode in ("append", "fail"):
-            with pytest.raises(DaiSparkError, match="assert_true|'id < 5'|is not true"):
-                score_plain(f"delta:{path}", target, mode=mode, where=where, target_format="delta")
-            assert TableName.of(target).schema_if_exists(spark) is None
+        with pytest.raises(DaiSparkError, match="assert_true|'id < 5'|is not true"):
+            score_plain(f"delta:{path}", target, mode=mode, where=where, target_format="delta")
+        assert TableName.of(target).schema_if_exists(spark) is None
     assert not (tmp_path / "new").exists()
     assert score_plain(f"delta:{path}", target, where="id < 5").n_rows == 5
 

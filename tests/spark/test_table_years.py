@@ -6,7 +6,7 @@ from living_table import KINDS
 from table_life import TableLife
 
 # One kind in CI; a kind with a log takes more than a minute.
-_SHORT = [("files", 0, 30), pytest.param("delta", 0, 30, marks=pytest.mark.long)]
+_SHORT = [("files", 0, 15), pytest.param("delta", 0, 30, marks=pytest.mark.long)]
 _LONG = [
     pytest.param(kind, seed, 100, marks=pytest.mark.long) for kind in KINDS for seed in range(1, 6)
 ]

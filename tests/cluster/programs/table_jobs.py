@@ -1,5 +1,6 @@
 """Runs the table job, again and to another table, then one that fails; keeps all that is seen."""
 
+import collections
 import contextlib
 import io
 import json
@@ -25,10 +26,14 @@ done = threading.Event()
 
 
 def watch_command_lines():
+    # A process may become another program once it has begun, so it is looked at for a second.
+    n_looks = collections.Counter()
     while not done.wait(0.05):
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                command_lines.add(path.read_bytes())
+        for process in Path("/proc").glob("[0-9]*"):
+            if n_looks[process.name] < 20:
+                n_looks[process.name] += 1
+                with contextlib.suppress(OSError):
+                    command_lines.add((process / "cmdline").read_bytes())
 
 
 def job(name, *words, pipeline="pipeline", source=arguments["flights"]):
