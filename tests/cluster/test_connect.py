@@ -70,6 +70,13 @@ def test_a_dry_run_writes_nothing(run, own_flight_scores, export):
     assert run.findings["n_rows"] == len(own)
 
 
+def test_a_key_is_checked_by_the_servers_tasks(run):
+    """One that tells all rows apart, and one of which some are there twice."""
+    n_rows = run.findings["n_rows"]
+    assert f"nowhere twice in {n_rows:,} rows" in run.findings["checks"]["key"]
+    assert "values of --key flight_id more than once: " in run.findings["twice"]
+
+
 def test_an_error_of_the_server_is_one_sentence(run):
     """By the text that Connect brings, in which the innermost cause stands."""
     table, cast, file = run.findings["errors"]

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_dataframe, score_table, score_udf
 from dai_spark.driver.spark_errors.telling import kind_of, said_by
+from dai_spark.errors import ColumnError
 
 out = Path(arguments["out"])
 files = {"env": arguments["env"], "license_file": arguments["license_file"]}
@@ -70,10 +71,20 @@ found["readings"] = [text for text in said if "read" in text and "scorer" not in
 tables = {"source": f"parquet:{arguments['flights']}", "target": f"parquet:{out / 'scores'}"}
 dry = score_table(arguments["pipeline"], dry_run=True, keep=["flight_id"], **tables, **files)
 found["dry_run"] = {"preview": dry.preview, "wrote": (out / "scores").exists()}
-report = score_table(arguments["pipeline"], keep=["flight_id"], **tables, **files)
+words = {"keep": ["flight_id"], "key": ["flight_id"], **files}
+report = score_table(arguments["pipeline"], **tables, **words)
 found["n_rows"] = report.n_rows
+found["checks"] = {check.what: check.found for check in report.checks}
 save(spark.read.parquet(str(out / "scores")), "table")
 found["logs"]["all"] = logs()
+
+
+plain.union(plain.where("flight_id < 4")).write.parquet(str(out / "twice"))
+try:
+    tables = {"source": f"parquet:{out / 'twice'}", "target": f"parquet:{out / 'none'}"}
+    score_table(arguments["pipeline"], **tables, **words)
+except ColumnError as error:
+    found["twice"] = error.message
 
 
 def said(action):
