@@ -21,5 +21,6 @@ on disk (unpacked folders) or in another process (the sidecar).
     groups             rows that are scored whole, a group at a time
     isolate            the same as `score`, with bad rows set apart
     udf_bodies         what Spark calls
+    memory_limits      what bounds memory here, and whether the kernel has killed for it
     sidecar_errors     what is told of a sidecar that failed
 """

@@ -2,17 +2,19 @@
 
 import contextlib
 import os
-import resource
 import subprocess
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Dict, Optional
 
 from dai_spark.artifacts.license import missing_file
 from dai_spark.client.executor import ExecutorContext, ProcessId
+from dai_spark.client.memory_limits import KernelKills, addresses_limit
 from dai_spark.client.startup.sidecar_handle import SidecarHandle
 from dai_spark.errors import (
     DaiSparkError,
+    EnvironmentMismatchError,
     LicenseError,
     OptionError,
     ProtocolError,
@@ -22,7 +24,7 @@ from dai_spark.errors import (
     SidecarTimeoutError,
     first_line,
 )
-from dai_spark.host.cgroup import memory_limit_bytes
+from dai_spark.host.program_loader import missing_loader, refusal
 from dai_spark.plan.plan import ScoringPlan
 from dai_spark.sidecar import protocol
 from dai_spark.sidecar.log import END
@@ -59,6 +61,7 @@ class SidecarErrors:
         self._executor = executor
         self._sidecar = sidecar
         self._pipeline = plan.pipeline.label
+        self._kills = KernelKills()
 
     # -- it did not come up --------------------------------------------------------------------
 
@@ -68,7 +71,30 @@ class SidecarErrors:
         return SidecarStartError(
             f"The sidecar of pipeline {self._pipeline} could not be started on {self._host} "
             f"({error.strerror or error}{where}); make room there, and start again"
-            f"{_memory_limit()}."
+            f"{addresses_limit()}."
+        )
+
+    def not_run(self, error: OSError, python: Path) -> EnvironmentMismatchError:
+        """The kernel does not run the environment's Python.
+
+        Parameters
+        ----------
+        error : OSError
+        python : Path
+        """
+        about = f"The Python of environment {self._plan.environment.label} cannot be run on"
+        loader = missing_loader(python) if isinstance(error, FileNotFoundError) else None
+        if loader is None:
+            return EnvironmentMismatchError(
+                f"{about} {self._host} ({error.strerror or error}; {os.uname().sysname} "
+                f"{os.uname().machine}); build an environment for the executors' system with "
+                "`dai-spark env build` there."
+            )
+        library = " (musl, as Alpine has it)" if "musl" in loader else ""
+        return EnvironmentMismatchError(
+            f"{about} {self._host}: it wants the program loader {loader}, which that host does not "
+            f"have, so it was built for another C library{library}; build an environment for "
+            "the executors' system with `dai-spark env build` there."
         )
 
     def hung(self) -> DaiSparkError:
@@ -90,13 +116,22 @@ class SidecarErrors:
         # The sidecar's log ends with it.
         return self._ended_in_load(how, END)
 
-    def _ended_in_load(self, how: str, last_words: str) -> SidecarStartError:
+    def _ended_in_load(self, how: str, last_words: str) -> DaiSparkError:
+        tail = self._sidecar.log_tail(until=last_words)
+        # A Python that does not begin has no guard, which would end the log.
+        refused = refusal(tail.rpartition(END)[2])
+        if refused is not None:
+            return EnvironmentMismatchError(
+                f"The Python of environment {self._plan.environment.label} cannot be run on "
+                f"{self._host}: {refused}.",
+                tail,
+            )
         return SidecarStartError(
             f"The sidecar of pipeline {self._pipeline} {how} on {self._host} before its scorer "
             f"was loaded (environment {self._plan.environment.label})"
-            f"{_memory_limit() or _cgroup_limit()}"
+            f"{addresses_limit() or self._kills.clause()}"
             f"{self._full_disk()}; the end of its log says why.",
-            self._sidecar.log_tail(until=last_words),
+            tail,
         )
 
     def loading(self, verdict: Dict[str, Any]) -> DaiSparkError:
@@ -129,10 +164,12 @@ class SidecarErrors:
                 "without H2O-3 recipes.",
                 trace,
             )
+        line = first_line(text, max_chars=_LINE_CHARS)
+        refused = refusal(text)
         return SidecarStartError(
             f"Scorer() of pipeline {self._pipeline} failed on {self._host} in environment "
-            f"{self._plan.environment.label}: {first_line(text, max_chars=_LINE_CHARS)}"
-            f"{_memory_limit()}",
+            f"{self._plan.environment.label}: {line}"
+            f"{addresses_limit() if refused is None else f'; {refused}.'}",
             trace,
         )
 
@@ -161,7 +198,7 @@ class SidecarErrors:
         if how is None:
             how = "ended, together with its sidecar (killed from outside, or out of memory)"
             last_words = END
-        limit = _memory_limit() or _cgroup_limit()
+        limit = addresses_limit() or self._kills.clause()
         return SidecarDiedError(
             f"The scorer of pipeline {self._pipeline} {how} on {self._host} {during}"
             f"{limit}{self._full_disk()}; the end of its log is below.",
@@ -205,7 +242,7 @@ class SidecarErrors:
             ``rows 0-9999 of partition 3``.
         """
         text = self._sidecar.clean(f"{failure['type']}: {failure['message']}")
-        limit = _memory_limit() if failure["type"].endswith("MemoryError") else ""
+        limit = addresses_limit() if failure["type"].endswith("MemoryError") else ""
         line = first_line(text, max_chars=_LINE_CHARS)
         return ScoringError(
             f"Pipeline {self._pipeline} failed on {rows} on {self._host}: {line}{limit}",
@@ -261,31 +298,3 @@ def _lives(process: ProcessId) -> bool:
     # The kernel kills a sidecar's scorers while the sidecar itself is ending.
     time.sleep(_ENDING_S)
     return is_alive(asdict(process))
-
-
-def _cgroup_limit() -> str:
-    """A clause for processes that ended: the kernel kills without a word where a group is full."""
-    limit_bytes = memory_limit_bytes()
-    if limit_bytes is None:
-        return ""
-    return (
-        f" (the cgroup here has {limit_bytes / 1e6:,.0f} MB of memory: give it more if this is for "
-        "want of memory)"
-    )
-
-
-def _memory_limit() -> str:
-    """A clause for errors that may be of too little memory; empty where no limit holds here.
-
-    Spark limits the addresses of its Python workers, and what a worker starts inherits the limit.
-    """
-    limit_bytes = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit_bytes == resource.RLIM_INFINITY:
-        return ""
-    limit = f"{limit_bytes / (1 << 20):,.0f} MB of memory addresses"
-    if "PYSPARK_EXECUTOR_MEMORY_MB" in os.environ:
-        return (
-            f" (a process here may have {limit}, which is spark.executor.pyspark.memory divided by "
-            "spark.executor.cores: raise it if this is for want of memory)"
-        )
-    return f" (a process here may have {limit}, set by ulimit or spark.executor.pyspark.memory)"

@@ -11,5 +11,6 @@
     uri                what names a file of this machine, and what only Spark can read
     java_zones         the time zone rules of a running JVM
     cgroup             CPUs and memory that a container leaves this process
+    program_loader     why a program does not begin on this host
     child_environment  what a process that runs a pipeline knows of its environment
 """

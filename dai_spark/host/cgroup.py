@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-__all__ = ["CpuLimit", "cpus_here", "memory_limit_bytes"]
+__all__ = ["CpuLimit", "cpus_here", "memory_kills", "memory_limit_bytes"]
 
 _SELF = Path("/proc/self")
 
@@ -60,6 +60,24 @@ def memory_limit_bytes(proc: Path = _SELF) -> Optional[int]:
     host_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limits = [limit for limit in told if limit is not None and limit < host_bytes]
     return min(limits) if limits else None
+
+
+def memory_kills(proc: Path = _SELF) -> Optional[int]:
+    """How many processes of this process's group the kernel has killed for want of memory.
+
+    It counts before it kills.  None where it does not tell (Linux before 4.13).
+
+    Parameters
+    ----------
+    proc : Path, optional
+    """
+    for folder in _groups(proc, "memory"):
+        for name in ("memory.events", "memory.oom_control"):
+            for line in _text(folder / name).splitlines():
+                what, _, count = line.partition(" ")
+                if what == "oom_kill" and count.isdigit():
+                    return int(count)
+    return None
 
 
 def _quota(folder: Path) -> Iterator[float]:

@@ -87,10 +87,13 @@ def start(tmp_path_factory, bare_python):
 
     ``start("name.py", {...})`` starts one of `programs/`, with its arguments as JSON;
     ``start([...])`` starts spark-submit with those arguments, or another of Spark's tools.
+    `within` are words that stand before the command, to run it elsewhere.
     """
     begun = []
 
-    def begin(command, arguments=None, *, cache=None, tool="spark-submit", **environment):
+    def begin(
+        command, arguments=None, *, cache=None, tool="spark-submit", within=(), **environment
+    ):
         is_program = isinstance(command, str)
         name = Path(command).stem if is_program else tool
         run = Run(tmp_path_factory.mktemp(name), cache)
@@ -127,7 +130,7 @@ def start(tmp_path_factory, bare_python):
             (run.folder / "driver.err").open("w") as err,
         ):
             process = subprocess.Popen(
-                command,
+                [*within, *command],
                 cwd=run.working,
                 env=given,
                 stdin=subprocess.DEVNULL,

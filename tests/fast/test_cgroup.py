@@ -5,7 +5,7 @@ import os
 import pytest
 
 from dai_spark.errors import OptionError
-from dai_spark.host.cgroup import cpus_here, memory_limit_bytes
+from dai_spark.host.cgroup import cpus_here, memory_kills, memory_limit_bytes
 from dai_spark.serving.memory_fit import MemoryFit, MemoryOfScorers
 
 MB = 1_000_000
@@ -103,3 +103,19 @@ def test_scorers_fit_the_memory():
     assert MemoryFit.of(8, memory, 389 * MB).n_scorers == 1
     with pytest.raises(OptionError, match="380 MB, does not hold .* give it 389 MB"):
         MemoryFit.of(8, memory, 380 * MB)
+
+
+@pytest.mark.parametrize(
+    ("group", "mounts", "name"),
+    [("0::/", V2, "sys__memory_dot_events"), ("4:memory:/", V1, "memory__memory_dot_oom_control")],
+)
+def test_kills_for_memory_are_counted(host, group, mounts, name):
+    """Beside other counts; None where the kernel counts none."""
+    proc = host([group], mounts, **{name: "oom_kill_disable 0\noom 4\noom_kill 3\n"})
+    assert memory_kills(proc) == 3
+
+
+def test_a_kernel_that_counts_no_kills_is_no_error(host):
+    """As before Linux 4.13."""
+    proc = host(["4:memory:/"], V1, memory__memory_dot_oom_control="under_oom 0\n")
+    assert memory_kills(proc) is None

@@ -21,7 +21,6 @@ from dai_spark.client.startup.start_failure import (
     remembered_failure,
     wait_for_verdict,
 )
-from dai_spark.errors import EnvironmentMismatchError
 from dai_spark.host.cache_folder import private_folder
 from dai_spark.host.child_environment import child_environment
 from dai_spark.host.file_lock import try_lock
@@ -179,11 +178,7 @@ def _start(
     except OSError as error:
         if error.filename != str(python):
             raise SidecarErrors(plan, executor, sidecar).not_started(error) from error
-        raise EnvironmentMismatchError(
-            f"The Python of environment {plan.environment.label} cannot be run on {executor.host} "
-            f"({error.strerror or error}; {os.uname().sysname} {os.uname().machine}); build an "
-            "environment for the executors' system with `dai-spark env build` there."
-        ) from error
+        raise SidecarErrors(plan, executor, sidecar).not_run(error, python) from error
     # Takes the exit status whenever it comes, so that no zombie is left.
     threading.Thread(target=process.wait, daemon=True).start()
     assert process.stdin is not None

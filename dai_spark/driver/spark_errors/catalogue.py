@@ -68,8 +68,9 @@ RULES = (
     Rule(
         "executor lost",
         "an executor was lost ({found}); mostly it had more memory than its host or container "
-        "allows, so look at its log, then raise spark.executor.memoryOverhead or lower "
-        "--max-scorers, and run the job again",
+        "allows (exit code 137 is the kernel's kill), so look at its log, then raise "
+        "spark.executor.memoryOverhead (on a standalone cluster, the limit of the worker's "
+        "container or service) or lower --max-scorers, and run the job again",
         words=r"ExecutorLostFailure|Lost executor|ExecutorDeadException|MetadataFetchFailed|"
         r"missing an output location for shuffle|FetchFailedException",
         picked=r"ExecutorLostFailure.*?(?= Driver stacktrace|$)",

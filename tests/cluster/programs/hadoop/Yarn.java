@@ -1,18 +1,51 @@
 import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.io.OutputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.hdfs.MiniDFSCluster;
+import org.apache.hadoop.yarn.api.records.Resource;
 import org.apache.hadoop.yarn.conf.YarnConfiguration;
 import org.apache.hadoop.yarn.server.MiniYARNCluster;
+import org.apache.hadoop.yarn.server.nodemanager.ContainerExecutor;
+import org.apache.hadoop.yarn.server.nodemanager.DefaultContainerExecutor;
 
 /**
  * A real YARN, a resource manager and two node managers, over a real HDFS.
  *
  * <p>java Yarn.java FOLDER FILE...: writes FOLDER/conf for clients, puts the files into /given, prints
- * "ready" and the URI of the HDFS, and ends when its standard input does.
+ * "ready" and the URI of the HDFS, and ends when its standard input does.  With MEMORY_GROUPS, a folder
+ * of control groups of memory, each container has a group of its own there, with its memory as limit.
  */
 public class Yarn {
+  /**
+   * Starts each container in a control group, as YARN's LinuxContainerExecutor does; that one is a
+   * program of C which only Hadoop's own archive brings.
+   */
+  public static class Grouped extends DefaultContainerExecutor {
+    @Override
+    protected String[] getRunCommand(
+        String command, String container, String user, org.apache.hadoop.fs.Path pidFile,
+        Configuration configuration, Resource resource) {
+      String[] plain =
+          super.getRunCommand(command, container, user, pidFile, configuration, resource);
+      Path group = Path.of(System.getenv("MEMORY_GROUPS"), container);
+      try {
+        Files.createDirectories(group);
+        Files.writeString(
+            group.resolve("memory.limit_in_bytes"), Long.toString(resource.getMemorySize() << 20));
+      } catch (IOException error) {
+        throw new UncheckedIOException(error);
+      }
+      String enter = "echo $$ > " + group + "/cgroup.procs; exec \"$@\"";
+      String[] shell = {"bash", "-c", enter, "container"};
+      return Stream.of(shell, plain).flatMap(Stream::of).toArray(String[]::new);
+    }
+  }
+
   public static void main(String[] arguments) throws Exception {
     Path folder = Path.of(arguments[0]).toAbsolutePath();
     Configuration configuration = new YarnConfiguration();
@@ -29,6 +62,10 @@ public class Yarn {
     // What a container holds in real memory is looked at every second, as a small test needs it.
     configuration.set("yarn.nodemanager.pmem-check-enabled", "true");
     configuration.set("yarn.nodemanager.container-monitor.interval-ms", "1000");
+    if (System.getenv("MEMORY_GROUPS") != null) {
+      configuration.setClass(
+          "yarn.nodemanager.container-executor.class", Grouped.class, ContainerExecutor.class);
+    }
     MiniYARNCluster cluster = new MiniYARNCluster("cluster", 2, 1, 1);
     cluster.init(configuration);
     cluster.start();
