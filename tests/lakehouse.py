@@ -36,14 +36,14 @@ EXCLUDED = (
 )
 
 
-def settings(folder: Path) -> "dict[str, str]":
-    """Settings of a session with both formats.
+def settings(folder: Path, packages: "tuple[str, ...]" = PACKAGES) -> "dict[str, str]":
+    """Settings of a session with both formats, of these jars.
 
     `spark_catalog` is Delta's and holds Spark's own tables as well, below `folder`/warehouse;
     `ice` is an Iceberg catalog of files below `folder`/ice.
     """
     return {
-        "spark.jars.packages": ",".join(PACKAGES),
+        "spark.jars.packages": ",".join(packages),
         "spark.jars.excludes": ",".join(EXCLUDED),
         "spark.jars.ivySettings": str(Path(__file__).with_name("ivysettings.xml")),
         "spark.sql.extensions": (

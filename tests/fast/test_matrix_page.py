@@ -7,8 +7,18 @@ import pytest
 from matrix import page
 from matrix.lanes import DEFAULT, LANES, N_A_DAY, chosen, of_day
 
-# What issues and documents name: Spark and its Pythons.
+# What is promised: the newest Spark of each line, the Pythons of its workers, and what each of
+# Driverless AI's lines runs on.
 SPARKS = {"3.5.9", "4.0.5", "4.1.1", "4.2.1", "4.3.0"}
+NEWEST = (SPARKS - {"4.1.1"}) | {"4.1.4"}
+PYTHONS = {
+    "3.5.9": {"3.9", "3.10", "3.11"},
+    "4.0.5": {"3.9", "3.10", "3.12"},
+    "4.1.1": {"3.10", "3.11", "3.13", "3.14"},
+    "4.2.1": {"3.10", "3.12"},
+    "4.3.0": {"3.11", "3.12", "3.13", "3.14"},
+}
+PIPELINE_PYTHONS = {"1.8": "3.6", "1.10": "3.8", "1.11": "3.11"}
 MOST_SECONDS = 180
 
 
@@ -16,7 +26,30 @@ def test_each_spark_has_a_lane_with_the_least_and_one_with_the_newest_libraries(
     """Both ends of what may be installed together."""
     least = {lane.spark for lane in LANES if lane.name.endswith("-least")}
     newest = {lane.spark for lane in LANES if lane.spark and not lane.pins and not lane.settings}
-    assert least == newest == SPARKS
+    assert least == SPARKS
+    assert newest >= SPARKS | NEWEST
+
+
+def test_each_python_of_workers_and_of_pipelines_has_a_lane():
+    """Workers by Spark, pipelines by the line of Driverless AI."""
+    for spark, pythons in PYTHONS.items():
+        assert {lane.python for lane in LANES if lane.spark == spark} >= pythons
+    assert {lane.dai for lane in LANES} == set(PIPELINE_PYTHONS)
+
+
+def test_settings_that_a_session_starts_with_have_a_lane():
+    """Those of a running session are in tests/spark/test_session_settings.py."""
+    settings = {name for lane in LANES for name in lane.settings}
+    assert settings == {"spark.python.use.daemon", "spark.executor.pyspark.memory"}
+
+
+def test_tables_have_a_lane_where_there_are_jars():
+    """Those of 4.1 are in the suite's own session."""
+    formats = {
+        lane.spark: {jar.partition(":")[0] for jar in lane.tables} for lane in LANES if lane.tables
+    }
+    both = {"io.delta", "org.apache.iceberg"}
+    assert formats == {"3.5.9": both, "4.0.5": both, "4.2.1": {"io.delta"}}
 
 
 def test_the_default_lane_is_what_developers_work_with():
@@ -40,6 +73,15 @@ def test_each_lane_has_its_turn():
     assert seen == {lane.name for lane in LANES} - {DEFAULT}
 
 
+def test_ci_runs_the_lanes_of_the_day():
+    """After the suite, whose time they are not to take."""
+    steps = (page.ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [step for step in steps if step.startswith("make ")] == [
+        "make test",
+        "make test-matrix LANES=--today",
+    ]
+
+
 def test_an_unknown_lane_is_told():
     """With those that there are."""
     assert [lane.name for lane in chosen([])] == [lane.name for lane in LANES]
@@ -50,6 +92,13 @@ def test_an_unknown_lane_is_told():
 def test_the_page_is_that_of_the_results():
     """It says what was tested, when and with which versions, and nothing else."""
     assert page.PAGE.read_text(encoding="utf-8") == page.page(page.read())
+
+
+def test_the_tests_that_the_page_names_are_there():
+    """What no lane has is tried elsewhere."""
+    named = re.findall(r"`(tests/\S+\.py)`", page.PAGE.read_text(encoding="utf-8"))
+    assert len(named) >= 6
+    assert [name for name in named if not (page.ROOT / name).exists()] == []
 
 
 def test_every_lane_was_run_and_gave_the_right_scores():
@@ -64,6 +113,7 @@ def test_every_lane_was_run_and_gave_the_right_scores():
         assert 0 < result["seconds"] <= MOST_SECONDS
         assert result["versions"].get("pyspark") == lane.spark
         assert result["versions"]["python"].startswith(f"{lane.python}.")
+        assert result["pipeline"]["Python"].startswith(f"{PIPELINE_PYTHONS[lane.dai]}.")
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", result["date"])
         for pin in lane.pins:
             name, _, version = pin.partition("==")

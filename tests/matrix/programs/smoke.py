@@ -4,6 +4,7 @@ import json
 import platform
 import struct
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,12 +23,19 @@ class Smoke:
     def __init__(self, arguments):
         right = json.loads(Path(arguments["right"]).read_text(encoding="utf-8"))
         self.columns = right["columns"]
+        self.keys = [key for key, _ in right["scores"]]
         self._right = sorted((key, _bits(values)) for key, values in right["scores"])
         self._out = Path(arguments["out"])
         self._ways = {}
+        self._seconds = {}
+
+    def note(self, name, begun):
+        """Note how long a part took that began at `begun`, by the monotonic clock."""
+        self._seconds[name] = round(time.monotonic() - begun, 1)
 
     def way(self, name, score):
         """Score in one way; `score` gives (flight_id, values) for each row."""
+        begun = time.monotonic()
         try:
             found = sorted((key, _bits(values)) for key, values in score())
         except Exception as error:  # noqa: BLE001 - told in the findings
@@ -37,7 +45,8 @@ class Smoke:
             is_right = found == self._right
             told = f"{len(found)} rows, {n_same} of {len(self._right)} right"
             self._ways[name] = "right" if is_right else told
-        print(name, self._ways[name], flush=True)
+        self.note(name, begun)
+        print(name, self._seconds[name], "s", self._ways[name], flush=True)
 
     def end(self):
         """Write the findings."""
@@ -47,7 +56,7 @@ class Smoke:
                 versions[name] = version(name)
             except PackageNotFoundError:
                 continue
-        told = {"versions": versions, "ways": self._ways}
+        told = {"versions": versions, "ways": self._ways, "parts": self._seconds}
         self._out.write_text(json.dumps(told), encoding="utf-8")
 
 

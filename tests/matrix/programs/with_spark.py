@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+import session
 from pyspark.sql import functions as F
 from smoke import Smoke, arguments
 
@@ -16,26 +16,13 @@ folder = Path(tempfile.mkdtemp())
 pipeline = given["pipeline"]
 files = {"env": given["env"], "license_file": given["license_file"]}
 
-builder = SparkSession.builder
-builder = builder.remote("local[2]") if is_connect else builder.master("local[2]")
-settings = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.sql.warehouse.dir": str(folder / "warehouse"),
-    **given["settings"],
-}
-for name, value in settings.items():
-    builder = builder.config(name, value)
-spark = builder.getOrCreate()
+spark = session.begin(given, smoke, folder)
 flights = spark.read.parquet(given["flights"]).repartition(2)
 
 
 def rows(frame):
-    """What a scored frame holds, by Python's own numbers."""
-    scores = [F.col("prediction").getField(name) for name in smoke.columns]
-    named = [score.alias(f"score_{i}") for i, score in enumerate(scores)]
-    return [(row[0], row[1:]) for row in frame.select("flight_id", *named).collect()]
+    """Keys and scores of a scored frame."""
+    return session.rows(frame, smoke.columns)
 
 
 def scored_by(udf_type, *columns, by_columns=False):
@@ -95,7 +82,8 @@ else:
         smoke.way(f"{kind} UDF by columns", scored_by(kind, by_columns=True))
 smoke.way(f"{at}SQL", in_sql)
 smoke.way(f"{at}DataFrame", by_dataframe)
-smoke.way(f"{at}DataFrame, tasks read", by_reading_files)
+if given["tasks_read"]:
+    smoke.way(f"{at}DataFrame, tasks read", by_reading_files)
 smoke.way(f"{at}table job", by_table_job)
 smoke.end()
 spark.stop()
