@@ -61,7 +61,7 @@ test-image: .venv/.stamp java python38  ## builds the image and scores in contai
 	$(PYTHON) -m pytest tests/image -m "long or not long"
 
 bench: .venv/.stamp java python38  ## all benchmarks, and benchmarks/README.md from them (hours)
-	for name in throughput one_batch checks handle mlflow_face serving peers memory cold_start shapes whole_job scale bad_rows; do \
+	for name in throughput one_batch checks handle mlflow_face serving peers memory cold_start shapes whole_job job_floors scale bad_rows; do \
 		$(PYTHON) benchmarks/$$name.py $(BENCH) || exit 1; \
 	done
 	$(PYTHON) benchmarks/page.py
