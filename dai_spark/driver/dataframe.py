@@ -1,6 +1,7 @@
 """score_dataframe: a DataFrame in, its kept columns and the prediction out."""
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from dai_spark.artifacts.environment import PackedEnvironment
@@ -267,5 +268,8 @@ def mapped_frame(
     if by:
         plain = {name: f"c{i}" for i, name in enumerate(columns)}
         rows = grouped(rows, [plain[n] for n in by], [plain[n] for n in order])
-    function, result = off_disk(df.sparkSession, plan, body(columns, kept, reading.files), schema)
+    files = reading.files
+    if files is not None and plan.options.batch_rows is not None:
+        files = replace(files, batch_rows=plan.options.batch_rows)
+    function, result = off_disk(df.sparkSession, plan, body(columns, kept, files), schema)
     return rows.mapInArrow(function, result)

@@ -71,7 +71,8 @@ class ScoringOptions:
         A larger group (of Arrow, of the pipeline's columns) is refused by its name.
     batch_rows : int, optional
         Most rows that the pipeline is given at once.  By default a batch is what Spark sends
-        (``spark.sql.execution.arrow.maxRecordsPerBatch``, 10,000 rows).
+        (``spark.sql.execution.arrow.maxRecordsPerBatch``, 10,000 rows); more than that reach the
+        pipeline where tasks read the files themselves (``read=``).
     batch_bytes : int, default 32 MiB
         Batches of more than so many bytes (of Arrow, of the pipeline's columns) are scored in
         pieces, so that wide tables and long texts cost no more memory than narrow ones.

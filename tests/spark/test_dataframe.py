@@ -5,7 +5,7 @@ from chispa import assert_df_equality
 from pandas.testing import assert_series_equal
 from pyspark.sql import functions as F
 
-from dai_spark import score_dataframe, score_table, score_udf
+from dai_spark import MetricsSum, score_dataframe, score_table, score_udf
 from dai_spark.errors import ColumnError, EnvironmentMismatchError, OptionError
 from dai_spark.local.unpacked_python import unpacked_python
 from dai_spark.testing import weather_table
@@ -56,6 +56,31 @@ def test_batch_rows_changes_no_score(flights_frame, export, with_scorer, expecte
         ignore_row_order=True,
         ignore_nullable=True,
     )
+
+
+def test_tasks_that_read_files_make_batches_of_so_many_rows(
+    spark, flights_frame, export, with_scorer, expected, tmp_path, conf
+):
+    """More than Spark would send, since it sends none."""
+    conf(spark__sql__execution__arrow__maxRecordsPerBatch="100")
+    flights_frame.coalesce(1).write.parquet(str(tmp_path / "flights"))
+    table, sums = spark.read.parquet(str(tmp_path / "flights")), {}
+    for batch_rows in (None, 100_000):
+        metrics = MetricsSum(spark)
+        words = {} if batch_rows is None else {"batch_rows": batch_rows}
+        found = score_dataframe(
+            table,
+            export(),
+            **with_scorer,
+            keep=["flight_id"],
+            metrics=metrics,
+            read="files",
+            **words,
+        )
+        assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
+        sums[batch_rows] = metrics.metrics()
+    assert sums[None].n_batches >= sums[None].n_rows / 100
+    assert sums[100_000].n_batches == sums[100_000].n_tasks
 
 
 def test_all_wrong_columns_are_named_before_a_task_starts(
