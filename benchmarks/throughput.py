@@ -6,8 +6,9 @@ cores, in turn and repeated:
 - direct: two processes of the pipeline's Python, no Spark;
 - bare: Spark passes the same columns through a mapInArrow, an Arrow UDF or a pandas UDF that
   scores nothing;
-- dai_spark: `score_dataframe` with Spark reading and with tasks that read the files themselves,
-  `score_udf` of both kinds, and the table job with its write.
+- dai_spark: `score_dataframe` with Spark reading and with tasks that read the files themselves, in
+  batches as large as direct's and in larger ones, `score_udf` of both kinds, and the table job with
+  its write.
 
 Loading is counted in none.  A way of dai_spark does the work of direct and of the bare one of its
 kind, so its time is held against their sum.
@@ -33,10 +34,13 @@ from dai_spark import score_dataframe, score_table, score_udf
 N_FILES = 16
 TARGETS = FOLDER / "throughput"
 FILES = {"env": ENVIRONMENT, "license_file": str(LICENSE)}
+LARGE_BATCH_ROWS = 50_000
+LARGE = f"score_dataframe, files, {LARGE_BATCH_ROWS:,} rows a batch"
 # Each way of dai_spark, and the bare one that does the rest of its work.
 BARE_OF = {
     "score_dataframe": "bare mapInArrow",
     "score_dataframe, files": "bare mapInArrow",
+    LARGE: "bare mapInArrow",
     "score_udf, Arrow": "bare Arrow UDF",
     "score_udf, pandas": "bare pandas UDF",
     "table job": "bare mapInArrow",
@@ -95,8 +99,8 @@ def ways_of(
     """All ways through the table, each a function that gives its seconds."""
     frame = spark.read.parquet(str(source))
 
-    def scored(read: str) -> Any:
-        return score_dataframe(frame, pipeline, keep=[KEY], read=read, **FILES)
+    def scored(read: str, **words: Any) -> Any:
+        return score_dataframe(frame, pipeline, keep=[KEY], read=read, **FILES, **words)
 
     columns: dict[str, Callable[[], Any]] = {
         "bare Arrow UDF": lambda: bare_arrow_udf(FEATURES),
@@ -108,6 +112,7 @@ def ways_of(
         "bare mapInArrow": lambda: bare_frame(frame, [KEY], FEATURES),
         "score_dataframe": lambda: scored("spark"),
         "score_dataframe, files": lambda: scored("files"),
+        LARGE: lambda: scored("files", batch_rows=LARGE_BATCH_ROWS),
     }
     for name, column in columns.items():
         frames[name] = lambda column=column: frame.select(KEY, column().alias("prediction"))
