@@ -5,13 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dai_spark.client.read_files import row_groups
-from dai_spark.client.read_files.footers import (
-    FileColumn,
-    ReadSettings,
-    Unproved,
-    look_at_files,
-)
+from dai_spark.client.read_files.footers import FileColumn, ReadSettings, look_at_files
 from dai_spark.client.read_files.task_files import FileRange, TaskColumn, TaskFiles, packed_tasks
+from dai_spark.client.read_files.unproved import Unproved
 from dai_spark.errors import SourceFileError
 
 SETTINGS = ReadSettings(False, "CORRECTED", "CORRECTED", False)

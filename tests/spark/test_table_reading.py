@@ -1,5 +1,7 @@
 """The table job whose tasks read the source's files: the same target, and a report that says so."""
 
+import uuid
+
 import pytest
 from linear import build_linear
 from pyspark.sql import functions as F
@@ -94,3 +96,40 @@ def test_a_version_of_a_delta_table_is_read(spark, run, source, tmp_path):
     report, rows = run(f"delta:{path}", source_version="0")
     assert "tasks read" in report.reading
     assert len(rows) == 1000
+
+
+def test_an_iceberg_table_is_scored_into_another(spark, mirror, with_scorer):
+    """Its files by tasks, the version that the run has pinned, and the key by the same way."""
+    name = f"reading_{uuid.uuid4().hex[:8]}"
+    source, target = f"ice.db.{name}", f"ice.db.{name}_scores"
+    spark.sql(f"CREATE TABLE {source} (id bigint, old double) USING iceberg")
+    spark.sql(f"INSERT INTO {source} SELECT id, id FROM range(0, 50, 1, 2)")
+    spark.sql(f"ALTER TABLE {source} RENAME COLUMN old TO x")
+    spark.sql(f"INSERT INTO {source} SELECT id, id FROM range(50, 100, 1, 2)")
+    words = {**with_scorer, "spark": spark, "progress": False, "key": ["id"]}
+
+    def run(**more):
+        report = score_table(mirror, source=source, target=target, **{**words, **more})
+        spark.catalog.refreshTable(target)
+        rows = spark.table(target).select("id", "prediction.y").collect()
+        return report.reading, sorted(tuple(row) for row in rows)
+
+    expected = [(i, float(i)) for i in range(100)]
+    try:
+        reading, rows = run(mode="merge")
+        assert reading.endswith("Parquet files themselves")
+        assert rows == expected
+        spark.sql(f"ALTER TABLE {source} SET TBLPROPERTIES ('write.delete.mode'='merge-on-read')")
+        spark.sql(f"DELETE FROM {source} WHERE id = 7")
+        reading, rows = run(mode="overwrite")
+        assert "are deleted beside it" in reading
+        assert rows == expected[:7] + expected[8:]
+        _, whole, _ = spark.sql(
+            f"SELECT snapshot_id FROM {source}.snapshots ORDER BY committed_at"
+        ).collect()
+        reading, rows = run(mode="overwrite", source_version=str(whole[0]))
+        assert reading.endswith("Parquet files themselves")
+        assert rows == expected
+    finally:
+        spark.sql(f"DROP TABLE IF EXISTS {source} PURGE")
+        spark.sql(f"DROP TABLE IF EXISTS {target} PURGE")

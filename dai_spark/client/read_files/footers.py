@@ -8,14 +8,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dai_spark.client.read_files.file_columns import FileColumns
 from dai_spark.client.read_files.file_types import CALENDAR_KINDS, are_alike, logical_of
+from dai_spark.client.read_files.iceberg_types import are_alike_to_iceberg
+from dai_spark.client.read_files.unproved import Unproved
 
 __all__ = [
     "FileColumn",
     "FileFacts",
-    "FileNames",
     "ReadSettings",
-    "Unproved",
     "check_pyarrow",
     "look_at_files",
 ]
@@ -32,10 +33,6 @@ _LEAST_PYARROW = 11
 _SPARK_VERSION = b"org.apache.spark.version"
 
 
-class Unproved(Exception):
-    """Why tasks may not read files themselves, as a clause: its text goes behind "since"."""
-
-
 class FileColumn(NamedTuple):
     """A column that is read from files.
 
@@ -47,11 +44,17 @@ class FileColumn(NamedTuple):
         Spark's type of it, as its `simpleString` has it.
     has_default : bool
         Rows of a file without the column have a default value that is not null.
+    field_id : int or None
+        Iceberg's number of it, by which it is found in a file; None where its name counts.
+    is_required : bool
+        A file must have it, and has no nulls in it.
     """
 
     name: str
     kind: str
     has_default: bool = False
+    field_id: Optional[int] = None
+    is_required: bool = False
 
 
 class ReadSettings(NamedTuple):
@@ -174,26 +177,30 @@ def _check_columns(
         raise Unproved(f"{path} has a footer that is signed, as those of encrypted columns are")
     schema = file.schema_arrow
     leaves = _first_leaves(schema)
-    names = FileNames(schema.names, settings.is_case_sensitive)
+    of_file = FileColumns(schema, settings.is_case_sensitive)
     written = metadata.metadata or {}
     found: List[int] = []
     for column in columns:
-        name = names.of(column.name)
+        name = of_file.of(column.name, column.field_id)
         if name is None:
             if column.has_default:
                 raise Unproved(f"column {column.name} has a default, and {path} is without it")
+            if column.is_required:
+                raise Unproved(f"column {column.name} is required, and {path} is without it")
             continue
         leaf, arrow = leaves[name], schema.field(name).type
         if pa.types.is_nested(arrow):
             raise Unproved(f"column {column.name} is {column.kind} ({path})")
         described = file.schema.column(leaf)
         physical, logical = described.physical_type, logical_of(described)
-        if described.max_repetition_level or not are_alike(column.kind, physical, logical, arrow):
+        alike = are_alike if column.field_id is None else are_alike_to_iceberg
+        if described.max_repetition_level or not alike(column.kind, physical, logical, arrow):
             raise Unproved(
                 f"column {column.name} is {column.kind} to Spark and {physical} ({logical}; "
                 f"{arrow} to Arrow) in {path}"
             )
-        _check_calendar(path, column, physical == "INT96", written, settings)
+        if column.field_id is None:
+            _check_calendar(path, column, physical == "INT96", written, settings)
         found.append(leaf)
     _check_codecs(path, metadata, found)
 
@@ -248,45 +255,3 @@ def _check_codecs(path: str, metadata: Any, leaves: Sequence[int]) -> None:
             codec = group.column(leaf).compression
             if codec not in _CODECS:
                 raise Unproved(f"{path} is compressed by {codec}")
-
-
-class FileNames:
-    """The names of a file's columns, as Spark finds them for those of a table.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The file's.
-    is_case_sensitive : bool
-        Whether Spark tells names apart by case.
-    """
-
-    def __init__(self, names: Sequence[str], is_case_sensitive: bool) -> None:
-        self._is_case_sensitive = is_case_sensitive
-        self._fitting: Dict[str, List[str]] = {}
-        for name in names:
-            self._fitting.setdefault(self._key(name), []).append(name)
-
-    def _key(self, name: str) -> str:
-        return name if self._is_case_sensitive else name.lower()
-
-    def of(self, wanted: str) -> Optional[str]:
-        """The name that the file has for a column; None where it is without it.
-
-        Parameters
-        ----------
-        wanted : str
-            The table's name.
-
-        Raises
-        ------
-        Unproved
-            Several columns of the file could be meant.
-        """
-        fitting = self._fitting.get(self._key(wanted), [])
-        # The rules of Java and of Python for other letters than these need not be the same.
-        if not (self._is_case_sensitive or wanted.isascii() or fitting == [wanted]):
-            raise Unproved(f"column {wanted} has letters whose case Spark alone can tell")
-        if len(fitting) > 1:
-            raise Unproved(f"a file has several columns {wanted}: {', '.join(fitting)}")
-        return fitting[0] if fitting else None

@@ -23,7 +23,8 @@ def look_body(
 
         import pyarrow
 
-        from dai_spark.client.read_files.footers import Unproved, look_at_files
+        from dai_spark.client.read_files.footers import look_at_files
+        from dai_spark.client.read_files.unproved import Unproved
 
         for _ in batches:
             try:

@@ -9,8 +9,10 @@ from typing import Any, Iterator, List, Optional, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dai_spark.client.read_files.footers import FileNames, Unproved, check_pyarrow
+from dai_spark.client.read_files.file_columns import FileColumns
+from dai_spark.client.read_files.footers import check_pyarrow
 from dai_spark.client.read_files.task_files import FileRange, TaskFiles
+from dai_spark.client.read_files.unproved import Unproved
 from dai_spark.errors import SourceFileError
 from dai_spark.schema.cast import decoded
 
@@ -120,13 +122,13 @@ def _of_file(
     files: TaskFiles, one: FileRange, schema: pa.Schema, file: Any
 ) -> Iterator[pa.RecordBatch]:
     sources: List[Optional[str]] = []
-    names = FileNames(file.schema_arrow.names, files.is_case_sensitive)
+    of_file = FileColumns(file.schema_arrow, files.is_case_sensitive)
     for column in files.columns:
         if column.partition is not None:
             sources.append(None)
             continue
         try:
-            found = names.of(column.name)
+            found = of_file.of(column.name, column.field_id)
         except Unproved as error:
             raise _changed(one, f"has changed ({error})") from None
         sources.append(found)
@@ -194,7 +196,10 @@ def _constant(partition: Optional[int], one: FileRange, kind: pa.DataType) -> pa
 
 
 def _as_sent(found: pa.Array, kind: pa.DataType) -> pa.Array:
-    """A column in Spark's type: what differs is unit, zone, width or dictionary, never a value."""
+    """A column in Spark's type: what differs is unit, zone, width or dictionary, never a value.
+
+    A type that Iceberg has promoted is wider here than in the file.
+    """
     if pa.types.is_dictionary(found.type):
         found = decoded(found)
     if found.type == kind:

@@ -41,10 +41,13 @@ class TaskColumn(NamedTuple):
         As the table's schema has it.
     partition : int or None
         The number of the partition column that it is; None for a column of the files.
+    field_id : int or None
+        Iceberg's number of it, by which it is found in a file; None where its name counts.
     """
 
     name: str
     partition: "int | None"
+    field_id: "int | None" = None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 from urllib.parse import unquote
 
-from dai_spark.client.read_files.footers import FileColumn, FileFacts, ReadSettings, Unproved
+from dai_spark.client.read_files.footers import FileColumn, FileFacts, ReadSettings
 from dai_spark.client.read_files.look_body import look_body
+from dai_spark.client.read_files.unproved import Unproved
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

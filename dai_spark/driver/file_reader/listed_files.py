@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from dai_spark.client.read_files.footers import Unproved
+from dai_spark.client.read_files.unproved import Unproved
 from dai_spark.driver.file_reader.scan_plan import Scan
 from dai_spark.host.uri import without_password
 
@@ -13,6 +13,7 @@ __all__ = [
     "ListedFile",
     "check_place",
     "check_relation",
+    "check_there",
     "columns_metadata",
     "listed_files",
     "partition_names",
@@ -154,7 +155,7 @@ def listed_files(spark: Any, scan: Scan) -> List[ListedFile]:
         if len(found) > _MOST_FILES:
             raise Unproved(f"it has more than {_MOST_FILES:,} files")
     for file in found:
-        _check_there(file)
+        check_there(file)
     return found
 
 
@@ -199,7 +200,13 @@ def _path_in(status: str) -> str:
     return match.group(1) if match is not None else status[:200]
 
 
-def _check_there(file: ListedFile) -> None:
+def check_there(file: ListedFile) -> None:
+    """Make sure that a file is here, as it was when it was listed.
+
+    Raises
+    ------
+    Unproved
+    """
     try:
         status = Path(file.path).stat()
     except OSError as error:

@@ -9,14 +9,16 @@ into the same table, a listener) finds it, and Spark's optimiser takes it out.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
 
-from dai_spark.client.read_files.footers import FileColumn, FileFacts, Unproved, look_at_files
+from dai_spark.client.read_files.footers import FileColumn, FileFacts, look_at_files
 from dai_spark.client.read_files.task_files import TaskColumn, TaskFiles, packed_tasks
+from dai_spark.client.read_files.unproved import Unproved
 from dai_spark.driver.file_reader import listed_files as listed
 from dai_spark.driver.file_reader.connect_scan import (
     connect_scan,
     looked_at_by_task,
     server_files,
 )
+from dai_spark.driver.file_reader.iceberg_files import check_iceberg, iceberg_files
 from dai_spark.driver.file_reader.packing import packed
 from dai_spark.driver.file_reader.scan_plan import bare_scan, planned_scan
 from dai_spark.driver.file_reader.spark_settings import (
@@ -139,23 +141,31 @@ def _prove(frame: "DataFrame") -> Tuple[_Proved, int]:
         files: List[Tuple[FileFacts, Tuple[object, ...]]] = [(one, ()) for one in facts]
     else:
         scan = bare_scan(frame)
-        listed.check_place(scan.relation)
+        (check_iceberg if scan.is_iceberg else listed.check_place)(scan.relation)
         scan = planned_scan(frame, scan)
         names = scan.names
-        listed.check_relation(scan.relation)
-        partitions = listed.partition_names(scan.relation)
-        noted = listed.columns_metadata(scan.relation)
-        columns = _file_columns(names, kinds, partitions, noted)
-        found = listed.listed_files(spark, scan)
+        if scan.is_iceberg:
+            columns, partitions, found = iceberg_files(scan, kinds)
+        else:
+            listed.check_relation(scan.relation)
+            partitions = listed.partition_names(scan.relation)
+            noted = listed.columns_metadata(scan.relation)
+            columns = _file_columns(names, kinds, partitions, noted)
+            found = listed.listed_files(spark, scan)
         facts = look_at_files([one.path for one in found], columns, settings)
         files = [(one, its.values) for one, its in zip(facts, found)]
     tasks = packed(files, split_settings(spark))
     content = packed_tasks(tasks)
     if len(content) > _MOST_PACKED_BYTES:
         raise Unproved(f"the list of its {len(files):,} files is too long to be sent to each task")
+    field_ids = {one.name: one.field_id for one in columns}
     sent = TaskFiles(
         tuple(
-            TaskColumn(name, partitions.index(name) if name in partitions else None)
+            TaskColumn(
+                name,
+                partitions.index(name) if name in partitions else None,
+                field_ids.get(name),
+            )
             for name in names
         ),
         settings.is_case_sensitive,

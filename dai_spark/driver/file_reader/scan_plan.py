@@ -1,4 +1,4 @@
-"""Classic Spark: a DataFrame whose plan is nothing but a scan of Parquet files.
+"""Classic Spark: a DataFrame whose plan is nothing but a scan of files, or of an Iceberg table.
 
 The analysed plan shows what the user has written, the optimised and the physical one what rules
 and catalogs have put in (filters of rows, masks of columns, cached tables).
@@ -8,32 +8,37 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
-from dai_spark.client.read_files.footers import Unproved
+from dai_spark.client.read_files.unproved import Unproved
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["Scan", "bare_scan", "planned_scan"]
 
-_PHYSICAL = ("ProjectExec", "FileSourceScanExec")
+_ICEBERG = "org.apache.iceberg.spark.source.SparkTable"
 # How Spark shows a column (with L where it is a bigint), and one under another name.
 _COLUMN = re.compile(r"(.*)#(\d+)L?", re.DOTALL)
 _RENAMED = re.compile(r"(.*)#(\d+)L? AS (.*)#(\d+)L?", re.DOTALL)
 
 
 class Scan(NamedTuple):
-    """A scan of files.
+    """A scan of files, or of an Iceberg table.
 
     Attributes
     ----------
     relation : JavaObject
-        Spark's `HadoopFsRelation`.
+        Spark's `HadoopFsRelation`; of an Iceberg table `DataSourceV2Relation`.
     names : tuple of str
         For each column of the frame, which of the relation's it is.
+    planned : JavaObject or None
+        What Iceberg itself has planned to read: its `Scan`, once there is one.
+    is_iceberg : bool
     """
 
     relation: Any
     names: Tuple[str, ...]
+    planned: Any
+    is_iceberg: bool
 
 
 class _Column(NamedTuple):
@@ -58,8 +63,7 @@ def bare_scan(frame: "DataFrame") -> Scan:
     Unproved
         It is anything else, with the first thing that it is.
     """
-    names, relation = _names(frame._jdf.queryExecution().analyzed(), ("Project", "SubqueryAlias"))
-    return Scan(relation, names)
+    return _scan(frame._jdf.queryExecution().analyzed(), ("Project", "SubqueryAlias"))
 
 
 def planned_scan(frame: "DataFrame", asked: Scan) -> Scan:
@@ -80,21 +84,29 @@ def planned_scan(frame: "DataFrame", asked: Scan) -> Scan:
         Rules or catalogs have put something in.
     """
     execution = frame._jdf.queryExecution()
-    found, relation = _names(execution.optimizedPlan(), ("Project",))
-    if found != asked.names:
+    found = _scan(execution.optimizedPlan(), ("Project",))
+    if found.names != asked.names:
         raise Unproved("Spark's rules make other columns of it")
+    allowed = ("ProjectExec", "BatchScanExec" if found.is_iceberg else "FileSourceScanExec")
     node = execution.sparkPlan()
     while True:
         kind = _kind(node)
-        if kind not in _PHYSICAL:
+        if kind not in allowed:
             raise Unproved(f"Spark's plan of it has a {kind}")
         if node.children().isEmpty():
-            return Scan(relation, found)
+            break
         node = node.children().head()
+    if found.is_iceberg and not (
+        found.planned is not None
+        and node.scan().equals(found.planned)
+        and node.runtimeFilters().isEmpty()
+    ):
+        raise Unproved("Spark plans another scan of it than its rules have made")
+    return found
 
 
-def _names(plan: Any, allowed: Tuple[str, ...]) -> Tuple[Tuple[str, ...], Any]:
-    """The relation's names of a plan's columns, and the relation.
+def _scan(plan: Any, allowed: Tuple[str, ...]) -> Scan:
+    """The relation at the foot of a plan, and its names of the plan's columns.
 
     What is computed and not read does not matter.
     """
@@ -106,16 +118,9 @@ def _names(plan: Any, allowed: Tuple[str, ...]) -> Tuple[Tuple[str, ...], Any]:
         if kind == "Project":
             projections.append(plan.projectList())
         plan = plan.children().head()
-    if _kind(plan) != "LogicalRelation":
-        raise Unproved(f"it is no table of files but a {_kind(plan)}")
-    if plan.isStreaming():
-        raise Unproved("it is a stream")
-    relation = plan.relation()
-    # Delta's is a class without a name below Spark's own.
-    kinds = (_kind(relation), str(relation.getClass().getSuperclass().getSimpleName()))
-    if "HadoopFsRelation" not in kinds:
-        raise Unproved(f"it is no table of files but a {_kind(relation)}")
-    columns = _of_relation(plan.output(), relation)
+    found = _relation(plan)
+    schema = found.relation.table().schema() if found.is_iceberg else found.relation.schema()
+    columns = _of_relation(plan.output(), schema)
     for expressions in reversed(projections):
         # Numbers and names are what Spark's texts are held against, so none passes for a column.
         known = {(one.number, one.name): one.origin for one in columns}
@@ -123,15 +128,36 @@ def _names(plan: Any, allowed: Tuple[str, ...]) -> Tuple[Tuple[str, ...], Any]:
     for one in columns:
         if one.origin is None:
             raise Unproved(f"a column is computed ({one.name[:100]})")
-    return tuple(str(one.origin) for one in columns), relation
+    return found._replace(names=tuple(str(one.origin) for one in columns))
+
+
+def _relation(plan: Any) -> Scan:
+    """The foot of a plan, still without names."""
+    kind = _kind(plan)
+    if kind in ("DataSourceV2Relation", "DataSourceV2ScanRelation"):
+        is_planned = kind == "DataSourceV2ScanRelation"
+        relation = plan.relation() if is_planned else plan
+        if str(relation.table().getClass().getName()) != _ICEBERG:
+            raise Unproved(f"it is no table of files but a {_kind(relation.table())}")
+        return Scan(relation, (), plan.scan() if is_planned else None, True)
+    if kind != "LogicalRelation":
+        raise Unproved(f"it is no table of files but a {kind}")
+    if plan.isStreaming():
+        raise Unproved("it is a stream")
+    relation = plan.relation()
+    # Delta's is a class without a name below Spark's own.
+    kinds = (_kind(relation), str(relation.getClass().getSuperclass().getSimpleName()))
+    if "HadoopFsRelation" not in kinds:
+        raise Unproved(f"it is no table of files but a {_kind(relation)}")
+    return Scan(relation, (), None, False)
 
 
 def _kind(found: Any) -> str:
     return str(found.getClass().getSimpleName())
 
 
-def _of_relation(output: Any, relation: Any) -> List[_Column]:
-    names = [str(field["name"]) for field in json.loads(relation.schema().json())["fields"]]
+def _of_relation(output: Any, schema: Any) -> List[_Column]:
+    names = [str(field["name"]) for field in json.loads(schema.json())["fields"]]
     found = []
     for text in _texts(output):
         match = _COLUMN.fullmatch(text)

@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple, Optional
 
-from dai_spark.client.read_files.footers import ReadSettings, Unproved
+from dai_spark.client.read_files.footers import ReadSettings
+from dai_spark.client.read_files.unproved import Unproved
 from dai_spark.driver.session import is_connect
 
 __all__ = ["SplitSettings", "batch_rows", "read_settings", "split_settings"]
