@@ -55,6 +55,13 @@ def test_a_scorer_that_left_by_itself_is_not_said_to_have_had_too_little(run):
     assert "MB" not in told
 
 
+def test_a_python_worker_that_the_kernel_killed_is_told_as_such(run):
+    """Spark says that it crashed; nothing of ours is left to say more."""
+    told = run.findings["worker"]
+    assert "a Python worker of Spark's ended" in told, told
+    assert "raise spark.executor.memoryOverhead" in told
+
+
 def test_an_executor_that_the_kernel_killed_is_told_as_such(run, nothing_left):
     """By the driver, which knows its exit code alone; nothing is left of it."""
     told = run.findings["executor"]

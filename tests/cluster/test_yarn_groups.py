@@ -32,7 +32,7 @@ def run(
         "large_pipeline": export(ballast_bytes=2_500_000_000),
         "env": packed_environment.path,
         "license_file": license_file,
-        "flights": flights_parquet,
+        "flights": flights_parquet.as_uri(),
     }
     settings = {
         "spark.yarn.jars": f"local:{Path(pyspark.__file__).parent}/jars/*",

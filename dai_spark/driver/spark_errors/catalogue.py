@@ -76,6 +76,15 @@ RULES = (
         picked=r"ExecutorLostFailure.*?(?= Driver stacktrace|$)",
     ),
     Rule(
+        "Python worker lost",
+        "a Python worker of Spark's ended ({found}); mostly its host or container had no more "
+        "memory, so look at the executor's log, then raise spark.executor.memoryOverhead (on a "
+        "standalone cluster, the limit of the worker's container or service) or lower "
+        "--max-scorers, and run the job again",
+        words=r"Python worker exited unexpectedly",
+        picked=r"Python worker exited unexpectedly(?: \(\w+\))?",
+    ),
+    Rule(
         "cancelled",
         "the job was cancelled ({found}), by somebody or because the session was stopped; run it "
         "again",

@@ -1,5 +1,6 @@
 """Standalone workers in a control group that bounds memory: what the kernel kills, who says so."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -35,6 +36,17 @@ def session(cluster):
     return builder.getOrCreate()
 
 
+def python_workers(executor):
+    """Spark's Python processes below an executor."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_one = b"-m\0pyspark." in (process / "cmdline").read_bytes()
+            if is_one and looking.java_above(int(process.name)) == executor:
+                found.append(int(process.name))
+    return found
+
+
 def said(action):
     """What a user reads of ours, or else of Spark's."""
     try:
@@ -59,7 +71,7 @@ with StandaloneCluster(folder, arguments["ports"], cores=1) as standalone:
 
     def score_a_table(text):
         rows = spark.createDataFrame([(1.0, text)], "number float, text string")
-        rows.write.parquet(str(out / "rows"))
+        rows.write.mode("overwrite").parquet(str(out / "rows"))
         tables = {"source": f"parquet:{out}/rows", "target": f"parquet:{out}/scores"}
         return score_table(arguments["pipeline"], **tables, **files, progress=False).n_rows
 
@@ -72,7 +84,12 @@ with StandaloneCluster(folder, arguments["ports"], cores=1) as standalone:
     )
     found["left_by_itself"] = said(lambda: score("os._exit(70)"))
     (first,) = (one["pid"] for one in executors(application).values())
-    # The kernel is to take the executor, as it does where that is the largest.
+    # Whom the kernel is to take, as it does where that is the largest.
+    for pid in python_workers(first):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+    found["worker"] = said(lambda: score_a_table(arguments["hungry"]))
+    # Spark asks the daemon once more that was killed with its workers.
+    looking.wait_until(lambda: said(lambda: score(None)) == found["right"], 60)
     Path(f"/proc/{first}/oom_score_adj").write_text("1000")
     found["executor"] = said(lambda: score_a_table(arguments["hungry"]))
     found["executor_gone"] = not Path(f"/proc/{first}").exists()

@@ -63,6 +63,9 @@ public class Yarn {
     configuration.set("yarn.nodemanager.pmem-check-enabled", "true");
     configuration.set("yarn.nodemanager.container-monitor.interval-ms", "1000");
     if (System.getenv("MEMORY_GROUPS") != null) {
+      // Of a source file that runs without being compiled before.
+      configuration.setClassLoader(Yarn.class.getClassLoader());
+      Thread.currentThread().setContextClassLoader(Yarn.class.getClassLoader());
       configuration.setClass(
           "yarn.nodemanager.container-executor.class", Grouped.class, ContainerExecutor.class);
     }
