@@ -56,6 +56,9 @@ def _plain(column):
         return pa.array(column).view(width).to_pylist()
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.int64()).to_pylist()
+    if pa.types.is_date(column.type):
+        # Spark has years that Python has not.
+        return column.cast(pa.int32()).to_pylist()
     if pa.types.is_string(column.type):
         # Spark's need not be text.
         return column.cast(pa.binary()).to_pylist()

@@ -1,13 +1,16 @@
 """Iceberg tables whose files tasks read themselves: the snapshot's, their columns by field id."""
 
 import uuid
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from both_readings import chosen, given_rows, read_both
 
+from dai_spark.client.read_files.unproved import Unproved
 from dai_spark.driver.file_reader import iceberg_files
+from dai_spark.driver.file_reader.scan_plan import Scan
 
 
 @pytest.fixture
@@ -275,8 +278,11 @@ def test_more_than_a_scan_is_sparks(spark, iceberg):
     for column in ("_file", "_pos", "_spec_id", "_partition"):
         assert "a column is computed" in chosen(table.select("x", column)).why
         assert read_both(table, ["x"]) == [(1,), (2,), (3,)]
-    for other in ("files", "snapshots", "partitions", "entries"):
-        assert chosen(spark.table(f"{name}.{other}")).way == "spark"
+    facts = {"files": "file_path", "snapshots": "snapshot_id", "partitions": "record_count"}
+    for other, column in {**facts, "entries": "snapshot_id"}.items():
+        assert (
+            "Iceberg reads it by a" in chosen(spark.table(f"{name}.{other}"), "auto", [column]).why
+        )
     words = {"start-snapshot-id": str(first), "end-snapshot-id": str(last)}
     part = spark.read.format("iceberg").options(**words).load(name)
     assert "options that only Spark knows: end-snapshot-id" in chosen(part).why
@@ -287,13 +293,18 @@ def test_a_condition_that_the_scan_has_taken_in_is_seen(spark, iceberg):
     """Where Iceberg leaves out files by it, Spark's plan shows no filter any more."""
     name = iceberg("x bigint, p int", "PARTITIONED BY (p)")
     spark.sql(f"INSERT INTO {name} VALUES (1, 1), (2, 2)")
-    plan = spark.table(name).where("p = 1")._jdf.queryExecution().optimizedPlan()
-    assert "Filter" not in plan.toString()
-    while not plan.children().isEmpty():
-        plan = plan.children().head()
-    assert not iceberg_files._UNFILTERED.search(plan.scan().description())
-    plain = spark.table(name)._jdf.queryExecution().optimizedPlan()
-    assert iceberg_files._UNFILTERED.search(plain.scan().description())
+
+    def planned(frame):
+        plan = frame._jdf.queryExecution().optimizedPlan()
+        assert "Filter" not in plan.toString()
+        while not plan.children().isEmpty():
+            plan = plan.children().head()
+        return Scan(plan.relation(), ("x", "p"), plan.scan(), True)
+
+    kinds = ("bigint", "int")
+    assert len(iceberg_files.iceberg_files(planned(spark.table(name)), kinds).files) == 2
+    with pytest.raises(Unproved, match="Iceberg leaves some of its rows out"):
+        iceberg_files.iceberg_files(planned(spark.table(name).where("p = 1")), kinds)
     for told in ("t (branch=null) [filters=, groupedBy=p, q]", "t [filters=, groupedBy=]"):
         assert iceberg_files._UNFILTERED.search(told)
     for told in ("t (branch=null) [filters=p = 1, groupedBy=]", "t [filters=, groupedBy=] x"):
@@ -333,12 +344,14 @@ def with_ids(columns):
         ({"x": (1, pa.array([1])), "y": (2, pa.array([b"a"]))}, "column s is string to Spark"),
         ({"x": (1, pa.array([1], pa.uint32())), "y": (2, pa.array(["a"]))}, "is bigint to Spark"),
         ({"x": (1, pa.array([1], pa.int16())), "y": (2, pa.array(["a"]))}, "is bigint to Spark"),
+        ({"i": (3, pa.array([1], pa.uint16()))}, "column i is int to Spark"),
+        ({"t": (4, pa.array([1], pa.timestamp("ms")))}, "column at is timestamp_ntz to Spark"),
     ],
 )
 def test_files_of_other_writers_with_field_ids(spark, iceberg, columns, why):
     """Their names do not matter; types that Iceberg does not write are Spark's."""
-    name = iceberg()
-    spark.sql(f"INSERT INTO {name} VALUES (7, 'own')")
+    name = iceberg("x bigint, s string, i int, at timestamp_ntz")
+    spark.sql(f"INSERT INTO {name} VALUES (7, 'own', 1, NULL)")
     (file,) = data_files_of(spark, name)
     replace_file(spark, name, file, with_ids(columns))
     reading = chosen(spark.table(name))
@@ -348,31 +361,89 @@ def test_files_of_other_writers_with_field_ids(spark, iceberg, columns, why):
         assert why in reading.why
 
 
-def replace_file(spark, name, file, table):
+def loaded_table(spark, name):
+    """Iceberg's own object of a table."""
+    java = spark._jvm.org.apache.iceberg.spark.Spark3Util
+    return java.loadIcebergTable(spark._jsparkSession, name)
+
+
+def replace_file(spark, name, file, table, partition=None):
     """Put a file of Arrow's into a table in the place of its only one, by Iceberg's own API."""
-    jvm = spark._jvm
-    loaded = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, name)
+    loaded = loaded_table(spark, name)
     path = file.replace(".parquet", "-other.parquet")
     pq.write_table(table, path)
+    builder = spark._jvm.org.apache.iceberg.DataFiles.builder(loaded.spec()).withPath(path)
+    builder = builder.withFileSizeInBytes(Path(path).stat().st_size).withFormat("PARQUET")
+    if partition is not None:
+        builder = builder.withPartitionPath(partition)
+    new = builder.withRecordCount(table.num_rows).build()
     old = loaded.newScan().planFiles().iterator().next().file()
-    new = (
-        jvm.org.apache.iceberg.DataFiles.builder(loaded.spec())
-        .withPath(path)
-        .withFileSizeInBytes(pa.OSFile(path).size())
-        .withRecordCount(table.num_rows)
-        .withFormat("PARQUET")
-        .build()
-    )
     loaded.newOverwrite().deleteFile(old).addFile(new).commit()
     spark.sql(f"REFRESH TABLE {name}")
+    return new
+
+
+def test_what_a_file_is_listed_with_counts_and_not_what_is_in_it(spark, iceberg):
+    """As to Iceberg: a file may lack the column, or have other values."""
+    name = iceberg("x bigint, p int", "PARTITIONED BY (p)")
+    spark.sql(f"INSERT INTO {name} VALUES (1, 1)")
+    (file,) = data_files_of(spark, name)
+    replace_file(spark, name, file, with_ids({"x": (1, pa.array([7]))}), "p=5")
+    assert read_both(spark.table(name)) == [(7, 5)]
+    odd = {"x": (1, pa.array([8])), "p": (2, pa.array([9], pa.int32()))}
+    replace_file(spark, name, file.replace(".parquet", "-2.parquet"), with_ids(odd), "p=6")
+    assert read_both(spark.table(name)) == [(8, 6)]
+
+
+def test_a_file_that_is_there_twice_is_sparks(spark, iceberg):
+    """Its rows count twice."""
+    name = iceberg("x bigint")
+    spark.sql(f"INSERT INTO {name} VALUES (1)")
+    (file,) = data_files_of(spark, name)
+    new = replace_file(spark, name, file, with_ids({"x": (1, pa.array([7]))}))
+    loaded_table(spark, name).newFastAppend().appendFile(new).commit()
+    spark.sql(f"REFRESH TABLE {name}")
+    reading = chosen(spark.table(name))
+    assert (reading.way, "not read once and as a whole" in reading.why) == ("spark", True)
+    assert given_rows(reading)[0] == [(7,), (7,)]
+
+
+def test_a_file_that_is_gone_or_another_is_sparks_to_complain_of(spark, iceberg):
+    """Looked at when the job is planned; later its task says so."""
+    name = iceberg("x bigint")
+    spark.sql(f"INSERT INTO {name} VALUES (1)")
+    (file,) = map(Path, data_files_of(spark, name))
+    content = file.read_bytes()
+    file.write_bytes(b"PAR1" + content)
+    assert "has changed since Spark has listed it" in chosen(spark.table(name)).why
+    file.write_bytes(content)
+    reading = chosen(spark.table(name), "files")
+    file.unlink()
+    assert "cannot be read here" in chosen(spark.table(name)).why
+    with pytest.raises(Exception, match="is no longer there since this job was planned"):
+        given_rows(reading)
+
+
+def test_files_that_another_way_leads_to_are_sparks(spark, conf, iceberg):
+    """Iceberg's own clients of object stores, whatever the path of the table."""
+    name = iceberg("x bigint")
+    spark.sql(f"INSERT INTO {name} VALUES (1)")
+    other = f"other_{uuid.uuid4().hex[:8]}"
+    given = {"type": "hadoop", "warehouse": str(Path(location_of(spark, name)).parent.parent)}
+    given["io-impl"] = "org.apache.iceberg.io.ResolvingFileIO"
+    conf(**{f"spark__sql__catalog__{other}": "org.apache.iceberg.spark.SparkCatalog"})
+    for key, value in given.items():
+        spark.conf.set(f"spark.sql.catalog.{other}.{key}", value)
+    frame = spark.table(name.replace("ice.", f"{other}."))
+    assert "Iceberg reads its files by ResolvingFileIO" in chosen(frame).why
+    assert given_rows(chosen(frame))[0] == [(1,)]
 
 
 def test_defaults_and_what_is_required_are_sparks(spark, iceberg):
     """A column that files lack has a default of the table's; a required one must be there."""
     name = iceberg(**{"format-version": "3"})
     spark.sql(f"INSERT INTO {name} VALUES (1, 'a')")
-    jvm = spark._jvm
-    loaded = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, name)
+    jvm, loaded = spark._jvm, loaded_table(spark, name)
     kind = getattr(jvm.org.apache.iceberg.types, "Types$LongType").get()
     literal = jvm.org.apache.iceberg.expressions.Expressions.lit(5)
     loaded.updateSchema().addColumn("y", kind, None, literal).commit()
@@ -417,5 +488,5 @@ def test_what_is_elsewhere_is_sparks():
         ("file://host/a", "file:///"),
         ("//host/a", "file:///"),
     ):
-        with pytest.raises(iceberg_files.Unproved, match="not in the local file system"):
+        with pytest.raises(Unproved, match="not in the local file system"):
             local(location, default)
