@@ -17,6 +17,7 @@ from dai_spark.envbuild.build import build_from_requirements
 from dai_spark.envbuild.packages.requirements import RequirementSet
 from dai_spark.envbuild.packages.selection import select_packages
 from dai_spark.envbuild.prefix.pack import write_archive
+from dai_spark.envbuild.prefix.prune import compile_sources
 from dai_spark.environments import Choice, build_environment
 from dai_spark.errors import EnvironmentBuildError, OptionError
 
@@ -107,6 +108,15 @@ def test_the_same_files_give_the_same_bytes(tmp_path, suffix):
         archives.append(output.read_bytes())
     assert archives[0] == archives[1]
     assert PackedEnvironment(output).manifest == manifest
+
+
+def test_bytecode_that_lies_there_changes_no_bytes(unpacked):
+    """Compiled again, each source gives what it gave, though bytecode of the compiler is there."""
+    before = {path: path.read_bytes() for path in unpacked.rglob("*.pyc")}
+    compile_sources(unpacked, unpacked / "bin" / f"python{MINOR}")
+    after = {path: path.read_bytes() for path in unpacked.rglob("*.pyc")}
+    assert len(after) > 100
+    assert [path for path in {*before, *after} if before.get(path) != after.get(path)] == []
 
 
 def test_what_is_excluded_does_not_come_with_another(tmp_path):

@@ -131,6 +131,10 @@ def compile_sources(root: Path, python: Path) -> None:
     EnvironmentBuildError
         It did not end within 15 minutes.
     """
+    # Programs of this build may have left bytecode.  A compiler that takes modules of its own from
+    # there, and not from their sources, writes other bytes.
+    for folder in list((root / "lib").rglob("__pycache__")):
+        shutil.rmtree(folder)
     if python.name == "python3.6":
         return
     # Not -I: it would ignore PYTHONHASHSEED, by which the order of a set in the bytes goes.
