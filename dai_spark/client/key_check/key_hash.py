@@ -49,7 +49,8 @@ def key_hashes(batch: pa.RecordBatch) -> pa.Array:
 def _mixed(bits: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
     for shift, factor in _STEPS:
         bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
-    return bits ^ (bits >> _LAST_SHIFT)
+    mixed: NDArray[np.uint64] = bits ^ (bits >> _LAST_SHIFT)
+    return mixed
 
 
 def _bits(column: pa.Array) -> Any:
