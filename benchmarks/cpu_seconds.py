@@ -32,6 +32,8 @@ def cpu_seconds(java_pid: int) -> dict[str, float]:
         elif _is_below(pid, java_pid, parents):
             found["worker"] += sum(_times(pid, 4))
     jvm = sum(_times(java_pid, 2))
+    # Daemons of workers that have ended, with all of their workers: a failed task may take one.
+    found["worker"] += sum(_times(java_pid, 4)) - jvm
     threads = {"JIT": JIT, "GC": GC}
     parts = {name: _threads(java_pid, begin) for name, begin in threads.items()}
     return {
