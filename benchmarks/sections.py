@@ -299,6 +299,8 @@ def job_floors(figures: dict[str, Any], folder: Path) -> Lines:
         "Spark's own MERGE of rows that are scored already. *Quarantine*: the job into Parquet, "
         f"with {figures['bad_rows']} rows among them on which the pipeline raises, and without; "
         f"its floor is direct scoring and the copy. To reach: {figures['goal']:.2f}.",
+        "Workers that end with a failed task take their CPU-seconds along, so of a run with bad "
+        "rows the clock says more.",
         table(["", "CPU-s", "seconds", "CPU-s over the floor"], rows),
     ]
 

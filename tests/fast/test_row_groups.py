@@ -84,6 +84,24 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_to_its_end(read, monke
     assert pa.Table.from_batches(read([one])) == one
 
 
+@pytest.mark.parametrize(("version", "is_buffered"), [("23.0.1", False), ("24.0.0", True)])
+def test_no_buffer_where_arrow_writes_behind_it(read, monkeypatch, version, is_buffered):
+    """Values were others with 17 and 18, and a worker crashed (apache/arrow#48311)."""
+    asked = []
+    made = pq.ParquetFile
+
+    def opened(*words, **named):
+        asked.append(named.get("buffer_size"))
+        return made(*words, **named)
+
+    monkeypatch.setattr(pa, "__version__", version)
+    monkeypatch.setattr(row_groups.pq, "ParquetFile", opened)
+    table = pa.table({"x": range(10)})
+    assert pa.Table.from_batches(read([table])) == table
+    buffers = [size for size in asked if size is not None]
+    assert [size > 0 for size in buffers] == [is_buffered]
+
+
 def test_many_columns_share_the_room_for_buffers():
     """A megabyte for each of thousands of columns would be gigabytes."""
     assert row_groups._buffer_bytes(20) == 1 << 20

@@ -19,6 +19,7 @@ __all__ = [
     "ReadSettings",
     "check_pyarrow",
     "look_at_files",
+    "pyarrow_version",
 ]
 
 _MAGIC = b"PAR1"
@@ -97,6 +98,11 @@ class FileFacts(NamedTuple):
     row_groups: Tuple[Tuple[int, int], ...]
 
 
+def pyarrow_version() -> int:
+    """The first number of this process' pyarrow."""
+    return int(pa.__version__.partition(".")[0])
+
+
 def check_pyarrow() -> None:
     """Make sure that the pyarrow of this process is one whose readings are known.
 
@@ -104,7 +110,7 @@ def check_pyarrow() -> None:
     ------
     Unproved
     """
-    if int(pa.__version__.partition(".")[0]) < _LEAST_PYARROW:
+    if pyarrow_version() < _LEAST_PYARROW:
         raise Unproved(
             f"pyarrow {pa.__version__} is here, and that wants {_LEAST_PYARROW} or later"
         )

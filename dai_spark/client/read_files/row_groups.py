@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dai_spark.client.read_files.file_columns import FileColumns
-from dai_spark.client.read_files.footers import check_pyarrow
+from dai_spark.client.read_files.footers import check_pyarrow, pyarrow_version
 from dai_spark.client.read_files.task_files import FileRange, TaskFiles
 from dai_spark.client.read_files.unproved import Unproved
 from dai_spark.errors import SourceFileError
@@ -22,6 +22,10 @@ __all__ = ["batches_of_files"]
 _BUFFER_BYTES = 1 << 20
 _LEAST_BUFFER_BYTES = 1 << 14
 _ALL_BUFFERS_BYTES = 64 << 20
+# Before this version Arrow's buffered stream may write behind its buffer (apache/arrow#48311), so
+# that values are others, or the worker crashes.  There a task holds the compressed columns of a row
+# group.
+_LEAST_BUFFERED_PYARROW = 24
 _BATCH_BYTES = 64 << 20
 _END_BYTES = 8
 _WHAT_TO_DO = (
@@ -35,7 +39,8 @@ def batches_of_files(
 ) -> Iterator[pa.RecordBatch]:
     """Read what this task is to read, in batches of so many rows as Spark would send.
 
-    Runs in a Python worker, once a task.  Memory holds a batch or two and a buffer for each column.
+    Runs in a Python worker, once a task.  Memory holds a batch or two and a buffer for each column;
+    with pyarrow before 24 the compressed columns of a row group.
 
     Parameters
     ----------
@@ -100,7 +105,7 @@ def _of_range(files: TaskFiles, one: FileRange, schema: pa.Schema) -> Iterator[p
         # its own descriptor before pyarrow 25.
         with Path(one.path).open("rb") as opened, pa.OSFile(f"/dev/fd/{opened.fileno()}") as source:
             _check_same(files, one, opened)
-            # Without a buffer for the whole row group.
+            # Without a buffer for the whole row group, where that can be had.
             with pq.ParquetFile(
                 source,
                 buffer_size=_buffer_bytes(len(files.columns)),
@@ -153,6 +158,8 @@ def _of_file(
 
 
 def _buffer_bytes(n_columns: int) -> int:
+    if pyarrow_version() < _LEAST_BUFFERED_PYARROW:
+        return 0
     return max(_LEAST_BUFFER_BYTES, min(_BUFFER_BYTES, _ALL_BUFFERS_BYTES // n_columns))
 
 
