@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 
 from dai_spark.driver.file_reader.reading import choose_reading
 
-__all__ = ["chosen", "given_rows", "read_both", "written"]
+__all__ = ["chosen", "given_rows", "read_both", "read_where_proved", "written"]
 
 
 def chosen(frame, way="auto", columns=None, **words):
@@ -78,6 +78,23 @@ def read_both(frame, columns=None):
     if by_tasks:
         assert kinds == sparks_kinds
     return by_tasks
+
+
+def read_where_proved(frame, seen):
+    """Read both ways those columns of a drawn table that tasks may read, and see them alike.
+
+    `seen` counts the columns by who reads them, and the rows.
+    """
+    readable = []
+    for column in frame.columns:
+        reading = chosen(frame, columns=[column])
+        seen[reading.way] += 1
+        readable += [column] if reading.way == "files" else []
+    by_tasks, kinds = given_rows(chosen(frame, columns=readable))
+    by_spark, sparks = given_rows(chosen(frame, "spark", readable))
+    assert by_tasks == by_spark
+    assert kinds <= sparks
+    seen["rows"] += len(by_tasks)
 
 
 def written(folder, columns, name="part-0.parquet", **words):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from both_readings import chosen, given_rows
+from both_readings import read_where_proved
 from drawn_tables import ANY, tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,16 +53,7 @@ def compare(spark, tmp_path):
                 typed = [n for n in piece.schema.names if piece.schema.field(n).type != pa.null()]
                 rows = pa.Table.from_batches([piece]).select(typed)
                 pq.write_table(rows, folder / f"{i}.parquet", **words)
-            frame = spark.read.parquet(str(folder))
-            for column in frame.columns:
-                seen[chosen(frame, columns=[column]).way] += 1
-            readable = [n for n in frame.columns if chosen(frame, columns=[n]).way == "files"]
-            reading = chosen(frame, columns=readable)
-            by_tasks, kinds = given_rows(reading)
-            by_spark, sparks = given_rows(chosen(frame, "spark", readable))
-            assert by_tasks == by_spark
-            assert kinds <= sparks
-            seen["rows"] += len(by_tasks)
+            read_where_proved(spark.read.parquet(str(folder)), seen)
 
         drawn()
         return seen
