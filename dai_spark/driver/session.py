@@ -8,7 +8,7 @@ from typing import Any, List, Optional
 from dai_spark.errors import OptionError
 from dai_spark.plan.spark_versions import quiet_failed_queries
 
-__all__ = ["active", "begin", "identity", "is_connect", "is_local", "setting"]
+__all__ = ["active", "begin", "identity", "is_connect", "is_local", "java_class", "setting"]
 
 # Set where spark-submit has settings of its own by then, and by Spark Connect, which has no bar.
 _STARTED_OTHERWISE = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
@@ -119,6 +119,21 @@ def is_local(spark: Any) -> bool:
         return False
     master = str(spark.sparkContext.master)
     return master == "local" or master.startswith("local[")
+
+
+def java_class(jvm: Any, name: str) -> Any:
+    """Return a class of the JVM by its whole name, with one question.
+
+    Written as ``jvm.org.apache...`` each package is asked for, and whether it is a class that was
+    imported: of each such name the JVM looks through all of its jars, some fifteen times a class.
+
+    Parameters
+    ----------
+    jvm : JVMView
+        As `SparkContext._jvm`.
+    name : str
+    """
+    return getattr(jvm, name)
 
 
 def setting(spark: Any, name: str) -> Optional[str]:

@@ -1,10 +1,11 @@
 """The walls of the house: which room may import which, and what each room's map says of it."""
 
+import ast
 import re
 import sys
 
 import pytest
-from imports import PACKAGE, ROOT, breaches, circles, import_graph, is_below, modules
+from imports import PACKAGE, ROOT, breaches, circles, import_graph, is_below, modules, nodes
 
 SIDECAR_LIBRARIES = {"numpy", "pandas", "pyarrow"}
 # Every room, and the rooms below it that it may import; what is not named here it may not.
@@ -142,6 +143,19 @@ def test_only_the_driver_and_the_table_job_know_spark_sql():
         if path.relative_to(PACKAGE).parts[0] not in ("driver", "table_job")
     ]
     assert breaches(elsewhere, lambda name: not is_below(name, "pyspark.sql")) == []
+
+
+def test_classes_of_the_jvm_are_asked_for_by_their_whole_name():
+    """By `java_class`: of each package that is asked for, the JVM looks through all of its jars."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules(".")
+        for node in nodes(path)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("com", "io", "java", "org", "scala")
+        and re.search(r"jvm$", ast.unparse(node.value))
+    ]
+    assert found == []
 
 
 def test_no_modules_import_each_other():

@@ -4,7 +4,7 @@ import re
 from contextlib import contextmanager
 from typing import Any, Iterator
 
-from dai_spark.driver.session import is_connect
+from dai_spark.driver.session import is_connect, java_class
 from dai_spark.errors import DaiSparkError, OptionError, ShippingError, first_line
 from dai_spark.host.uri import without_password
 
@@ -120,8 +120,8 @@ def _no_scheme(uri: str, scheme: str, spark: Any) -> str:
     if jar is None:
         return f"Spark has no file system for {scheme}: ({uri}); is its jar missing, or a letter?"
     if jar.startswith("org.apache.hadoop:") and not is_connect(spark):
-        version = spark.sparkContext._jvm.org.apache.hadoop.util.VersionInfo.getVersion()
-        jar = f"{jar}:{version}"
+        info = java_class(spark.sparkContext._jvm, "org.apache.hadoop.util.VersionInfo")
+        jar = f"{jar}:{info.getVersion()}"
     return (
         f"Spark has no file system for {scheme}: ({uri}), since its jar is missing; start Spark "
         f"with --packages {jar}."

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Iterator, List, Tuple
 
+from dai_spark.driver.session import java_class
 from dai_spark.errors import ShippingError
 
 __all__ = ["HadoopFile"]
@@ -30,8 +31,7 @@ class HadoopFile:
         self._uri = uri
         self._gateway = spark.sparkContext._gateway
         self._jvm = spark.sparkContext._jvm
-        self._fs = self._jvm.org.apache.hadoop.fs
-        self._path = self._fs.Path(uri)
+        self._path = self._class("Path")(uri)
         # With what `spark.conf` says of file systems, as Spark's own readers have it.
         self._configuration = spark._jsparkSession.sessionState().newHadoopConf()
         self._files = self._path.getFileSystem(self._configuration)
@@ -45,7 +45,7 @@ class HadoopFile:
             Of the same scheme and host.
         """
         other = copy.copy(self)
-        other._uri, other._path = uri, self._fs.Path(uri)
+        other._uri, other._path = uri, self._class("Path")(uri)
         return other
 
     @property
@@ -101,7 +101,7 @@ class HadoopFile:
 
     def check_writable(self) -> None:
         """Raise where the file system says that this user may not write to it."""
-        self._files.access(self._path, self._fs.permission.FsAction.WRITE)
+        self._files.access(self._path, self._class("permission.FsAction").WRITE)
 
     def look(self) -> Tuple[int, int]:
         """Return its length in bytes and its time of change in milliseconds since 1970."""
@@ -114,13 +114,14 @@ class HadoopFile:
         """Return its content; through memory twice, so for small files."""
         stream = self._files.open(self._path)
         try:
-            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+            tools = java_class(self._jvm, "org.apache.commons.io.IOUtils")
+            return bytes(tools.toByteArray(stream))
         finally:
             stream.close()
 
     def copy_to(self, path: Path) -> None:
         """Stream it to a file of this host, within the JVM."""
-        to = self._fs.Path(path.as_uri())
+        to = self._class("Path")(path.as_uri())
         # Without the checksum file that Hadoop's own local file system puts beside each file.
         use_raw = True
         self._files.copyToLocalFile(False, self._path, to, use_raw)
@@ -155,7 +156,7 @@ class HadoopFile:
             return
         self._files.mkdirs(self._path.getParent())
         name = f".{self._path.getName()}.{uuid.uuid4().hex[:8]}"
-        aside = self._fs.Path(self._path.getParent(), name)
+        aside = self._class("Path")(self._path.getParent(), name)
         try:
             with self._created(aside) as stream:
                 stream.write(content)
@@ -164,6 +165,9 @@ class HadoopFile:
             with contextlib.suppress(Exception):
                 self._files.delete(aside, False)
             raise
+
+    def _class(self, name: str) -> Any:
+        return java_class(self._jvm, f"org.apache.hadoop.fs.{name}")
 
     @contextlib.contextmanager
     def _created(self, path: Any) -> Iterator[Any]:
@@ -175,11 +179,12 @@ class HadoopFile:
 
     def _put_in_place(self, aside: Any) -> None:
         """Rename over what is there: `FileSystem` refuses that, `FileContext` does it at once."""
-        rename = self._fs.Options.Rename
+        rename = self._class("Options").Rename
         options = self._gateway.new_array(rename, 1)
         options[0] = rename.OVERWRITE
         try:
-            context = self._fs.FileContext.getFileContext(self._files.getUri(), self._configuration)
+            contexts = self._class("FileContext")
+            context = contexts.getFileContext(self._files.getUri(), self._configuration)
         except Exception as error:
             if "UnsupportedFileSystem" not in str(error):
                 raise

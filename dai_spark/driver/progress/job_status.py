@@ -6,6 +6,7 @@ import time
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from dai_spark.driver.progress.line import Moment
+from dai_spark.driver.session import java_class
 from dai_spark.plan.spark_versions import MAP_NODES
 
 __all__ = ["Answering", "JobStatus"]
@@ -42,8 +43,9 @@ class JobStatus:
         self._store = scala.statusStore()
         self._executions = spark._jsparkSession.sharedState().statusStore()
         # What Spark's own REST interface writes its JSON with.
-        self._mapper = jvm.org.apache.spark.status.api.v1.JacksonMessageWriter().mapper()
-        self._graphs = jvm.org.apache.spark.ui.scope.RDDOperationGraph
+        writer = java_class(jvm, "org.apache.spark.status.api.v1.JacksonMessageWriter")
+        self._mapper = writer().mapper()
+        self._graphs = java_class(jvm, "org.apache.spark.ui.scope.RDDOperationGraph")
         heartbeat_s = scala.conf().getTimeAsMs("spark.executor.heartbeatInterval", "10s") / 1000.0
         self._answering = Answering(2 * heartbeat_s)
         self._others = {stage["stageId"] for stage in self._stages()}

@@ -3,12 +3,13 @@
 import re
 from typing import Any, Iterator, List, Optional, Set
 
-from dai_spark.driver.session import is_connect
+from dai_spark.driver.session import is_connect, java_class
 from dai_spark.table_job.settings.job import TableJob
 from dai_spark.table_job.source.source import Source
 
 __all__ = ["moment_of"]
 
+_PATTERNS = "org.apache.spark.sql.catalyst.trees.TreePattern"
 _DAY = "current_date"
 # Functions that say the same as long as the session does not change.
 _OF_SESSION = (
@@ -90,7 +91,7 @@ def _by_plan(source: Source, texts: List[str]) -> Set[str]:
     except Exception:  # noqa: BLE001 - what is wrong with them is told where they are applied
         return set()
     jvm: Any = source.frame.sparkSession._jvm
-    pattern = jvm.org.apache.spark.sql.catalyst.trees.TreePattern.CURRENT_LIKE()
+    pattern = java_class(jvm, _PATTERNS).CURRENT_LIKE()
     found: Set[str] = set()
     for expression in _all(plan.expressions()):
         name = expression.getClass().getSimpleName()

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Callable, List, Optional
 
 from dai_spark.driver.schema import quoted
-from dai_spark.driver.session import is_connect
+from dai_spark.driver.session import is_connect, java_class
 from dai_spark.table_job.table_name import TableName
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Look:
         self.has_files = False
         self._spark = spark
         self._version_of = version_of
-        self._files = spark._jvm.java.lang.Class.forName(_FILES)
+        self._files = java_class(spark._jvm, "java.lang.Class").forName(_FILES)
 
     def at(self, node: Any, is_told: bool) -> None:
         """Look at a node and all below it; `is_told`: they stand in the text of a view."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from dai_spark.driver.schema import quoted, sql_columns, sql_text
-from dai_spark.driver.session import is_connect
+from dai_spark.driver.session import is_connect, java_class
 from dai_spark.driver.spark_errors.telling import told
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import RunRecord
@@ -223,7 +223,7 @@ class DeltaTarget(Target):
         else:
             parser = self.spark._jsparkSession.sessionState().sqlParser()
             place = parser.parseTableIdentifier(self.table.name)
-        log = self.spark._jvm.org.apache.spark.sql.delta.DeltaLog
+        log = java_class(self.spark._jvm, "org.apache.spark.sql.delta.DeltaLog")
         found = log.forTable(self.spark._jsparkSession, place).unsafeVolatileSnapshot()
         fields = json.loads(found.metadata().schemaString())["fields"]
         return {field["name"]: field["metadata"] for field in fields}

@@ -7,7 +7,7 @@ nothing, so a run id is looked for before, and two runs of one job exclude each 
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Set, Tuple
 
 from dai_spark.driver.schema import quoted
-from dai_spark.driver.session import is_connect
+from dai_spark.driver.session import is_connect, java_class
 from dai_spark.errors import TableJobError
 from dai_spark.table_job.lineage import COLUMN, RunRecord
 from dai_spark.table_job.table_name import TableName
@@ -85,9 +85,8 @@ class IcebergTarget(Target):
         if is_connect(self.spark):
             # No gateway to ask: with one partitioning alone, it is the table's.
             return min(found, default=0)
-        loaded = self.spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
-            self.spark._jsparkSession, self.table.name
-        )
+        utils = java_class(self.spark._jvm, "org.apache.iceberg.spark.Spark3Util")
+        loaded = utils.loadIcebergTable(self.spark._jsparkSession, self.table.name)
         return int(loaded.spec().specId())
 
     def write(self, frame: "DataFrame", record: RunRecord) -> None:

@@ -9,6 +9,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from dai_spark.driver.session import java_class
 from dai_spark.errors import OptionError, TableJobError
 from dai_spark.table_job.lineage import RunRecord
 from dai_spark.table_job.settings.job import TableJob
@@ -24,6 +25,8 @@ __all__ = ["JdbcTarget", "table_exists"]
 # Bits of a whole number that these hold exactly, and bits that whole numbers have.
 _EXACT_BITS = {"float": 24, "double": 53}
 _WHOLE_BITS = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
+_JDBC = "org.apache.spark.sql.execution.datasources.jdbc"
+_DIALECTS = "org.apache.spark.sql.jdbc.JdbcDialects"
 
 
 class JdbcTarget(Target):
@@ -90,7 +93,7 @@ class JdbcTarget(Target):
             empty = self.spark.createDataFrame([], frame.schema).write.format("jdbc")
             empty.options(**self.write_options(), dbtable=table).mode("error").save()
         url = self.job.target_options["url"]
-        dialect = self.spark._jvm.org.apache.spark.sql.jdbc.JdbcDialects.get(url)
+        dialect = java_class(self.spark._jvm, _DIALECTS).get(url)
         columns = ", ".join(dialect.quoteIdentifier(name) for name in frame.columns)
         try:
             with _connection(self.spark, self.job) as connection:
@@ -120,7 +123,7 @@ def table_exists(spark: Any, job: TableJob) -> bool:
     OptionError
         The job does not say which table.
     """
-    utils = spark._jvm.org.apache.spark.sql.execution.datasources.jdbc.JdbcUtils
+    utils = java_class(spark._jvm, f"{_JDBC}.JdbcUtils")
     with _connection(spark, job) as connection:
         return bool(utils.tableExists(connection, _options(spark, job)))
 
@@ -128,7 +131,7 @@ def table_exists(spark: Any, job: TableJob) -> bool:
 @contextmanager
 def _connection(spark: Any, job: TableJob) -> Iterator[Any]:
     """A connection of the driver's, made as Spark's own writer makes its connections."""
-    dialects = spark._jvm.org.apache.spark.sql.jdbc.JdbcDialects
+    dialects = java_class(spark._jvm, _DIALECTS)
     options = _options(spark, job)
     driver = -1
     connection = dialects.get(options.url()).createConnectionFactory(options).apply(driver)
@@ -144,11 +147,11 @@ def _options(spark: Any, job: TableJob) -> Any:
     if lacking:
         named = " ".join(f"--target-option {name}=..." for name in lacking)
         raise OptionError(f"The target {job.target} wants {named}.")
-    words = spark._jvm.java.util.HashMap()
+    words = java_class(spark._jvm, "java.util.HashMap")()
     for name, value in job.target_options.items():
         words.put(name, value)
-    made = spark._jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(words)
-    return spark._jvm.org.apache.spark.sql.execution.datasources.jdbc.JdbcOptionsInWrite(made)
+    utils = java_class(spark._jvm, "org.apache.spark.api.python.PythonUtils")
+    return java_class(spark._jvm, f"{_JDBC}.JdbcOptionsInWrite")(utils.toScalaMap(words))
 
 
 def _run(connection: Any, statements: List[str]) -> None:
