@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 TESTS_BUILD = BUILD / "tests"
 
+# As in cluster/programs/conf: a JVM of some minutes never earns an optimising compiler.  Without
+# one it has 48 MB for code, and sweeps them in vain, for a quarter of its time, once they are full.
+JVM_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
+
 # Of the suite alone, and inherited by every JVM and sidecar that a test starts.
 os.environ["DAI_SPARK_CACHE"] = str(TESTS_BUILD / "cache")
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
@@ -192,8 +196,9 @@ def spark(tmp_path_factory):
         .config("spark.sql.sources.parallelPartitionDiscovery.parallelism", "4")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "127.0.0.1")
-        # As in cluster/programs/conf: a JVM of some minutes never earns an optimising compiler.
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        .config("spark.driver.extraJavaOptions", JVM_OPTIONS)
+        # Spark writes each plan down before it runs it, and nobody reads that here.
+        .config("spark.sql.ui.explainMode", "simple")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
     )
     for name, value in lakehouse.settings(tmp_path_factory.mktemp("lakehouse")).items():

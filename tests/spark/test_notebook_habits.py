@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cluster.programs import looking
 from jupyter_client.manager import start_new_kernel
 
+CONF = Path(looking.__file__).parent / "conf"
 CELL_LIMIT_S = 240
 # From cancelling until no scorer is left: Spark looks every two seconds whether a task is to end,
 # gives it two more, and then ends its Python worker.
@@ -131,7 +133,7 @@ def files(export, flights, packed_environment, license_file, tmp_path_factory):
 @pytest.fixture
 def notebook(tmp_path):
     """A kernel whose sidecars lie below a folder of the test's own."""
-    environment = {**os.environ, "SPARK_LOCAL_DIRS": str(tmp_path)}
+    environment = {**os.environ, "SPARK_LOCAL_DIRS": str(tmp_path), "SPARK_CONF_DIR": str(CONF)}
     manager, client = start_new_kernel(env=environment, cwd=str(tmp_path))
     yield Notebook(manager, client)
     client.stop_channels()
@@ -218,7 +220,12 @@ def test_an_interrupt_of_a_script_is_one(files, tmp_path):
         log.open("w") as said,
         subprocess.Popen(
             [sys.executable, str(program)],
-            env={**os.environ, "SPARK_LOCAL_DIRS": str(tmp_path), "PYSPARK_PYTHON": sys.executable},
+            env={
+                **os.environ,
+                "SPARK_LOCAL_DIRS": str(tmp_path),
+                "SPARK_CONF_DIR": str(CONF),
+                "PYSPARK_PYTHON": sys.executable,
+            },
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=said,

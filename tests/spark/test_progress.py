@@ -56,7 +56,7 @@ class Terminal:
 @pytest.fixture(scope="module")
 def slow_frame(flights_frame, export, with_scorer):
     """A frame that takes seconds to score, in four tasks of which two run at once."""
-    slow = export(score_seconds=0.5)
+    slow = export(score_seconds=0.3)
     four = flights_frame.repartition(4)
     return score_dataframe(
         four, slow, **with_scorer, keep=["flight_id"], batch_rows=1000, on_message=log_message
