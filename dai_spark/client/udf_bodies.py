@@ -41,13 +41,13 @@ def arrow_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., An
 
     def score(columns: Iterator[pa.Array]) -> Iterator[pa.Array]:
         from dai_spark.client.score import score_batches
-        from dai_spark.client.spark_hooks.worker_output import output_flush
+        from dai_spark.client.spark_hooks.worker_task import worker_task
         from dai_spark.client.udf_bodies import batch_of_struct
 
-        flush = output_flush()
-        for scored in score_batches(plan, map(batch_of_struct, columns), report=report):
-            yield scored.prediction()
-            flush()
+        with worker_task() as flush:
+            for scored in score_batches(plan, map(batch_of_struct, columns), report=report):
+                yield scored.prediction()
+                flush()
 
     score.__name__ = plan.function_name
     return score
@@ -63,16 +63,16 @@ def pandas_udf_body(plan: ScoringPlan, report: Report = None) -> Callable[..., A
     def score(columns: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         from dai_spark.client.score import score_batches
         from dai_spark.client.spark_hooks.arrow_columns import arrow_columns
-        from dai_spark.client.spark_hooks.worker_output import output_flush
+        from dai_spark.client.spark_hooks.worker_task import worker_task
         from dai_spark.client.udf_bodies import batch_of_pandas_column, frame_of_prediction
 
-        flush = output_flush()
-        batches = map(batch_of_pandas_column, arrow_columns(columns))
-        for scored in score_batches(plan, batches, report=report):
-            if scored.error is not None:
-                raise scored.error
-            yield frame_of_prediction(scored.answer)
-            flush()
+        with worker_task() as flush:
+            batches = map(batch_of_pandas_column, arrow_columns(columns))
+            for scored in score_batches(plan, batches, report=report):
+                if scored.error is not None:
+                    raise scored.error
+                yield frame_of_prediction(scored.answer)
+                flush()
 
     score.__name__ = plan.function_name
     return score
@@ -95,17 +95,17 @@ def map_body(
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         from dai_spark.client.score import score_batches
-        from dai_spark.client.spark_hooks.worker_output import output_flush
+        from dai_spark.client.spark_hooks.worker_task import worker_task
         from dai_spark.client.udf_bodies import rows_of, with_kept
 
-        flush = output_flush()
         measured = None if measuring is None else measuring.begin()
-        for scored in score_batches(plan, rows_of(read, batches, files), report=report):
-            answer = scored.prediction()
-            if measured is not None:
-                measured.add(scored.batch, answer)
-            yield with_kept(keep, scored.batch, {prediction: answer})
-            flush()
+        with worker_task() as flush:
+            for scored in score_batches(plan, rows_of(read, batches, files), report=report):
+                answer = scored.prediction()
+                if measured is not None:
+                    measured.add(scored.batch, answer)
+                yield with_kept(keep, scored.batch, {prediction: answer})
+                flush()
         if measuring is not None and measured is not None:
             measuring.end(measured)
 
@@ -131,17 +131,18 @@ def isolating_body(
 
     def score(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         from dai_spark.client.isolate import isolate_batches
-        from dai_spark.client.spark_hooks.worker_output import output_flush
+        from dai_spark.client.spark_hooks.worker_task import worker_task
         from dai_spark.client.udf_bodies import rows_of, with_kept
 
-        flush = output_flush()
         measured = None if measuring is None else measuring.begin()
         rows = rows_of(read, batches, files)
-        for found in isolate_batches(plan, rows, report=report, max_bad_rows=max_bad_rows):
-            if measured is not None:
-                measured.add(found.batch, found.prediction, found.error)
-            yield with_kept(keep, found.batch, {prediction: found.prediction, error: found.error})
-            flush()
+        with worker_task() as flush:
+            for found in isolate_batches(plan, rows, report=report, max_bad_rows=max_bad_rows):
+                if measured is not None:
+                    measured.add(found.batch, found.prediction, found.error)
+                added = {prediction: found.prediction, error: found.error}
+                yield with_kept(keep, found.batch, added)
+                flush()
         if measuring is not None and measured is not None:
             measuring.end(measured)
 

@@ -28,15 +28,16 @@ def cut_body(names: Sequence[str] = (), files: Optional[TaskFiles] = None) -> Ca
         from dai_spark.client.key_check.hash_pieces import HashPieces
         from dai_spark.client.key_check.key_bodies import batch_of_pieces
         from dai_spark.client.key_check.key_hash import key_hashes
+        from dai_spark.client.spark_hooks.worker_task import worker_task
         from dai_spark.client.udf_bodies import rows_of
 
         held = HashPieces()
-        rows = rows_of(names or ["hash"], batches, files)
-        for batch in rows:
-            pieces = list(held.add(batch.column(0) if files is None else key_hashes(batch)))
-            if pieces:
-                yield batch_of_pieces(pieces)
-        yield batch_of_pieces([*held.rest(), *([(0, None)] if held.n_null else [])])
+        with worker_task():
+            for batch in rows_of(names or ["hash"], batches, files):
+                pieces = list(held.add(batch.column(0) if files is None else key_hashes(batch)))
+                if pieces:
+                    yield batch_of_pieces(pieces)
+            yield batch_of_pieces([*held.rest(), *([(0, None)] if held.n_null else [])])
 
     return cut
 
@@ -61,12 +62,14 @@ def equal_body() -> Callable[..., Any]:
         import pyarrow
 
         from dai_spark.client.key_check.hash_pieces import has_equal
+        from dai_spark.client.spark_hooks.worker_task import worker_task
 
-        pieces = [piece for batch in batches for piece in batch.column(1).to_pylist()]
-        n_rows, is_doubtful = has_equal(pieces)
-        yield pyarrow.RecordBatch.from_arrays(
-            [pyarrow.array([n_rows]), pyarrow.array([is_doubtful])],
-            names=["n_rows", "is_doubtful"],
-        )
+        with worker_task():
+            pieces = [piece for batch in batches for piece in batch.column(1).to_pylist()]
+            n_rows, is_doubtful = has_equal(pieces)
+            yield pyarrow.RecordBatch.from_arrays(
+                [pyarrow.array([n_rows]), pyarrow.array([is_doubtful])],
+                names=["n_rows", "is_doubtful"],
+            )
 
     return look

@@ -1,0 +1,20 @@
+"""worker_task: a task of ours within Spark's Python worker, from its first batch to its last."""
+
+from contextlib import contextmanager
+from typing import Callable, Iterator
+
+from dai_spark.client.spark_hooks.worker_heap import settle_heap
+from dai_spark.client.spark_hooks.worker_socket import worker_flush
+
+__all__ = ["worker_task"]
+
+
+@contextmanager
+def worker_task() -> Iterator[Callable[[], None]]:
+    """Spare a task what Spark's worker adds to it, which is most of a small one; gives the flush.
+
+    Entered before a batch is read; the flush (see `worker_flush`) is called behind each answer.
+    A task that fails, or that Spark ends early, leaves the heap as it is (see `settle_heap`).
+    """
+    yield worker_flush()
+    settle_heap()
