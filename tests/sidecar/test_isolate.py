@@ -158,11 +158,11 @@ def test_a_row_that_hangs_costs_its_limits_and_little_more(
     """The batch, a piece of 32 and one of 4, which are given up soon, and then the row alone."""
     monkeypatch.setattr(isolate, "_LEAST_LIMIT_EXAMPLES", 0)
     monkeypatch.setattr(isolate, "_PIECE_LIMIT_S", 0.4)
-    made = describe(plan(mixed, batch_timeout_s=3), executor)
+    made = describe(plan(mixed, batch_timeout_s=1.5), executor)
     bad, scores = isolated(made, executor, marked(flights, {0: "hang_in_score"}), N_ROWS)
     assert list(bad) == [0]
     assert_own(scores, own)
-    assert hung_s == [None, 0.4, 3]
+    assert hung_s == [None, 0.4, 1.5]
 
 
 def test_a_piece_that_is_slow_for_once_blames_nobody(
@@ -172,7 +172,7 @@ def test_a_piece_that_is_slow_for_once_blames_nobody(
     monkeypatch.setattr(isolate, "_LEAST_LIMIT_EXAMPLES", 0)
     monkeypatch.setattr(isolate, "_PIECE_LIMIT_S", 0.0001)
     monkeypatch.setattr(isolate, "_PIECE_SHARES", 0)
-    made = describe(plan(mixed, batch_timeout_s=3), executor)
+    made = describe(plan(mixed, batch_timeout_s=1.5), executor)
     frame = marked(flights, {50: "hang_in_score"}).head(100)
     bad, scores = isolated(made, executor, frame)
     assert list(bad) == [50]
@@ -185,8 +185,8 @@ def test_a_pipeline_that_is_slow_to_begin_a_batch_does_not_hang(
 ):
     """The least limit follows what one row takes, so the neighbours of a bad row stay good."""
     monkeypatch.setattr(isolate, "_LEAST_LIMIT_S", 0.01)
-    path = export(fate="hang_in_score", score_seconds=0.2)
-    slow = plan(path, batch_timeout_s=2, start_method="fork")
+    path = export(fate="hang_in_score", score_seconds=0.15)
+    slow = plan(path, batch_timeout_s=1.5, start_method="fork")
     made = slow.with_description(described)
     frame = flights.head(64).copy()
     frame.loc[62, "carrier"] = MARK_TEXT

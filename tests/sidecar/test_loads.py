@@ -71,7 +71,7 @@ def test_a_spawned_scorer_that_hung_in_its_load_is_not_waited_for_again(plan, ex
 
 def test_a_load_that_was_killed_from_outside_is_tried_again(plan, executor, export, flights):
     """SIGKILL says nothing of the pipeline: whoever sent it, or too little memory."""
-    made = plan(export(load_seconds=2.0), start_method="spawn")
+    made = plan(export(load_seconds=1.0), start_method="spawn")
     pids = []
 
     def kill():

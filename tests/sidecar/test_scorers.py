@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -80,14 +81,18 @@ def test_waiting_for_a_scorer_that_gets_on_has_no_limit_and_for_one_that_does_no
 ):
     """Who waits behind working scorers outlasts the limits; behind an idle one it names them."""
     limits = {"max_scorers": 1, "batch_timeout_s": 3.0, "start_timeout_s": 3.0}
-    path = export(score_seconds=1.2)
+    path = export(score_seconds=1.0)
     with Connection(plan(path, start_method="fork"), executor):
         # It loads without these limits.
         made = plan(path, start_method="fork", **limits).with_description(described)
-    begun = time.monotonic()
-    # The last of them waits for the others' 2 x 7 batches: more than both limits together.
-    assert len(at_once(2, lambda: score_frame(made, executor, flights.head(700), n_rows=100))) == 2
-    assert time.monotonic() - begun > 12
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(score_frame, made, executor, flights.head(700), n_rows=100)
+        assert wait_until(lambda: " scores rows 0-99 " in log_of(executor))
+        begun = time.monotonic()
+        # It waits for seven batches, more than both limits together, and scores one of its own.
+        assert len(score_frame(made, executor, flights.head(100), n_rows=100)) == 100
+        assert time.monotonic() - begun > 7
+        assert len(first.result()) == 700
     words = "while it waited until fewer than 1 others scored; raise max_scorers"
     with Connection(made, executor), pytest.raises(SidecarTimeoutError, match=words):
         Connection(made, executor)

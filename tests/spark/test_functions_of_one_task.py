@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from dai_spark import score_udf
 
-N_COPIES = 8
+N_COPIES = 4
 
 
 @pytest.fixture(scope="module")
