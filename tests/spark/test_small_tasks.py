@@ -8,14 +8,16 @@ from dai_spark import score_dataframe
 
 
 def test_a_worker_that_has_scored_is_quick_between_tasks(spark, flights, export, with_scorer):
-    """Spark's collections between tasks look through little, and its socket holds nothing back."""
+    """What is collected and listed between tasks is little, and nothing is held back."""
     frame = spark.createDataFrame(flights.head(40)).repartition(4)
     score_dataframe(frame, export(), **with_scorer).collect()
 
     def look(batches):
         import gc
+        import os
         import socket
         import sys
+        import zipimport
 
         list(batches)
         frame = sys._getframe()
@@ -30,6 +32,11 @@ def test_a_worker_that_has_scored_is_quick_between_tasks(spark, flights, export,
             "n_frozen": gc.get_freeze_count(),
             "n_others": len(gc.get_objects()),
             "prompt": bool(prompt),
+            "n_finders": sum(
+                isinstance(finder, zipimport.zipimporter)
+                and finder.archive in os.environ["PYTHONPATH"].split(os.pathsep)
+                for finder in sys.path_importer_cache.values()
+            ),
         }
         yield pa.RecordBatch.from_pylist([{"found": json.dumps(found)}])
 
@@ -40,4 +47,5 @@ def test_a_worker_that_has_scored_is_quick_between_tasks(spark, flights, export,
     assert scored
     for one in scored:
         assert one["prompt"]
+        assert one["n_finders"] == 0
         assert one["n_others"] < one["n_frozen"] / 4

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from typing import Callable, Iterator
 
 from dai_spark.client.spark_hooks.worker_heap import settle_heap
+from dai_spark.client.spark_hooks.worker_imports import settle_imports
 from dai_spark.client.spark_hooks.worker_socket import worker_flush
 
 __all__ = ["worker_task"]
@@ -14,7 +15,8 @@ def worker_task() -> Iterator[Callable[[], None]]:
     """Spare a task what Spark's worker adds to it, which is most of a small one; gives the flush.
 
     Entered before a batch is read; the flush (see `worker_flush`) is called behind each answer.
-    A task that fails, or that Spark ends early, leaves the heap as it is (see `settle_heap`).
+    A task that fails, or that Spark ends early, leaves the rest as it is (see `settle_heap`).
     """
     yield worker_flush()
+    settle_imports()
     settle_heap()
