@@ -231,12 +231,15 @@ def shapes(figures: dict[str, Any], folder: Path) -> Lines:
         picture("Cost per row over bytes per row", drawn),
         "A small table in more and more partitions:",
         table(
-            ["partitions", "rows", "bare, s", "scored, s", "over bare, ms a task"],
+            [
+                *("partitions", "rows", "bare, s", "scored, s", "over bare, ms a task"),
+                "direct, ms a batch",
+            ],
             [
                 [
                     *(one["partitions"], one["rows"]),
                     *(one["median_s"]["bare"], one["median_s"]["scored"]),
-                    one["over_bare_ms_per_task"],
+                    *(one["over_bare_ms_per_task"], one["direct_ms_per_batch"]),
                 ]
                 for one in partitions
             ],

@@ -4,7 +4,8 @@
   a bare mapInArrow over the same columns is what scoring costs; it should grow with a row's bytes.
   Direct scoring of the same files tells how much of it is the pipeline's own.
 - Partitions: one small table in more and more partitions.  The same difference, divided by the
-  number of tasks, is what a task costs: a connection, a forked scorer, its folder.
+  number of tasks, is what a task costs: a connection, a scorer that is handed on, and the
+  pipeline's own call, which is measured by direct scoring of as many batches.
 """
 
 import argparse
@@ -110,7 +111,7 @@ def measure_columns(
 def measure_partitions(spark: SparkSession, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """The small table in ever more partitions: seconds, and milliseconds a task over bare."""
     n_rows = min(SMALL_ROWS, arguments.rows)
-    table, _ = written_table(n_rows, 1)
+    table, files = written_table(n_rows, 1)
     pipeline = flights_pipeline(100)
     found = []
     for n_partitions in arguments.partitions:
@@ -128,6 +129,8 @@ def measure_partitions(spark: SparkSession, arguments: argparse.Namespace) -> li
         )
         frame.unpersist()
         median = medians(seconds)
+        batch_rows = -(-n_rows // n_partitions)
+        direct_s = score_directly(files, FOLDER / "direct", 1, batch_rows, pipeline)
         found.append(
             {
                 "partitions": n_partitions,
@@ -138,6 +141,7 @@ def measure_partitions(spark: SparkSession, arguments: argparse.Namespace) -> li
                 * (median["scored"] - median["bare"])
                 * min(N_CORES, n_partitions)
                 / n_partitions,
+                "direct_ms_per_batch": 1e3 * direct_s / -(-n_rows // batch_rows),
             }
         )
     return found
