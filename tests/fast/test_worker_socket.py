@@ -1,6 +1,7 @@
 """What a task and Spark send each other goes at once, by the socket of Spark's worker."""
 
 import io
+import os
 import socket
 
 import pytest
@@ -39,7 +40,7 @@ def in_worker(function, output):
 def connection():
     """Both ends of a TCP connection, as between a worker and the JVM."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        ours = socket.create_connection(server.getsockname(), timeout=10)
+        ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
     with ours, theirs:
         yield ours, theirs
@@ -82,6 +83,19 @@ def test_nothing_waits_for_an_acknowledgement(connection):
     # The descriptor is still Spark's.
     ours.sendall(b"end")
     assert theirs.recv(100) == b"end"
+
+
+def test_a_limit_for_all_sockets_is_not_for_sparks(connection):
+    """Python takes such a limit by reading without waiting, for all that share the connection."""
+    ours, _ = connection
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(5)
+    try:
+        with ours.makefile("wb") as output:
+            assert in_worker(rows, output) == [0, 1, 2]
+    finally:
+        socket.setdefaulttimeout(before)
+    assert os.get_blocking(ours.fileno())
 
 
 def test_a_unix_socket_is_left_alone():

@@ -60,6 +60,9 @@ def _hurry(output: Any) -> None:
         # What a later Spark writes to may be no socket: then nothing is to be hurried.
         return
     try:
+        # With a limit for all sockets, as a program may have set it, Python has just made reads of
+        # this one fail instead of wait, those of Spark's worker too.
+        connection.setblocking(True)
         # Spark 4.1 and later may be told to use Unix sockets, which hold nothing back.
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
