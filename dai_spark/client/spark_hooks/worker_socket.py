@@ -1,9 +1,9 @@
 """worker_flush: answers go to Spark now, and what Spark sends is not held back."""
 
 import socket
-import sys
-from types import FrameType
 from typing import Any, Callable, Optional
+
+from dai_spark.client.spark_hooks.worker_frames import worker_frame
 
 __all__ = ["worker_flush"]
 
@@ -41,15 +41,10 @@ def worker_flush() -> Callable[[], None]:
 
 
 def _output_of_worker() -> Any:
-    frame: Optional[FrameType] = sys._getframe(1)
-    while frame is not None:
-        # `main(infile, outfile)` of pyspark.worker, from Spark 3.5 to 4.3.
-        if frame.f_code.co_name == "main" and frame.f_code.co_filename.endswith("worker.py"):
-            output = frame.f_locals.get("outfile")
-            if hasattr(output, "flush"):
-                return output
-        frame = frame.f_back
-    return None
+    # `main(infile, outfile)` of pyspark.worker, from Spark 3.5 to 4.3.
+    frame = worker_frame("main", "worker.py")
+    output = None if frame is None else frame.f_locals.get("outfile")
+    return output if hasattr(output, "flush") else None
 
 
 def _hurry(output: Any) -> None:
