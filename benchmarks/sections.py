@@ -229,7 +229,8 @@ def shapes(figures: dict[str, Any], folder: Path) -> Lines:
             ],
         ),
         picture("Cost per row over bytes per row", drawn),
-        "A small table in more and more partitions:",
+        "A small table in more and more partitions. Where scoring takes less than nothing, a bare "
+        "task waits for what dai_spark spares its own (docs/scoring.md, many small partitions):",
         table(
             [
                 *("partitions", "rows", "bare, s", "scored, s", "over bare, ms a task"),
