@@ -11,6 +11,7 @@ from both_readings import read_where_proved
 from drawn_tables import ANY, tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyspark.errors import IllegalArgumentException
 from pyspark.sql import functions as F
 
 WANTED = {f"n{i}": SimpleNamespace(is_number=True) for i in range(4)}
@@ -83,6 +84,19 @@ class DrawnTable:
         return how
 
 
+def is_readable(frame):
+    """Whether Iceberg reads it: not an old schema in which a partition's name is another column's.
+
+    By its own error, whoever asks: a column parts the table and had another one's name then.
+    """
+    try:
+        frame.collect()
+    except IllegalArgumentException as error:
+        assert "Cannot create identity partition sourced from different field" in str(error)
+        return False
+    return True
+
+
 @pytest.fixture
 def compare(spark, tmp_path):
     """A function that draws so many tables and compares both ways of reading them."""
@@ -116,8 +130,9 @@ def compare(spark, tmp_path):
                 table.append(frame)
             read_where_proved(spark.table(name), seen)
             versions = spark.sql(f"SELECT snapshot_id FROM {name}.snapshots").collect()
-            first = f"SELECT * FROM {name} VERSION AS OF {versions[0][0]}"
-            read_where_proved(spark.sql(first), seen)
+            first = spark.sql(f"SELECT * FROM {name} VERSION AS OF {versions[0][0]}")
+            if is_readable(first):
+                read_where_proved(first, seen)
             spark.sql(f"DROP TABLE {name} PURGE")
 
         drawn()
