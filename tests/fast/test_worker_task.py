@@ -40,14 +40,13 @@ def rows():
 
 
 def test_a_worker_of_the_daemon_settles_once():
-    """And again only where a task has imported something."""
+    """What comes behind the first task is collected as ever."""
     assert run(True, rows) == [1]
     n_frozen = gc.get_freeze_count()
-    assert n_frozen > 1_000
-    kept = [[] for _ in range(10)]
+    assert n_frozen > 10_000
+    kept = [[] for _ in range(1_000)]
     assert run(True, rows) == [1]
-    assert gc.get_freeze_count() <= n_frozen
-    assert all(gc.is_tracked(one) for one in kept)
+    assert gc.get_freeze_count() < n_frozen + len(kept) // 2
 
 
 def test_an_import_settles_again(monkeypatch):
@@ -57,8 +56,8 @@ def test_an_import_settles_again(monkeypatch):
     kept = [[] for _ in range(1_000)]
     monkeypatch.setitem(sys.modules, "of_this_test", ModuleType("of_this_test"))
     assert run(True, rows) == [1]
-    assert gc.get_freeze_count() > n_frozen
-    assert len(kept) == 1_000
+    # Less than there are: of what was left out before, some may have been freed.
+    assert gc.get_freeze_count() > n_frozen + len(kept) // 2
 
 
 def test_a_worker_without_a_daemon_is_left_alone():
